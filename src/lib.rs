@@ -1,0 +1,5 @@
+//! One owner at a time for every player's save data.
+
+#![deny(unsafe_code)]
+
+pub mod storage;

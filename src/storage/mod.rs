@@ -1,0 +1,322 @@
+//! The storage contract: a compare-and-swap key-value store, asked and answered asynchronously.
+//!
+//! A storage maps a key to bytes, an opaque [`Revision`] and the ids of the users the record
+//! belongs to. Whoever needs something submits a [`Request`]; the engine answers it exactly once,
+//! from any thread, at any time, or at once inside [`Storage::submit`], through the request's
+//! [`Responder`]. An engine never blocks the thread that submits and never calls into the host.
+//!
+//! What an engine promises:
+//!
+//! - **A revision is never used twice for a key**, across erasure too, so a commit that arrives
+//!   late can never land on a later life of the key.
+//! - [`Outcome::Committed`], [`Outcome::Conflict`] and [`Fetched::Absent`] are facts. Everything
+//!   else is unknown: *a failed commit may have been written, or may still be written later.* An
+//!   engine never repeats a commit whose fate it does not know.
+//! - A fetch sees every commit that was acknowledged before the fetch was submitted.
+//! - Acknowledged means durable, by the engine's strictest ordinary setting.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+/// The longest key, in bytes of UTF-8. The shortest is one byte.
+pub const MAX_KEY_BYTES: usize = 512;
+/// The longest revision, in bytes.
+pub const MAX_REVISION_BYTES: usize = 64;
+/// The longest user id, in bytes of UTF-8. The shortest is one byte.
+pub const MAX_USER_ID_BYTES: usize = 128;
+/// The most user ids that one record may carry.
+pub const MAX_USER_IDS: usize = 64;
+
+/// The storage's opaque version of one key: compared for equality, never interpreted.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Revision(Repr);
+
+/// Engines that count keep eight bytes; others keep what their backend calls a version.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    Number(u64),
+    Bytes(Arc<[u8]>),
+}
+
+impl Revision {
+    /// The revision of an engine that counts.
+    pub const fn from_u64(number: u64) -> Self {
+        Self(Repr::Number(number))
+    }
+
+    /// The revision of a backend that names its versions (an ETag, say): 1 to
+    /// [`MAX_REVISION_BYTES`] bytes; `None` for any other length.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let fits = (1..=MAX_REVISION_BYTES).contains(&bytes.len());
+        fits.then(|| Self(Repr::Bytes(bytes.into())))
+    }
+
+    /// The number given to [`Revision::from_u64`].
+    pub fn as_u64(&self) -> Option<u64> {
+        match &self.0 {
+            Repr::Number(number) => Some(*number),
+            Repr::Bytes(_) => None,
+        }
+    }
+
+    /// The bytes given to [`Revision::from_bytes`].
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Repr::Number(_) => None,
+            Repr::Bytes(bytes) => Some(bytes),
+        }
+    }
+}
+
+impl fmt::Debug for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Number(number) => write!(f, "Revision({number})"),
+            Repr::Bytes(bytes) => write!(f, "Revision({})", bytes.escape_ascii()),
+        }
+    }
+}
+
+/// What a key's revision must be for a commit to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The record is there, at this revision.
+    Present(Revision),
+    /// The record is not there; the revision is that of its erasure, as the fetch reported it.
+    Absent(Option<Revision>),
+}
+
+/// What a storage is asked to do with one key (or, for tools, with many).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Reads a record. Answered by [`Outcome::Fetched`].
+    Fetch {
+        /// The record's key.
+        key: Arc<str>,
+    },
+    /// Writes a record if its revision is still `expected`. Answered by [`Outcome::Committed`] or
+    /// [`Outcome::Conflict`].
+    Commit {
+        /// The record's key.
+        key: Arc<str>,
+        /// What must still be true for the write to happen.
+        expected: Expected,
+        /// The whole new value.
+        bytes: Bytes,
+        /// The users the record belongs to, replacing those stored before.
+        user_ids: Arc<[Box<str>]>,
+    },
+    /// Removes bytes and user ids, and leaves a tombstone (a revision alone) for at least 24
+    /// hours. Erasing what is absent gives it a new tombstone. Answered by [`Outcome::Erased`] or
+    /// [`Outcome::Conflict`].
+    Erase {
+        /// The record's key.
+        key: Arc<str>,
+        /// What must still be true; `None` erases whatever is there.
+        expected: Option<Expected>,
+    },
+    /// The keys that start with `prefix`, in byte order, from the first one after `after`.
+    /// Erased keys are not among them. Answered by [`Outcome::Keys`].
+    List {
+        /// What every listed key starts with; empty for all.
+        prefix: Box<str>,
+        /// The last key of the page before; `None` for the first page.
+        after: Option<Box<str>>,
+        /// The most keys to answer with, at least 1.
+        limit: usize,
+    },
+    /// The keys of the records that carry this user id, in byte order: for erasure requests.
+    /// Answered by [`Outcome::Keys`].
+    KeysOfUser {
+        /// The user id, compared byte for byte.
+        user_id: Box<str>,
+    },
+}
+
+/// What a fetch found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The record.
+    Present {
+        /// Its value.
+        bytes: Bytes,
+        /// Its revision.
+        revision: Revision,
+        /// The users it belongs to.
+        user_ids: Arc<[Box<str>]>,
+    },
+    /// There is no record.
+    Absent {
+        /// The revision of the erasure, if the engine still knows of one.
+        tombstone: Option<Revision>,
+    },
+}
+
+/// A fact about the storage. What is not a fact is a [`StorageError`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A fetch was answered.
+    Fetched(Fetched),
+    /// A commit was written and is durable; the key is now at this revision.
+    Committed(Revision),
+    /// An erasure is durable; this is the tombstone's revision.
+    Erased(Revision),
+    /// The key is not at the expected revision; this request has written nothing and never will.
+    Conflict,
+    /// A list was answered.
+    Keys(Vec<String>),
+}
+
+/// Whose fault a failure is, and whether trying again helps: the seed's `RequestErrorKind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RequestErrorKind {
+    /// Our own code or configuration; trying again does not help.
+    Script,
+    /// Unknown or perhaps temporary.
+    Misc,
+    /// The backend: its limits, its network, its outages. Try again.
+    Backend,
+}
+
+/// A request that failed. A commit or an erasure that failed **may have been written, or may
+/// still be written later**.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StorageError {
+    /// Whose fault it is.
+    pub kind: RequestErrorKind,
+    /// What happened, for a person.
+    pub message: String,
+}
+
+impl StorageError {
+    /// A failure of the given kind.
+    pub fn new(kind: RequestErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, message }
+    }
+}
+
+/// The number by which an asker knows its request again; unique within the asker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// The one answer to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// Which request it answers.
+    pub id: RequestId,
+    /// What came of it.
+    pub result: Result<Outcome, StorageError>,
+    /// The storage's own clock when it acted, in Unix seconds, if it has one.
+    pub clock: Option<f64>,
+}
+
+/// Where replies go.
+pub trait ReplySink: Send + Sync {
+    /// Takes a reply. Called from any thread, also from inside [`Storage::submit`]; must not
+    /// block and must not call back into the storage.
+    fn deliver(&self, reply: Reply);
+}
+
+/// The right, and the duty, to answer one request once. Dropped unanswered, it answers that the
+/// request failed.
+pub struct Responder {
+    id: RequestId,
+    sink: Option<Arc<dyn ReplySink>>,
+}
+
+impl Responder {
+    /// The right to answer request `id` into `sink`.
+    pub fn new(id: RequestId, sink: Arc<dyn ReplySink>) -> Self {
+        let sink = Some(sink);
+        Self { id, sink }
+    }
+
+    /// Answers without a storage clock.
+    pub fn answer(self, result: Result<Outcome, StorageError>) {
+        self.answer_at(result, None);
+    }
+
+    /// Answers, with the storage's own clock in Unix seconds if it has one.
+    pub fn answer_at(mut self, result: Result<Outcome, StorageError>, clock: Option<f64>) {
+        self.deliver(result, clock);
+    }
+
+    fn deliver(&mut self, result: Result<Outcome, StorageError>, clock: Option<f64>) {
+        if let Some(sink) = self.sink.take() {
+            let id = self.id;
+            sink.deliver(Reply { id, result, clock });
+        }
+    }
+}
+
+impl Drop for Responder {
+    fn drop(&mut self) {
+        let message = "the storage engine gave up the request without an answer";
+        let error = StorageError::new(RequestErrorKind::Misc, message);
+        self.deliver(Err(error), None);
+    }
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Responder").field(&self.id).finish()
+    }
+}
+
+/// Something asked of a storage, and the right to answer it.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked.
+    pub operation: Operation,
+    /// Where the answer goes.
+    pub responder: Responder,
+}
+
+/// A storage engine. See the module's page for what every engine promises.
+pub trait Storage: Send + Sync {
+    /// Takes a request. Never blocks; the answer comes through the request's [`Responder`], once,
+    /// from any thread, perhaps before this returns. Keys, user ids and limits have been checked
+    /// by the asker.
+    fn submit(&self, request: Request);
+}
+
+/// The replies that wait for the next update: filled from any thread, emptied by one.
+#[derive(Default)]
+pub struct Mailbox {
+    /// Says "perhaps something" without taking the lock; an idle frame reads nothing else.
+    filled: AtomicBool,
+    replies: Mutex<Vec<Reply>>,
+}
+
+impl Mailbox {
+    /// An empty mailbox.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// Moves every waiting reply to the end of `into`, oldest first; one atomic read when there
+    /// is none.
+    pub fn take_into(&self, into: &mut std::collections::VecDeque<Reply>) {
+        if self.filled.load(Ordering::Acquire) {
+            let mut replies = self.replies.lock();
+            self.filled.store(false, Ordering::Release);
+            into.extend(replies.drain(..));
+        }
+    }
+}
+
+impl ReplySink for Mailbox {
+    fn deliver(&self, reply: Reply) {
+        let mut replies = self.replies.lock();
+        replies.push(reply);
+        self.filled.store(true, Ordering::Release);
+    }
+}
