@@ -2,4 +2,9 @@
 
 #![deny(unsafe_code)]
 
+pub mod clock;
+pub mod easy;
+pub mod locker;
+pub mod migration;
+pub mod save_data;
 pub mod storage;
