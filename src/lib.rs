@@ -2,4 +2,6 @@
 
 #![deny(unsafe_code)]
 
+pub mod migration;
+pub mod save_data;
 pub mod storage;
