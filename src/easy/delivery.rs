@@ -54,7 +54,10 @@ impl Host for Inner {
                 let profiles = self.profiles.lock();
                 let on = profiles.on(locker);
                 let is_theirs = |id: &ProfileId| {
-                    profiles.entries[*id].waits.iter().any(|wait| wait.is(&connection))
+                    profiles.entries[*id]
+                        .waits
+                        .iter()
+                        .any(|wait| wait.is(&connection))
                 };
                 let profile = on.iter().copied().find(is_theirs).or(on.first().copied());
                 drop(profiles);
@@ -150,7 +153,9 @@ impl Inner {
     fn finish_profile(&self, id: ProfileId) {
         self.tell(id, ProfileEvent::Lifecycle(Status::Finished));
         let mut profiles = self.profiles.lock();
-        let Some(entry) = profiles.entries.get_mut(id) else { return };
+        let Some(entry) = profiles.entries.get_mut(id) else {
+            return;
+        };
         entry.is_finished = true;
         let listeners = entry.take_listeners();
         if entry.is_dropped {
@@ -166,11 +171,12 @@ impl Inner {
         if profiles.leaving.is_empty() {
             return;
         }
-        let leaving = std::mem::take(&mut profiles.leaving);
+        let mut leaving = std::mem::take(&mut profiles.leaving);
+        let entries = &mut profiles.entries;
+        leaving.retain(|id| entries.contains_key(*id));
         let (waiting, done): (Vec<_>, Vec<_>) = leaving
             .into_iter()
-            .filter(|id| profiles.entries.contains_key(*id))
-            .partition(|id| profiles.entries[*id].has_open_waits());
+            .partition(|id| entries[*id].has_open_waits());
         profiles.leaving = waiting;
         for id in &done {
             let locker = profiles.entries[*id].locker;
@@ -214,7 +220,10 @@ impl Inner {
         }
         let event = StoreEvent { profile, event };
         if let ProfileEvent::Lifecycle(status) = event.event {
-            status.signals().iter().for_each(|signal| self.fire(profile, *signal, status));
+            status
+                .signals()
+                .iter()
+                .for_each(|signal| self.fire(profile, *signal, status));
         }
         if self.polls_events {
             self.unread.lock().push_back(event);
@@ -225,7 +234,9 @@ impl Inner {
 
     fn fire(&self, profile: ProfileId, signal: Signal, status: Status) {
         let mut profiles = self.profiles.lock();
-        let Some(entry) = profiles.entries.get_mut(profile) else { return };
+        let Some(entry) = profiles.entries.get_mut(profile) else {
+            return;
+        };
         let connections = entry.fire(signal);
         drop(profiles);
         for connection in connections {

@@ -31,7 +31,9 @@ impl EasyStore {
     pub fn drain(&self, timeout: f64) -> Result<DrainReport, LockerError> {
         self.close()?;
         let inner = &self.0;
-        inner.driver.wait(timeout, |now| inner.update(now), || self.is_closed())?;
+        inner
+            .driver
+            .wait(timeout, |now| inner.update(now), || self.is_closed())?;
         inner.report()
     }
 }
@@ -46,9 +48,7 @@ impl Inner {
             .map(|(id, locker)| {
                 let outcome = match () {
                     () if locker.has_unsettled_commit() => SaveOutcome::Unknown,
-                    () if locker.is_held() && locker.has_unsaved_changes() => {
-                        SaveOutcome::NotSaved
-                    }
+                    () if locker.is_held() && locker.has_unsaved_changes() => SaveOutcome::NotSaved,
                     () if locker.is_held() => SaveOutcome::Saved,
                     () => SaveOutcome::NotSaved,
                 };
@@ -57,12 +57,19 @@ impl Inner {
                     (true, _) => "the session is not released yet",
                     (false, _) => "the session was still loading",
                 };
-                let error = profiles.lockers.get(&id).and_then(|on| on.last_error.as_deref());
+                let error = profiles
+                    .lockers
+                    .get(&id)
+                    .and_then(|on| on.last_error.as_deref());
                 let reason = match error {
                     Some(error) => format!("{state}; the last error was: {error}"),
                     None => state.to_owned(),
                 };
-                Unsaved { key: Arc::clone(locker.key()), outcome, reason }
+                Unsaved {
+                    key: Arc::clone(locker.key()),
+                    outcome,
+                    reason,
+                }
             })
             .collect();
         Ok(DrainReport { unsaved })

@@ -120,7 +120,10 @@ impl Profile {
         callback: Option<SavedCallback>,
     ) -> Result<SavedConnection, LockerError> {
         let mut profiles = self.store.profiles.lock();
-        let entry = profiles.entries.get_mut(self.id).filter(|entry| !entry.is_finished);
+        let entry = profiles
+            .entries
+            .get_mut(self.id)
+            .filter(|entry| !entry.is_finished);
         let entry = entry.ok_or(FINISHED)?;
         let mut set = self.store.driver.set()?;
         let connection = set.with(entry.locker, |locker| locker.when_changes_saved(callback))?;
@@ -137,7 +140,10 @@ impl Profile {
     ) -> Result<(), LockerError> {
         let connection = connection.clone();
         let locker = self.entry(|entry| entry.locker)?;
-        self.store.driver.set()?.with(locker, |state| state.trigger(connection, outcome))
+        self.store
+            .driver
+            .set()?
+            .with(locker, |state| state.trigger(connection, outcome))
     }
 
     /// Calls back once the profile is loaded, at the next update if it is already; never if the
@@ -147,7 +153,10 @@ impl Profile {
         callback: impl FnOnce(ProfileId) + Send + 'static,
     ) -> Result<(), LockerError> {
         let mut profiles = self.store.profiles.lock();
-        let entry = profiles.entries.get_mut(self.id).filter(|entry| entry.is_active);
+        let entry = profiles
+            .entries
+            .get_mut(self.id)
+            .filter(|entry| entry.is_active);
         let entry = entry.ok_or(ENDED)?;
         entry.when_loaded(Box::new(callback));
         if entry.is_loaded {
@@ -164,7 +173,10 @@ impl Profile {
         callback: SignalCallback,
     ) -> Result<ConnectionId, LockerError> {
         let mut profiles = self.store.profiles.lock();
-        let entry = profiles.entries.get_mut(self.id).filter(|entry| !entry.is_finished);
+        let entry = profiles
+            .entries
+            .get_mut(self.id)
+            .filter(|entry| !entry.is_finished);
         Ok(entry.ok_or(FINISHED)?.connect(signal, once, callback))
     }
 
@@ -186,12 +198,18 @@ impl Profile {
         hook: Option<SaveHook>,
     ) -> Result<(), LockerError> {
         let mut profiles = self.store.profiles.lock();
-        let entry = profiles.entries.get_mut(self.id).filter(|entry| !entry.is_finished);
+        let entry = profiles
+            .entries
+            .get_mut(self.id)
+            .filter(|entry| !entry.is_finished);
         let entry = entry.ok_or(FINISHED)?;
         let locker = entry.locker;
         let before = entry.set_before_save(transform, hook);
         let has_hooks = profiles.has_save_hooks(locker);
-        self.store.driver.set()?.with(locker, |state| state.set_has_save_hooks(has_hooks))?;
+        self.store
+            .driver
+            .set()?
+            .with(locker, |state| state.set_has_save_hooks(has_hooks))?;
         drop(profiles);
         drop(before);
         Ok(())
@@ -249,7 +267,9 @@ impl Profile {
         timeout: f64,
         is_done: impl FnMut() -> Result<bool, LockerError>,
     ) -> Result<bool, LockerError> {
-        self.store.driver.wait(timeout, |now| self.store.update(now), is_done)
+        self.store
+            .driver
+            .wait(timeout, |now| self.store.update(now), is_done)
     }
 
     fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
@@ -266,6 +286,12 @@ impl Profile {
     }
 
     fn entry<R>(&self, read: impl FnOnce(&Entry) -> R) -> Result<R, LockerError> {
-        self.store.profiles.lock().entries.get(self.id).map(read).ok_or(FINISHED)
+        self.store
+            .profiles
+            .lock()
+            .entries
+            .get(self.id)
+            .map(read)
+            .ok_or(FINISHED)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slotmap::{SlotMap, new_key_type};
 
-use crate::locker::{LockerId, SavedConnection, SharedSaveData};
+use crate::locker::{LockerId, SavedConnection};
 
 use super::signal::{Connection, ConnectionId, ProfileEvent, Signal, SignalCallback};
 
@@ -24,7 +24,6 @@ pub(super) type LoadedCallback = Box<dyn FnOnce(ProfileId) + Send>;
 pub(super) struct Entry {
     pub locker: LockerId,
     pub key: Arc<str>,
-    pub data: Arc<SharedSaveData>,
     /// False once the host has ended it.
     pub is_active: bool,
     pub is_loaded: bool,
@@ -71,11 +70,10 @@ pub(super) struct Profiles {
 }
 
 impl Entry {
-    pub fn new(locker: LockerId, key: Arc<str>, data: Arc<SharedSaveData>) -> Self {
+    pub fn new(locker: LockerId, key: Arc<str>) -> Self {
         Self {
             locker,
             key,
-            data,
             is_active: true,
             is_loaded: false,
             is_dropped: false,
@@ -94,23 +92,39 @@ impl Entry {
         let listeners = self.listeners.get_or_insert_default();
         let id = ConnectionId(listeners.next_connection);
         listeners.next_connection += 1;
-        listeners.connections.push(Connection { id, signal, once, callback });
+        listeners.connections.push(Connection {
+            id,
+            signal,
+            once,
+            callback,
+        });
         id
     }
 
     /// Gives back the connection, if it was still there.
     pub fn disconnect(&mut self, id: ConnectionId) -> Option<Connection> {
         let connections = &mut self.listeners.as_mut()?.connections;
-        let index = connections.iter().position(|connection| connection.id == id)?;
+        let index = connections
+            .iter()
+            .position(|connection| connection.id == id)?;
         Some(connections.remove(index))
     }
 
     /// The connections that a signal calls, in the order they were made; those for once are gone.
     pub fn fire(&mut self, signal: Signal) -> Vec<Connection> {
-        let Some(listeners) = &mut self.listeners else { return Vec::new() };
+        let Some(listeners) = &mut self.listeners else {
+            return Vec::new();
+        };
         let hears = |connection: &&Connection| connection.signal == signal;
-        let heard: Vec<Connection> = listeners.connections.iter().filter(hears).cloned().collect();
-        listeners.connections.retain(|connection| connection.signal != signal || !connection.once);
+        let heard: Vec<Connection> = listeners
+            .connections
+            .iter()
+            .filter(hears)
+            .cloned()
+            .collect();
+        listeners
+            .connections
+            .retain(|connection| connection.signal != signal || !connection.once);
         heard
     }
 
@@ -121,15 +135,17 @@ impl Entry {
     }
 
     pub fn when_loaded(&mut self, callback: LoadedCallback) {
-        self.listeners.get_or_insert_default().when_loaded.push(callback);
+        self.listeners
+            .get_or_insert_default()
+            .when_loaded
+            .push(callback);
     }
 
     pub fn take_when_loaded(&mut self) -> Vec<LoadedCallback> {
-        self.listeners.as_mut().map(|all| std::mem::take(&mut all.when_loaded)).unwrap_or_default()
-    }
-
-    pub fn has_when_loaded(&self) -> bool {
-        self.listeners.as_ref().is_some_and(|all| !all.when_loaded.is_empty())
+        self.listeners
+            .as_mut()
+            .map(|all| std::mem::take(&mut all.when_loaded))
+            .unwrap_or_default()
     }
 
     pub fn set_before_save(&mut self, transform: bool, hook: Option<SaveHook>) -> Option<SaveHook> {
@@ -175,7 +191,10 @@ impl Drop for DroppedLater {
 impl Profiles {
     /// The profiles on a locker, in the order they came.
     pub fn on(&self, locker: LockerId) -> Vec<ProfileId> {
-        self.lockers.get(&locker).map(|on| on.profiles.clone()).unwrap_or_default()
+        self.lockers
+            .get(&locker)
+            .map(|on| on.profiles.clone())
+            .unwrap_or_default()
     }
 
     pub fn has_active(&self, locker: LockerId) -> bool {
@@ -186,6 +205,8 @@ impl Profiles {
     }
 
     pub fn has_save_hooks(&self, locker: LockerId) -> bool {
-        self.on(locker).iter().any(|id| self.entries[*id].has_save_hooks())
+        self.on(locker)
+            .iter()
+            .any(|id| self.entries[*id].has_save_hooks())
     }
 }

@@ -54,12 +54,18 @@ impl Status {
             Self::Replaced(Reason::Loaded) => {
                 &[Signal::Loaded, Signal::Replaced, Signal::Lifecycle]
             }
-            Self::Replaced(Reason::Released) => {
-                &[Signal::Released, Signal::Reset, Signal::Replaced, Signal::Lifecycle]
-            }
-            Self::Replaced(Reason::Lost) => {
-                &[Signal::Lost, Signal::Reset, Signal::Replaced, Signal::Lifecycle]
-            }
+            Self::Replaced(Reason::Released) => &[
+                Signal::Released,
+                Signal::Reset,
+                Signal::Replaced,
+                Signal::Lifecycle,
+            ],
+            Self::Replaced(Reason::Lost) => &[
+                Signal::Lost,
+                Signal::Reset,
+                Signal::Replaced,
+                Signal::Lifecycle,
+            ],
             Self::Saved => &[Signal::Saved, Signal::Lifecycle],
             Self::Idling | Self::Deleted => &[Signal::Lifecycle],
             Self::Destroyed => &[Signal::Destroyed, Signal::Lifecycle],

@@ -52,7 +52,13 @@ impl EasyStore {
         let polls_events = options.polls_events;
         let driver = new_driver(storage, options)?;
         let (profiles, unread) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { driver, hooks, polls_events, profiles, unread })))
+        Ok(Self(Arc::new(Inner {
+            driver,
+            hooks,
+            polls_events,
+            profiles,
+            unread,
+        })))
     }
 
     /// Begins a session for a key. While another session of this store has the key, this one
@@ -67,9 +73,18 @@ impl EasyStore {
         set.want(locker);
         let data = set.with(locker, |state| Arc::clone(state.data()))?;
         drop(set);
-        let id = profiles.entries.insert(Entry::new(locker, key, Arc::clone(&data)));
-        profiles.lockers.entry(locker).or_default().profiles.push(id);
-        Ok(Profile { store: Arc::clone(&self.0), id, data })
+        let id = profiles.entries.insert(Entry::new(locker, key));
+        profiles
+            .lockers
+            .entry(locker)
+            .or_default()
+            .profiles
+            .push(id);
+        Ok(Profile {
+            store: Arc::clone(&self.0),
+            id,
+            data,
+        })
     }
 
     /// Like [`EasyStore::start_session`], but joins the session that this store has of the key,
@@ -89,14 +104,26 @@ impl EasyStore {
         };
         set.want(locker);
         let (data, is_loaded) = set.with(locker, |state| {
-            (Arc::clone(state.data()), state.status() == crate::locker::LoadStatus::Loaded)
+            (
+                Arc::clone(state.data()),
+                state.status() == crate::locker::LoadStatus::Loaded,
+            )
         })?;
         drop(set);
-        let mut entry = Entry::new(locker, key, Arc::clone(&data));
+        let mut entry = Entry::new(locker, key);
         entry.is_loaded = is_loaded;
         let id = profiles.entries.insert(entry);
-        profiles.lockers.entry(locker).or_default().profiles.push(id);
-        Ok(Profile { store: Arc::clone(&self.0), id, data })
+        profiles
+            .lockers
+            .entry(locker)
+            .or_default()
+            .profiles
+            .push(id);
+        Ok(Profile {
+            store: Arc::clone(&self.0),
+            id,
+            data,
+        })
     }
 
     /// Does all there is to do at `now`: seconds that never run backwards, from any epoch, time
@@ -109,8 +136,12 @@ impl EasyStore {
     pub fn close(&self) -> Result<(), LockerError> {
         let mut profiles = self.0.profiles.lock();
         profiles.is_closed = true;
-        let active: Vec<_> =
-            profiles.entries.iter().filter(|(_, entry)| entry.is_active).map(|(id, _)| id).collect();
+        let active: Vec<_> = profiles
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.is_active)
+            .map(|(id, _)| id)
+            .collect();
         drop(profiles);
         active.into_iter().try_for_each(|id| self.0.end_session(id))
     }
@@ -145,7 +176,9 @@ impl Inner {
         }
         let profiles = self.profiles.lock();
         if profiles.is_closed {
-            return Err(LockerError::Closed("the store was closed; no session starts any more"));
+            return Err(LockerError::Closed(
+                "the store was closed; no session starts any more",
+            ));
         }
         Ok(profiles)
     }
@@ -158,7 +191,9 @@ impl Inner {
         };
         entry.is_active = false;
         let locker = entry.locker;
-        profiles.pending.push_back((id, ProfileEvent::Lifecycle(Status::Destroyed)));
+        profiles
+            .pending
+            .push_back((id, ProfileEvent::Lifecycle(Status::Destroyed)));
         if profiles.has_active(locker) {
             profiles.leaving.push(id);
             return Ok(());
@@ -168,6 +203,8 @@ impl Inner {
     }
 
     fn release(&self, locker: LockerId) -> Result<(), LockerError> {
-        self.driver.set()?.with(locker, crate::locker::LockerState::unwant)
+        self.driver
+            .set()?
+            .with(locker, crate::locker::LockerState::unwant)
     }
 }

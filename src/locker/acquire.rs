@@ -10,9 +10,7 @@ use bytes::Bytes;
 
 use crate::migration::MigrationError;
 use crate::save_data::{SaveData, Session};
-use crate::storage::{
-    Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError,
-};
+use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError};
 
 use super::config::Config;
 use super::event::{Activity, ErrorReport, LoadStatus};
@@ -51,13 +49,33 @@ enum Step {
     /// Behind another locker of this server that has the key.
     Behind,
     /// Waits before asking again.
-    Cooldown { until: f64 },
-    FetchQueued { urgent: bool },
-    Fetching { request: RequestId, sent_at: f64, until: f64 },
+    Cooldown {
+        until: f64,
+    },
+    FetchQueued {
+        urgent: bool,
+    },
+    Fetching {
+        request: RequestId,
+        sent_at: f64,
+        until: f64,
+    },
     /// A hook creates or migrates the document.
-    Drafting { hook: HookId, expected: Expected },
-    CommitQueued { draft: Box<SaveData>, expected: Expected },
-    Committing { request: RequestId, draft: Box<SaveData>, expected: Expected, sent_at: f64, until: f64 },
+    Drafting {
+        hook: HookId,
+        expected: Expected,
+    },
+    CommitQueued {
+        draft: Box<SaveData>,
+        expected: Expected,
+    },
+    Committing {
+        request: RequestId,
+        draft: Box<SaveData>,
+        expected: Expected,
+        sent_at: f64,
+        until: f64,
+    },
 }
 
 impl Acquire {
@@ -102,16 +120,28 @@ impl LockerState {
         self.minimum_server_version = 0;
         self.set_status(LoadStatus::Loading);
         let claimed = cx.claims.claim(&self.key, self.slot());
-        let step = if claimed { Step::FetchQueued { urgent: false } } else { Step::Behind };
+        let step = if claimed {
+            Step::FetchQueued { urgent: false }
+        } else {
+            Step::Behind
+        };
         if !claimed {
             self.set_status(LoadStatus::SessionIsLocked);
         }
-        let acquire = Acquire { lock_id: 0, failures: 0, commit_from: 0.0, unsettled: None, step };
+        let acquire = Acquire {
+            lock_id: 0,
+            failures: 0,
+            commit_from: 0.0,
+            unsettled: None,
+            step,
+        };
         self.phase = Phase::Acquire(Box::new(acquire));
     }
 
     pub(super) fn evaluate_acquire(&mut self, cx: &mut Context<'_>) {
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
         if !self.wanted && !acquire.has_unsettled_commit() {
             self.stop_acquiring(cx);
         } else if matches!(acquire.step, Step::Behind) && cx.claims.claim(&self.key, self.slot()) {
@@ -121,11 +151,19 @@ impl LockerState {
 
     pub(super) fn acquire_granted(&mut self, cx: &mut Context<'_>) {
         let until = cx.now + cx.config.request_timeout;
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
         match std::mem::replace(&mut acquire.step, Step::Behind) {
             Step::FetchQueued { .. } => {
-                let request = self.request(Operation::Fetch { key: Arc::clone(&self.key) });
-                self.acquire_step(Step::Fetching { request, sent_at: cx.now, until });
+                let request = self.request(Operation::Fetch {
+                    key: Arc::clone(&self.key),
+                });
+                self.acquire_step(Step::Fetching {
+                    request,
+                    sent_at: cx.now,
+                    until,
+                });
             }
             Step::CommitQueued { draft, expected } => self.commit_draft(draft, expected, cx),
             step => acquire.step = step,
@@ -138,13 +176,20 @@ impl LockerState {
         clock: Option<f64>,
         cx: &mut Context<'_>,
     ) {
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
         match std::mem::replace(&mut acquire.step, Step::Behind) {
             Step::Fetching { sent_at, .. } => match fetched(result) {
                 Ok(fetched) => self.acquire_fetched(fetched, sent_at, clock, cx),
                 Err(error) => self.fetch_failed(error, cx),
             },
-            Step::Committing { draft, expected, sent_at, .. } => match committed(result) {
+            Step::Committing {
+                draft,
+                expected,
+                sent_at,
+                ..
+            } => match committed(result) {
                 Committed::Stored(revision) => self.acquired(*draft, revision, sent_at, cx),
                 Committed::Conflict => self.acquire_step(Step::FetchQueued { urgent: true }),
                 Committed::Unknown(error) => self.commit_failed(error, expected, sent_at, cx),
@@ -154,11 +199,15 @@ impl LockerState {
     }
 
     pub(super) fn acquire_timed_out(&mut self, cx: &mut Context<'_>) {
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
         match std::mem::replace(&mut acquire.step, Step::Behind) {
             Step::Cooldown { .. } => self.acquire_step(Step::FetchQueued { urgent: false }),
             Step::Fetching { .. } => self.fetch_failed(timed_out(cx.config), cx),
-            Step::Committing { expected, sent_at, .. } => {
+            Step::Committing {
+                expected, sent_at, ..
+            } => {
                 self.commit_failed(timed_out(cx.config), expected, sent_at, cx);
             }
             step => acquire.step = step,
@@ -167,7 +216,9 @@ impl LockerState {
 
     /// A hook has made the draft, or failed to.
     pub(super) fn draft_made(&mut self, result: HookResult, cx: &mut Context<'_>) {
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
         let Step::Drafting { expected, .. } = std::mem::replace(&mut acquire.step, Step::Behind)
         else {
             return;
@@ -199,7 +250,11 @@ impl LockerState {
                     self.draft_new(Expected::Absent(tombstone), cx);
                 }
             }
-            Fetched::Present { bytes, revision, user_ids } => {
+            Fetched::Present {
+                bytes,
+                revision,
+                user_ids,
+            } => {
                 if self.user_ids.is_empty() {
                     self.user_ids = user_ids;
                 }
@@ -260,8 +315,14 @@ impl LockerState {
     /// The key was seen in this state, without our session: an attempt that expected another
     /// state has failed for good. One that expected this state may still be written.
     fn settle_acquire(&mut self, seen: &Expected, cx: &mut Context<'_>) {
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
-        if acquire.unsettled.as_ref().is_some_and(|attempt| attempt.expected != *seen) {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        if acquire
+            .unsettled
+            .as_ref()
+            .is_some_and(|attempt| attempt.expected != *seen)
+        {
             acquire.unsettled = None;
             cx.claims.forget(acquire.lock_id);
             acquire.lock_id = 0;
@@ -294,7 +355,10 @@ impl LockerState {
         if self.waits_to_commit(cx) {
             return;
         }
-        if cx.migrators.is_current(document.version(), cx.config.save_data_version) {
+        if cx
+            .migrators
+            .is_current(document.version(), cx.config.save_data_version)
+        {
             return self.queue_commit(Box::new(document), expected);
         }
         let hook = self.call_hook(HookCall::Migrate(Box::new(document)));
@@ -303,10 +367,14 @@ impl LockerState {
 
     /// After a failed commit the next one waits, and begins with a fetch.
     fn waits_to_commit(&mut self, cx: &Context<'_>) -> bool {
-        let Phase::Acquire(acquire) = &mut self.phase else { return false };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return false;
+        };
         let waits = cx.now < acquire.commit_from;
         if waits {
-            acquire.step = Step::Cooldown { until: acquire.commit_from };
+            acquire.step = Step::Cooldown {
+                until: acquire.commit_from,
+            };
         }
         waits
     }
@@ -316,7 +384,9 @@ impl LockerState {
     }
 
     fn commit_draft(&mut self, mut draft: Box<SaveData>, expected: Expected, cx: &mut Context<'_>) {
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
         if acquire.lock_id == 0 {
             acquire.lock_id = cx.claims.draw(&self.key, cx.rng);
         }
@@ -325,13 +395,30 @@ impl LockerState {
         let bytes = draft.encode(Some(&session));
         draft.reserved_mut().session = Some(session);
         let (key, user_ids) = (Arc::clone(&self.key), Arc::clone(&self.user_ids));
-        let commit = Operation::Commit { key, expected: expected.clone(), bytes, user_ids };
+        let commit = Operation::Commit {
+            key,
+            expected: expected.clone(),
+            bytes,
+            user_ids,
+        };
         let request = self.request(commit);
         let (sent_at, until) = (cx.now, cx.now + cx.config.request_timeout);
-        self.acquire_step(Step::Committing { request, draft, expected, sent_at, until });
+        self.acquire_step(Step::Committing {
+            request,
+            draft,
+            expected,
+            sent_at,
+            until,
+        });
     }
 
-    fn acquired(&mut self, draft: SaveData, revision: Revision, sent_at: f64, cx: &mut Context<'_>) {
+    fn acquired(
+        &mut self,
+        draft: SaveData,
+        revision: Revision,
+        sent_at: f64,
+        cx: &mut Context<'_>,
+    ) {
         cx.watches.forget(&self.key);
         self.hold(draft, Stored { revision, sent_at }, cx);
     }
@@ -339,7 +426,9 @@ impl LockerState {
     fn fetch_failed(&mut self, error: StorageError, cx: &mut Context<'_>) {
         self.report(ErrorReport::storage(Activity::Load, error));
         self.set_status(LoadStatus::DataStoreRequestFail);
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
         acquire.failures += 1;
         let until = cx.retry_at(acquire.failures);
         acquire.step = Step::Cooldown { until };
@@ -355,10 +444,14 @@ impl LockerState {
     ) {
         self.report(ErrorReport::storage(Activity::Load, error));
         self.set_status(LoadStatus::DataStoreRequestFail);
-        let Phase::Acquire(acquire) = &mut self.phase else { return };
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
         acquire.failures += 1;
         acquire.commit_from = cx.retry_at(acquire.failures);
-        acquire.unsettled.get_or_insert(Attempt { expected, sent_at });
+        acquire
+            .unsettled
+            .get_or_insert(Attempt { expected, sent_at });
         acquire.step = Step::FetchQueued { urgent: false };
     }
 
@@ -434,7 +527,12 @@ impl LockerState {
 
 /// The session that a commit handed over now stamps.
 pub(super) fn new_session(lock_id: u64, cx: &Context<'_>) -> Session {
-    let Config { place_id, job_id, session_expiry, .. } = cx.config;
+    let Config {
+        place_id,
+        job_id,
+        session_expiry,
+        ..
+    } = cx.config;
     Session {
         place_id: *place_id,
         job_id: job_id.clone(),

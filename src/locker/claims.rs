@@ -31,7 +31,10 @@ impl Claims {
     pub fn claim(&mut self, key: &Arc<str>, slot: u32) -> bool {
         match self.keys.entry(Arc::clone(key)) {
             Entry::Vacant(entry) => {
-                entry.insert(Claim { holder: slot, waiting: None });
+                entry.insert(Claim {
+                    holder: slot,
+                    waiting: None,
+                });
                 true
             }
             Entry::Occupied(mut entry) => {
@@ -54,7 +57,9 @@ impl Claims {
 
     /// Gives up the claim, or the place in the queue for it.
     pub fn release(&mut self, key: &Arc<str>, slot: u32) {
-        let Entry::Occupied(mut entry) = self.keys.entry(Arc::clone(key)) else { return };
+        let Entry::Occupied(mut entry) = self.keys.entry(Arc::clone(key)) else {
+            return;
+        };
         let claim = entry.get_mut();
         if claim.holder != slot {
             if let Some(waiting) = &mut claim.waiting {
@@ -62,7 +67,11 @@ impl Claims {
             }
             return;
         }
-        match claim.waiting.as_mut().and_then(|waiting| waiting.pop_front()) {
+        match claim
+            .waiting
+            .as_mut()
+            .and_then(|waiting| waiting.pop_front())
+        {
             Some(next) => {
                 claim.holder = next;
                 self.woken.push(next);
@@ -92,7 +101,9 @@ impl Claims {
     /// Whether this server drew the id for this key. The key's claim belongs to the locker that
     /// asks, so no other live locker holds it.
     pub fn is_ours(&self, key: &str, lock_id: u64) -> bool {
-        self.drawn.get(&lock_id).is_some_and(|drawn_for| **drawn_for == *key)
+        self.drawn
+            .get(&lock_id)
+            .is_some_and(|drawn_for| **drawn_for == *key)
     }
 
     /// The id is not in the storage and never will be.

@@ -109,11 +109,26 @@ impl Config {
         }
         let tolerance = self.clock_tolerance;
         let tolerance_fits = (0.0..=1e9).contains(&tolerance);
-        check_range("ClockTolerance", tolerance, tolerance_fits, "0 to 1e9 seconds")?;
+        check_range(
+            "ClockTolerance",
+            tolerance,
+            tolerance_fits,
+            "0 to 1e9 seconds",
+        )?;
         let version = self.save_data_version;
-        check_range("the save data version", version.into(), version >= 1, "1 or more")?;
+        check_range(
+            "the save data version",
+            version.into(),
+            version >= 1,
+            "1 or more",
+        )?;
         let patch = self.save_data_version_patch;
-        check_range("the version patch", patch, patch.is_finite(), "a finite number")?;
+        check_range(
+            "the version patch",
+            patch,
+            patch.is_finite(),
+            "a finite number",
+        )?;
         for (field, value) in [
             ("requests per update", self.requests_per_update),
             ("requests in flight", self.requests_in_flight),
@@ -123,11 +138,21 @@ impl Config {
         }
         let limit = self.document_limit_bytes;
         let limit_fits = (64..=(1 << 30)).contains(&limit);
-        check_range("the document limit", limit as f64, limit_fits, "64 bytes to 1 GiB")?;
+        check_range(
+            "the document limit",
+            limit as f64,
+            limit_fits,
+            "64 bytes to 1 GiB",
+        )?;
         let (period, timeout) = (self.maintain_session_period, self.request_timeout);
         let (margin, expiry) = (self.lease_margin(), self.session_expiry);
         if period + 2.0 * timeout + margin >= expiry {
-            return Err(ConfigError::ExpiryTooShort { period, timeout, margin, expiry });
+            return Err(ConfigError::ExpiryTooShort {
+                period,
+                timeout,
+                margin,
+                expiry,
+            });
         }
         Ok(())
     }
@@ -163,5 +188,13 @@ fn check_range(
     fits: bool,
     range: &'static str,
 ) -> Result<(), ConfigError> {
-    if fits { Ok(()) } else { Err(ConfigError::OutOfRange { field, value, range }) }
+    if fits {
+        Ok(())
+    } else {
+        Err(ConfigError::OutOfRange {
+            field,
+            value,
+            range,
+        })
+    }
 }

@@ -126,7 +126,10 @@ impl Driver {
         if self.is_poisoned.load(Ordering::Relaxed) {
             return Err(LockerError::Poisoned);
         }
-        Ok(SetGuard { set, is_poisoned: &self.is_poisoned })
+        Ok(SetGuard {
+            set,
+            is_poisoned: &self.is_poisoned,
+        })
     }
 
     /// Does all there is to do at `now`, monotonic seconds by the host's epoch.
@@ -147,7 +150,11 @@ impl Driver {
         let monotonic = self.clock.monotonic();
         let since = (monotonic - *self.updated_at.lock()).max(0.0);
         let now = self.set()?.now();
-        Ok(if now.is_finite() { now + since } else { monotonic })
+        Ok(if now.is_finite() {
+            now + since
+        } else {
+            monotonic
+        })
     }
 
     /// Updates until `is_done` or until `timeout` seconds have passed; true if done.
@@ -176,7 +183,9 @@ impl Driver {
         let now = self.now()?;
         let set = self.set()?;
         let config = set.config();
-        Ok(set.get(id).is_some_and(|locker| locker.is_available(config, now)))
+        Ok(set
+            .get(id)
+            .is_some_and(|locker| locker.is_available(config, now)))
     }
 
     /// The store is going away: every wait is answered.
@@ -220,15 +229,17 @@ impl Driver {
                 HookResult::Created(created.map(|data| self.config.stamp_new(data)))
             }
             HookCall::Migrate(mut draft) => {
-                let migrated = self.migrators.migrate(&mut draft, self.config.save_data_version);
+                let migrated = self
+                    .migrators
+                    .migrate(&mut draft, self.config.save_data_version);
                 HookResult::Migrated(migrated.map(|()| draft))
             }
-            HookCall::BeforeSave(data) => HookResult::BeforeSave(
-                data.with_hook(|| guarded(|| host.before_save(id, false))),
-            ),
-            HookCall::BeforeSaveTransform(data) => HookResult::BeforeSave(
-                data.with_hook(|| guarded(|| host.before_save(id, true))),
-            ),
+            HookCall::BeforeSave(data) => {
+                HookResult::BeforeSave(data.with_hook(|| guarded(|| host.before_save(id, false))))
+            }
+            HookCall::BeforeSaveTransform(data) => {
+                HookResult::BeforeSave(data.with_hook(|| guarded(|| host.before_save(id, true))))
+            }
         })
     }
 }
@@ -240,7 +251,9 @@ impl SetGuard<'_> {
         id: LockerId,
         command: impl FnOnce(&mut LockerState) -> R,
     ) -> Result<R, LockerError> {
-        self.set.command(id, command).ok_or(LockerError::Closed("the locker was deleted"))
+        self.set
+            .command(id, command)
+            .ok_or(LockerError::Closed("the locker was deleted"))
     }
 }
 
@@ -283,8 +296,7 @@ impl Drop for Driving<'_> {
 
 /// Runs host code; a panic in it is a failure of the hook and goes no further.
 fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
-    catch_unwind(AssertUnwindSafe(hook))
-        .unwrap_or_else(|_| Err("the hook panicked".to_owned()))
+    catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err("the hook panicked".to_owned()))
 }
 
 /// Checks a key and its user ids, and makes them what a locker keeps.
@@ -306,5 +318,8 @@ pub(crate) fn check_names(
             return Err(LockerError::InvalidUserId { index, bytes });
         }
     }
-    Ok((key.into(), user_ids.iter().map(|id| Box::from(*id)).collect()))
+    Ok((
+        key.into(),
+        user_ids.iter().map(|id| Box::from(*id)).collect(),
+    ))
 }

@@ -57,7 +57,10 @@ impl LoadStatus {
     /// True where nothing more is tried until the host releases and acquires anew.
     pub fn is_final(self) -> bool {
         use LoadStatus::{CorruptData, CreateFailed, Erased, InvalidVersion, MigrationFailed};
-        matches!(self, InvalidVersion | CorruptData | MigrationFailed | CreateFailed | Erased)
+        matches!(
+            self,
+            InvalidVersion | CorruptData | MigrationFailed | CreateFailed | Erased
+        )
     }
 }
 
@@ -90,12 +93,20 @@ pub struct ErrorReport {
 impl ErrorReport {
     pub(crate) fn storage(activity: Activity, error: StorageError) -> Self {
         let StorageError { kind, message } = error;
-        Self { activity, kind, message }
+        Self {
+            activity,
+            kind,
+            message,
+        }
     }
 
     pub(crate) fn script(activity: Activity, message: impl Into<String>) -> Self {
         let (kind, message) = (RequestErrorKind::Script, message.into());
-        Self { activity, kind, message }
+        Self {
+            activity,
+            kind,
+            message,
+        }
     }
 }
 

@@ -16,8 +16,7 @@ use super::config::Config;
 use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
 use super::lease;
 use super::state::{
-    Committed, Context, HookCall, HookId, HookResult, Intent, LockerState, Phase, committed,
-    fetched, timed_out,
+    Committed, Context, HookCall, HookId, Intent, LockerState, Phase, committed, fetched, timed_out,
 };
 
 /// How many sessions' saves a document remembers.
@@ -65,16 +64,36 @@ enum Step {
     /// Nothing to do until the next autosave.
     Resting,
     /// `urgent` is the retry after a conflict: it goes at once, and the hooks have run.
-    SaveQueued { urgent: bool },
-    BeforeSave { hook: HookId, transform: bool },
-    Committing { request: RequestId, attempt: Attempt, until: f64 },
+    SaveQueued {
+        urgent: bool,
+    },
+    BeforeSave {
+        hook: HookId,
+        transform: bool,
+    },
+    Committing {
+        request: RequestId,
+        attempt: Attempt,
+        until: f64,
+    },
     /// Finds out what became of the unsettled commits, or who is in the way.
-    FetchQueued { urgent: bool },
-    Fetching { request: RequestId, conflict: bool, until: f64 },
+    FetchQueued {
+        urgent: bool,
+    },
+    Fetching {
+        request: RequestId,
+        conflict: bool,
+        until: f64,
+    },
     /// The storage fails: waits, then fetches or saves.
-    Cooldown { until: f64, then_fetch: bool },
+    Cooldown {
+        until: f64,
+        then_fetch: bool,
+    },
     /// A before-save hook failed: waits, then saves.
-    PutOff { until: f64 },
+    PutOff {
+        until: f64,
+    },
 }
 
 impl Held {
@@ -83,9 +102,9 @@ impl Held {
             Step::SaveQueued { urgent: true } | Step::FetchQueued { urgent: true } => {
                 Some(Intent::Urgent)
             }
-            Step::SaveQueued { .. } | Step::FetchQueued { .. } => {
-                Some(Intent::Save { lease_end: config.lease_end(self.lease_from) })
-            }
+            Step::SaveQueued { .. } | Step::FetchQueued { .. } => Some(Intent::Save {
+                lease_end: config.lease_end(self.lease_from),
+            }),
             _ => None,
         }
     }
@@ -136,7 +155,11 @@ impl Held {
 impl LockerState {
     /// The key is ours: the draft becomes the save data.
     pub(super) fn hold(&mut self, draft: SaveData, stored: Stored, cx: &mut Context<'_>) {
-        let lock_id = draft.reserved().session.as_ref().map_or(0, |session| session.lock_id);
+        let lock_id = draft
+            .reserved()
+            .session
+            .as_ref()
+            .map_or(0, |session| session.lock_id);
         let spread = 1.0 - cx.rng.f64();
         self.phase = Phase::Held(Box::new(Held {
             lock_id,
@@ -161,7 +184,9 @@ impl LockerState {
     }
 
     pub(super) fn evaluate_hold(&mut self, cx: &mut Context<'_>) {
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         let is_due = match held.step {
             Step::Resting => {
                 !self.wanted || self.forced > self.saved || cx.now >= held.next_autosave
@@ -175,16 +200,24 @@ impl LockerState {
     }
 
     pub(super) fn hold_granted(&mut self, cx: &mut Context<'_>) {
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         match held.step {
             Step::SaveQueued { urgent: false } if self.has_save_hooks => {
                 self.call_save_hook(false);
             }
             Step::SaveQueued { .. } => self.commit_save(cx),
             Step::FetchQueued { urgent } => {
-                let request = self.request(Operation::Fetch { key: Arc::clone(&self.key) });
+                let request = self.request(Operation::Fetch {
+                    key: Arc::clone(&self.key),
+                });
                 let until = cx.now + cx.config.request_timeout;
-                self.hold_step(Step::Fetching { request, conflict: urgent, until });
+                self.hold_step(Step::Fetching {
+                    request,
+                    conflict: urgent,
+                    until,
+                });
             }
             _ => {}
         }
@@ -195,7 +228,9 @@ impl LockerState {
         result: Result<Outcome, StorageError>,
         cx: &mut Context<'_>,
     ) {
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         match held.step {
             Step::Committing { attempt, .. } => match committed(result) {
                 Committed::Stored(revision) => {
@@ -218,13 +253,17 @@ impl LockerState {
     }
 
     pub(super) fn hold_timed_out(&mut self, cx: &mut Context<'_>) {
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         match held.step {
             Step::Committing { attempt, .. } => {
                 self.save_failed(timed_out(cx.config), attempt, cx);
             }
             Step::Fetching { .. } => self.settling_failed(timed_out(cx.config), cx),
-            Step::Cooldown { then_fetch: true, .. } => {
+            Step::Cooldown {
+                then_fetch: true, ..
+            } => {
                 held.step = Step::FetchQueued { urgent: false };
             }
             Step::Cooldown { .. } | Step::PutOff { .. } => {
@@ -236,8 +275,12 @@ impl LockerState {
     }
 
     pub(super) fn save_hook_done(&mut self, result: Result<(), String>, cx: &mut Context<'_>) {
-        let Phase::Held(held) = &mut self.phase else { return };
-        let Step::BeforeSave { transform, .. } = held.step else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        let Step::BeforeSave { transform, .. } = held.step else {
+            return;
+        };
         match result {
             Ok(()) if transform => self.commit_save(cx),
             Ok(()) => self.call_save_hook(true),
@@ -272,7 +315,9 @@ impl LockerState {
     fn commit_save(&mut self, cx: &mut Context<'_>) {
         let releases = !self.wanted;
         let marks = self.marks;
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         held.number += 1;
         while held.next_autosave <= cx.now {
             held.next_autosave += cx.config.maintain_session_period;
@@ -287,15 +332,31 @@ impl LockerState {
         });
         let (key, user_ids) = (Arc::clone(&self.key), Arc::clone(&self.user_ids));
         let expected = Expected::Present(held.revision.clone());
-        let request = self.request(Operation::Commit { key, expected, bytes, user_ids });
-        let attempt = Attempt { number, covers, sent_at: cx.now, releases };
+        let request = self.request(Operation::Commit {
+            key,
+            expected,
+            bytes,
+            user_ids,
+        });
+        let attempt = Attempt {
+            number,
+            covers,
+            sent_at: cx.now,
+            releases,
+        };
         let until = cx.now + cx.config.request_timeout;
-        self.hold_step(Step::Committing { request, attempt, until });
+        self.hold_step(Step::Committing {
+            request,
+            attempt,
+            until,
+        });
     }
 
     /// The attempt is in the storage, and whatever was unsettled before it is not, or is in it.
     fn stored(&mut self, attempt: Attempt) {
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         held.lease_from = attempt.sent_at;
         held.failures = 0;
         held.commit_from = 0.0;
@@ -307,7 +368,9 @@ impl LockerState {
     }
 
     fn save_failed(&mut self, error: StorageError, attempt: Attempt, cx: &mut Context<'_>) {
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         held.unsettled.push(attempt);
         held.failures += 1;
         held.commit_from = cx.retry_at(held.failures);
@@ -316,17 +379,24 @@ impl LockerState {
     }
 
     fn settling_failed(&mut self, error: StorageError, cx: &mut Context<'_>) {
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         held.failures += 1;
         let until = cx.retry_at(held.failures);
-        held.step = Step::Cooldown { until, then_fetch: true };
+        held.step = Step::Cooldown {
+            until,
+            then_fetch: true,
+        };
         self.report(ErrorReport::storage(Activity::Save, error));
     }
 
     fn hold_fetched(&mut self, fetched: Fetched, conflict: bool, cx: &mut Context<'_>) {
         match fetched {
             Fetched::Absent { .. } => self.lose(true, cx),
-            Fetched::Present { bytes, revision, .. } => {
+            Fetched::Present {
+                bytes, revision, ..
+            } => {
                 self.hold_found(bytes, revision, conflict, cx);
             }
         }
@@ -346,7 +416,9 @@ impl LockerState {
                 return self.lose(false, cx);
             }
         };
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         let reserved = found.reserved();
         let lock_id = held.lock_id;
         let has_moved = revision != held.revision;
@@ -354,17 +426,27 @@ impl LockerState {
         if has_moved {
             let written = lease::save_number(reserved, lock_id).unwrap_or(0);
             let unsettled = std::mem::take(&mut held.unsettled);
-            landed = unsettled.into_iter().rfind(|attempt| attempt.number <= written);
+            landed = unsettled
+                .into_iter()
+                .rfind(|attempt| attempt.number <= written);
         }
         let released = landed.is_some_and(|attempt| attempt.releases);
         if let Some(attempt) = landed {
             self.stored(attempt);
         }
         let owner = reserved.session.as_ref().map(|session| session.lock_id);
-        let ours_was_last = reserved.saves.last().is_some_and(|mark| mark.lock_id == lock_id);
+        let ours_was_last = reserved
+            .saves
+            .last()
+            .is_some_and(|mark| mark.lock_id == lock_id);
         let has_more = self.wanted || self.has_unsaved_changes();
         if owner == Some(lock_id) {
-            self.still_held(reserved, revision, (conflict, has_moved, landed.is_some()), cx);
+            self.still_held(
+                reserved,
+                revision,
+                (conflict, has_moved, landed.is_some()),
+                cx,
+            );
         } else if owner.is_none() && ours_was_last && (has_more || !released) {
             self.take_again(reserved, revision);
         } else if released {
@@ -386,7 +468,9 @@ impl LockerState {
     ) {
         self.take_over(found);
         let is_done = landed && self.wanted && !self.has_unsaved_changes();
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         held.revision = revision;
         if conflict && !has_moved {
             // The engine contradicts itself; ask it again, but not in a circle.
@@ -396,7 +480,10 @@ impl LockerState {
         held.step = match (is_done, has_moved) {
             (true, _) => Step::Resting,
             (false, true) => Step::SaveQueued { urgent: true },
-            (false, false) => Step::Cooldown { until: held.commit_from, then_fetch: false },
+            (false, false) => Step::Cooldown {
+                until: held.commit_from,
+                then_fetch: false,
+            },
         };
     }
 
@@ -404,7 +491,9 @@ impl LockerState {
     /// that is stored the key could be anyone's.
     fn take_again(&mut self, found: &Reserved, revision: Revision) {
         self.take_over(found);
-        let Phase::Held(held) = &mut self.phase else { return };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
         held.revision = revision;
         held.lease_from = f64::NEG_INFINITY;
         held.step = Step::SaveQueued { urgent: true };
@@ -436,7 +525,11 @@ impl LockerState {
             cx.claims.forget(held.lock_id);
         }
         self.answer_waiters(|_| Some(SaveOutcome::NotSaved));
-        self.phase = Phase::Resetting { hook: None, reason, erased };
+        self.phase = Phase::Resetting {
+            hook: None,
+            reason,
+            erased,
+        };
     }
 
     fn hold_step(&mut self, step: Step) {

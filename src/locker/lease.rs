@@ -17,23 +17,16 @@ pub(crate) struct ClockReading {
     clock: f64,
     /// When the request was handed over: the storage acted no earlier.
     sent_at: f64,
-    /// When the reply was taken: the storage acted no later.
-    received_at: f64,
 }
 
 impl ClockReading {
-    pub(crate) fn new(clock: f64, sent_at: f64, received_at: f64) -> Self {
-        Self { clock, sent_at, received_at }
+    pub(crate) fn new(clock: f64, sent_at: f64) -> Self {
+        Self { clock, sent_at }
     }
 
     /// The latest the storage's clock can show at `now`: what an owner stamps.
     pub(crate) fn upper_bound(&self, now: f64) -> f64 {
         self.clock + (now - self.sent_at)
-    }
-
-    /// The earliest the storage's clock can show at `now`: what a reader judges by.
-    pub(crate) fn lower_bound(&self, now: f64) -> f64 {
-        self.clock + (now - self.received_at)
     }
 }
 
@@ -76,7 +69,10 @@ impl Watches {
             until: received_at,
         };
         self.prune(received_at);
-        let watch = self.0.entry(Arc::clone(key)).or_insert_with(|| fresh.clone());
+        let watch = self
+            .0
+            .entry(Arc::clone(key))
+            .or_insert_with(|| fresh.clone());
         let unchanged = watch.lock_id == fresh.lock_id
             && watch.updated_at == fresh.updated_at
             && watch.save_number == fresh.save_number;
@@ -101,7 +97,8 @@ impl Watches {
     }
 }
 
-/// Whether another's session no longer protects its key.
+/// Whether another's session no longer protects its key. `storage_clock` came with the very fetch
+/// that showed the session: the earliest the storage's clock can show by now.
 pub(crate) fn is_expired(
     config: &Config,
     session: &Session,
@@ -120,5 +117,8 @@ pub(crate) fn is_expired(
 /// The highest save that the document remembers of a session.
 pub(crate) fn save_number(reserved: &Reserved, lock_id: u64) -> Option<u64> {
     let newest_first = reserved.saves.iter().rev();
-    newest_first.filter(|mark| mark.lock_id == lock_id).map(|mark| mark.number).max()
+    newest_first
+        .filter(|mark| mark.lock_id == lock_id)
+        .map(|mark| mark.number)
+        .max()
 }

@@ -28,6 +28,6 @@ pub use shared_data::{SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions};
 
 pub(crate) use driver::{Driver, Host, check_names};
-pub(crate) use set::{LockerSet, Scope};
+pub(crate) use set::Scope;
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
 pub(crate) use state::LockerState;

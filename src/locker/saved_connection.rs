@@ -85,7 +85,10 @@ impl SavedConnection {
 
     fn leave_waiting(&self, state: u8) -> bool {
         let order = Ordering::AcqRel;
-        self.0.state.compare_exchange(WAITING, state, order, Ordering::Acquire).is_ok()
+        self.0
+            .state
+            .compare_exchange(WAITING, state, order, Ordering::Acquire)
+            .is_ok()
     }
 }
 

@@ -120,7 +120,10 @@ impl LockerSet {
         template: Option<SaveData>,
         seed: u64,
     ) -> Self {
-        let budget = Budget { at: f64::NEG_INFINITY, ..Budget::default() };
+        let budget = Budget {
+            at: f64::NEG_INFINITY,
+            ..Budget::default()
+        };
         Self {
             config,
             migrators,
@@ -180,14 +183,20 @@ impl LockerSet {
     /// Adds a locker that wants nothing yet.
     pub fn insert(&mut self, key: Arc<str>, user_ids: Arc<[Box<str>]>) -> LockerId {
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { armed: f64::INFINITY, ..Slot::default() });
+            self.slots.push(Slot {
+                armed: f64::INFINITY,
+                ..Slot::default()
+            });
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 lockers")
         });
         let data = self.template.clone().unwrap_or_default();
         let entry = &mut self.slots[slot as usize];
         let locker = LockerState::new(key, user_ids, data, (slot, entry.sequence));
         entry.locker = Some(Box::new(locker));
-        let id = LockerId { slot, generation: entry.generation };
+        let id = LockerId {
+            slot,
+            generation: entry.generation,
+        };
         self.touch(slot);
         id
     }
@@ -195,7 +204,9 @@ impl LockerSet {
     /// The locker, if it is still there.
     pub fn get(&self, id: LockerId) -> Option<&LockerState> {
         let slot = self.slots.get(id.slot as usize)?;
-        slot.locker.as_deref().filter(|_| slot.generation == id.generation)
+        slot.locker
+            .as_deref()
+            .filter(|_| slot.generation == id.generation)
     }
 
     /// Gives a command to a locker, if it is still there; the next poll goes on from it.
@@ -205,7 +216,10 @@ impl LockerSet {
         command: impl FnOnce(&mut LockerState) -> R,
     ) -> Option<R> {
         let slot = self.slots.get_mut(id.slot as usize)?;
-        let locker = slot.locker.as_deref_mut().filter(|_| slot.generation == id.generation)?;
+        let locker = slot
+            .locker
+            .as_deref_mut()
+            .filter(|_| slot.generation == id.generation)?;
         let result = command(locker);
         self.touch(id.slot);
         Some(result)
@@ -238,8 +252,15 @@ impl LockerSet {
 
     /// Every locker there is.
     pub fn ids(&self) -> impl Iterator<Item = LockerId> {
-        let slots = self.slots.iter().zip(0u32..).filter(|(slot, _)| slot.locker.is_some());
-        slots.map(|(slot, index)| LockerId { slot: index, generation: slot.generation })
+        let slots = self
+            .slots
+            .iter()
+            .zip(0u32..)
+            .filter(|(slot, _)| slot.locker.is_some());
+        slots.map(|(slot, index)| LockerId {
+            slot: index,
+            generation: slot.generation,
+        })
     }
 
     /// Begins an update. A `now` before the last counts as the last. Updates of single lockers
@@ -276,7 +297,9 @@ impl LockerSet {
     /// A hook has run; its locker goes on.
     pub fn handle_hook_result(&mut self, id: LockerId, hook: HookId, result: HookResult) {
         if self.get(id).is_some() {
-            self.handle(id.slot, |locker, cx| locker.handle_hook_result(hook, result, cx));
+            self.handle(id.slot, |locker, cx| {
+                locker.handle_hook_result(hook, result, cx)
+            });
         }
     }
 
@@ -309,8 +332,13 @@ impl LockerSet {
     /// Moves what comes out of a locker to the tasks.
     fn drain(&mut self, slot: u32) {
         let entry = &mut self.slots[slot as usize];
-        let id = LockerId { slot, generation: entry.generation };
-        let Some(locker) = entry.locker.as_deref_mut() else { return };
+        let id = LockerId {
+            slot,
+            generation: entry.generation,
+        };
+        let Some(locker) = entry.locker.as_deref_mut() else {
+            return;
+        };
         while let Some(output) = locker.poll() {
             let task = match output {
                 Output::Event(event) => Task::Event(id, event),
@@ -324,7 +352,10 @@ impl LockerSet {
                     }
                     let mailbox = Arc::clone(&self.mailbox);
                     let responder = Responder::new(request, mailbox);
-                    Task::Submit(Request { operation, responder })
+                    Task::Submit(Request {
+                        operation,
+                        responder,
+                    })
                 }
             };
             self.tasks.push_back(task);
@@ -343,12 +374,20 @@ impl LockerSet {
 
     fn queue_intent(&mut self, slot: u32) {
         let entry = &mut self.slots[slot as usize];
-        let intent = entry.locker.as_deref().and_then(|locker| locker.intent(&self.config));
-        let Some(intent) = intent.filter(|_| !entry.is_queued) else { return };
+        let intent = entry
+            .locker
+            .as_deref()
+            .and_then(|locker| locker.intent(&self.config));
+        let Some(intent) = intent.filter(|_| !entry.is_queued) else {
+            return;
+        };
         entry.is_queued = true;
         match intent {
             Intent::Urgent => self.urgent.push_back(slot),
-            Intent::Save { lease_end } => self.saves.push(Timed { at: lease_end, slot }),
+            Intent::Save { lease_end } => self.saves.push(Timed {
+                at: lease_end,
+                slot,
+            }),
             Intent::Load => self.loads.push_back(slot),
         }
     }
@@ -356,7 +395,10 @@ impl LockerSet {
     /// Keeps one timer a locker: a later deadline waits until the earlier timer has come.
     fn arm(&mut self, slot: u32) {
         let entry = &mut self.slots[slot as usize];
-        let deadline = entry.locker.as_deref().map_or(f64::INFINITY, LockerState::deadline);
+        let deadline = entry
+            .locker
+            .as_deref()
+            .map_or(f64::INFINITY, LockerState::deadline);
         if deadline < entry.armed {
             entry.armed = deadline;
             self.timers.push(Timed { at: deadline, slot });
@@ -364,7 +406,9 @@ impl LockerSet {
     }
 
     fn fire_timer(&mut self) -> bool {
-        let Some(&Timed { at, slot }) = self.timers.peek() else { return false };
+        let Some(&Timed { at, slot }) = self.timers.peek() else {
+            return false;
+        };
         if at > self.now {
             return false;
         }
@@ -376,7 +420,11 @@ impl LockerSet {
             return true;
         }
         entry.armed = f64::INFINITY;
-        if entry.locker.as_deref().is_some_and(|locker| locker.deadline() <= now) {
+        if entry
+            .locker
+            .as_deref()
+            .is_some_and(|locker| locker.deadline() <= now)
+        {
             self.handle(slot, |locker, cx| locker.handle_timeout(cx));
         } else {
             self.arm(slot);
@@ -392,23 +440,32 @@ impl LockerSet {
         if self.budget.bytes == 0 && self.replies.front().is_some_and(|reply| size(reply) > 0) {
             return false;
         }
-        let Some(reply) = self.replies.pop_front() else { return false };
+        let Some(reply) = self.replies.pop_front() else {
+            return false;
+        };
         self.budget.bytes = self.budget.bytes.saturating_sub(size(&reply));
         let Reply { id, result, clock } = reply;
         // The id names the slot; a reply that nobody waits for is dropped.
         let slot = (id.0 >> 32) as u32;
-        let entry = self.slots.get(slot as usize).filter(|entry| entry.outstanding == Some(id));
+        let entry = self
+            .slots
+            .get(slot as usize)
+            .filter(|entry| entry.outstanding == Some(id));
         let Some(entry) = entry else { return true };
         let clock = clock.filter(|clock| clock.is_finite());
         if let Some(clock) = clock {
-            self.clock = Some(ClockReading::new(clock, entry.sent_at, self.now));
+            self.clock = Some(ClockReading::new(clock, entry.sent_at));
         }
-        self.handle(slot, |locker, cx| locker.handle_reply(id, result, clock, cx));
+        self.handle(slot, |locker, cx| {
+            locker.handle_reply(id, result, clock, cx)
+        });
         true
     }
 
     fn grant_next(&mut self, scope: Scope) -> bool {
-        let Some(slot) = self.next_granted(scope) else { return false };
+        let Some(slot) = self.next_granted(scope) else {
+            return false;
+        };
         self.slots[slot as usize].is_queued = false;
         self.handle(slot, |locker, cx| locker.handle_grant(cx));
         true
@@ -432,8 +489,16 @@ impl LockerSet {
             return is_waiting.then_some(id.slot);
         }
         let loads_first = budget.saves_in_a_row >= A_TENTH && !self.loads.is_empty();
-        let save = if loads_first { None } else { pop_save(&mut self.saves, &self.slots) };
-        budget.saves_in_a_row = if save.is_some() { budget.saves_in_a_row + 1 } else { 0 };
+        let save = if loads_first {
+            None
+        } else {
+            pop_save(&mut self.saves, &self.slots)
+        };
+        budget.saves_in_a_row = if save.is_some() {
+            budget.saves_in_a_row + 1
+        } else {
+            0
+        };
         let load_or_save = |set: &mut Self| {
             pop(&mut set.loads, &set.slots).or_else(|| pop_save(&mut set.saves, &set.slots))
         };
@@ -456,12 +521,10 @@ impl LockerSet {
         self.touch(slot);
     }
 
-    fn with_context(
-        &mut self,
-        slot: u32,
-        handle: impl FnOnce(&mut LockerState, &mut Context<'_>),
-    ) {
-        let Some(locker) = self.slots[slot as usize].locker.as_deref_mut() else { return };
+    fn with_context(&mut self, slot: u32, handle: impl FnOnce(&mut LockerState, &mut Context<'_>)) {
+        let Some(locker) = self.slots[slot as usize].locker.as_deref_mut() else {
+            return;
+        };
         let mut cx = Context {
             config: &self.config,
             migrators: &self.migrators,

@@ -45,7 +45,10 @@ struct Hook {
 impl SharedSaveData {
     /// Shares a document.
     pub fn new(data: SaveData) -> Arc<Self> {
-        let inner = Inner { data, ..Inner::default() };
+        let inner = Inner {
+            data,
+            ..Inner::default()
+        };
         Arc::new(Self(Mutex::new(inner)))
     }
 
@@ -118,7 +121,10 @@ impl SharedSaveData {
 
 impl Inner {
     fn replace(&mut self, data: SaveData) -> SaveData {
-        let next = self.base.wrapping_add(self.data.change_count()).wrapping_add(1);
+        let next = self
+            .base
+            .wrapping_add(self.data.change_count())
+            .wrapping_add(1);
         self.base = next.wrapping_sub(data.change_count());
         std::mem::replace(&mut self.data, data)
     }

@@ -92,7 +92,12 @@ impl LockerSpec {
         let polls_events = options.polls_events;
         let driver = new_driver(storage, options)?;
         let unread = Mutex::default();
-        Ok(Self(Arc::new(Inner { driver, hooks, polls_events, unread })))
+        Ok(Self(Arc::new(Inner {
+            driver,
+            hooks,
+            polls_events,
+            unread,
+        })))
     }
 
     /// The configuration in force.
@@ -115,7 +120,11 @@ impl LockerSpec {
             locker.set_has_save_hooks(has_hooks);
             Arc::clone(locker.data())
         })?;
-        Ok(Locker { spec: self.clone(), id, data })
+        Ok(Locker {
+            spec: self.clone(),
+            id,
+            data,
+        })
     }
 }
 
@@ -124,7 +133,14 @@ pub(crate) fn new_driver(
     storage: Arc<dyn Storage>,
     options: SpecOptions,
 ) -> Result<Driver, LockerError> {
-    let SpecOptions { mut config, migrators, template, clock, seed, .. } = options;
+    let SpecOptions {
+        mut config,
+        migrators,
+        template,
+        clock,
+        seed,
+        ..
+    } = options;
     config.check()?;
     if config.job_id.is_empty() {
         config.job_id = random_job_id(seed).into();
@@ -138,8 +154,15 @@ pub(crate) fn new_driver(
 fn random_job_id(seed: u64) -> String {
     let mut rng = fastrand::Rng::with_seed(seed ^ 0x4a6f_6249_64);
     let bits = rng.u128(..);
-    let (a, b, c) = ((bits >> 96) as u32, (bits >> 80) as u16, (bits >> 64) as u16 & 0xfff);
-    let (d, e) = ((bits >> 48) as u16 & 0x3fff | 0x8000, bits as u64 & 0xffff_ffff_ffff);
+    let (a, b, c) = (
+        (bits >> 96) as u32,
+        (bits >> 80) as u16,
+        (bits >> 64) as u16 & 0xfff,
+    );
+    let (d, e) = (
+        (bits >> 48) as u16 & 0x3fff | 0x8000,
+        bits as u64 & 0xffff_ffff_ffff,
+    );
     format!("{a:08x}-{b:04x}-4{c:03x}-{d:04x}-{e:012x}")
 }
 
@@ -229,20 +252,27 @@ impl Locker {
     /// The seed's `SessionUpdate`: does all there is to do for this locker at `now`, monotonic
     /// seconds. True when the locker is idle and may be deleted.
     pub fn update(&self, now: f64) -> Result<bool, LockerError> {
-        self.driver().update(now, Scope::One(self.id), &*self.spec.0)?;
+        self.driver()
+            .update(now, Scope::One(self.id), &*self.spec.0)?;
         self.is_idle()
     }
 
     /// The seed's `MarkDeleted`: removes the locker, which must be idle.
     pub fn mark_deleted(&self) -> Result<(), LockerError> {
         self.query(|_| ())?;
-        if self.driver().set()?.remove(self.id) { Ok(()) } else { Err(LockerError::NotIdle) }
+        if self.driver().set()?.remove(self.id) {
+            Ok(())
+        } else {
+            Err(LockerError::NotIdle)
+        }
     }
 
     /// Moves up to `most` unread events to the host, oldest first.
     pub fn poll_events(&self, most: usize) -> Vec<Event> {
         let mut unread = self.spec.0.unread.lock();
-        let Some(events) = unread.get_mut(&self.id) else { return Vec::new() };
+        let Some(events) = unread.get_mut(&self.id) else {
+            return Vec::new();
+        };
         let count = most.min(events.len());
         let taken = events.drain(..count).collect();
         if events.is_empty() {
@@ -257,7 +287,8 @@ impl Locker {
         timeout: f64,
         is_done: impl FnMut() -> Result<bool, LockerError>,
     ) -> Result<bool, LockerError> {
-        self.driver().wait(timeout, |now| self.update(now).map(drop), is_done)
+        self.driver()
+            .wait(timeout, |now| self.update(now).map(drop), is_done)
     }
 
     fn driver(&self) -> &Driver {
@@ -270,7 +301,9 @@ impl Locker {
 
     fn query<R>(&self, query: impl FnOnce(&LockerState) -> R) -> Result<R, LockerError> {
         let set = self.driver().set()?;
-        set.get(self.id).map(query).ok_or(LockerError::Closed("the locker was deleted"))
+        set.get(self.id)
+            .map(query)
+            .ok_or(LockerError::Closed("the locker was deleted"))
     }
 }
 
@@ -290,7 +323,11 @@ impl Host for Inner {
             callback(*outcome);
         }
         if self.polls_events {
-            self.unread.lock().entry(locker).or_default().push_back(event);
+            self.unread
+                .lock()
+                .entry(locker)
+                .or_default()
+                .push_back(event);
         } else {
             self.hooks.event(locker, &event);
         }

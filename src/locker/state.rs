@@ -46,7 +46,9 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// What an owner stamps its session with: whole Unix seconds, never early.
     pub(super) fn stamp(&self) -> f64 {
-        let time = self.clock.map_or(self.wall, |clock| clock.upper_bound(self.now));
+        let time = self
+            .clock
+            .map_or(self.wall, |clock| clock.upper_bound(self.now));
         time.ceil()
     }
 
@@ -104,7 +106,11 @@ pub(crate) enum Intent {
 #[derive(Debug)]
 pub(super) enum Phase {
     /// The default document is being made; the save data is replaced by it for this reason.
-    Resetting { hook: Option<HookId>, reason: Reason, erased: bool },
+    Resetting {
+        hook: Option<HookId>,
+        reason: Reason,
+        erased: bool,
+    },
     /// The save data is the default one; what comes next is not decided yet.
     Released,
     /// Nothing held, nothing under way.
@@ -170,10 +176,6 @@ impl LockerState {
 
     pub fn lost(&self) -> Option<&SaveData> {
         self.lost.as_deref()
-    }
-
-    pub fn is_wanted(&self) -> bool {
-        self.wanted
     }
 
     /// Nothing held, nothing under way, and nothing wanted.
@@ -267,7 +269,11 @@ impl LockerState {
             user_ids,
             data,
             status: LoadStatus::Loading,
-            phase: Phase::Resetting { hook: None, reason: Reason::Released, erased: false },
+            phase: Phase::Resetting {
+                hook: None,
+                reason: Reason::Released,
+                erased: false,
+            },
             wanted: false,
             has_save_hooks: false,
             minimum_server_version: 0,
@@ -319,15 +325,20 @@ impl LockerState {
         } else if self.is_held() && target <= self.saved {
             self.answer(connection.clone(), SaveOutcome::Saved);
         } else {
-            self.waiters.retain(|waiter| waiter.connection.is_connected());
-            self.waiters.push(Waiter { connection: connection.clone(), target });
+            self.waiters
+                .retain(|waiter| waiter.connection.is_connected());
+            self.waiters.push(Waiter {
+                connection: connection.clone(),
+                target,
+            });
         }
         connection
     }
 
     /// Answers a wait by hand, as the seed's `Trigger` does.
     pub fn trigger(&mut self, connection: SavedConnection, outcome: SaveOutcome) {
-        self.waiters.retain(|waiter| !waiter.connection.is(&connection));
+        self.waiters
+            .retain(|waiter| !waiter.connection.is(&connection));
         self.answer(connection, outcome);
     }
 
@@ -340,7 +351,11 @@ impl LockerState {
     /// answer unknown; otherwise the changes were not saved.
     pub fn abandon(&mut self) {
         let unknown = self.has_unsettled_commit();
-        let outcome = if unknown { SaveOutcome::Unknown } else { SaveOutcome::NotSaved };
+        let outcome = if unknown {
+            SaveOutcome::Unknown
+        } else {
+            SaveOutcome::NotSaved
+        };
         self.answer_waiters(|_| Some(outcome));
     }
 }
@@ -375,9 +390,14 @@ impl LockerState {
     /// A hook's result, dropped if the locker has moved on.
     pub fn handle_hook_result(&mut self, id: HookId, result: HookResult, cx: &mut Context<'_>) {
         match (&self.phase, result) {
-            (&Phase::Resetting { hook: Some(hook), reason, erased }, HookResult::Created(made))
-                if hook == id =>
-            {
+            (
+                &Phase::Resetting {
+                    hook: Some(hook),
+                    reason,
+                    erased,
+                },
+                HookResult::Created(made),
+            ) if hook == id => {
                 let data = made.unwrap_or_else(|message| {
                     self.report(ErrorReport::script(Activity::Create, message));
                     SaveData::default()
@@ -405,7 +425,12 @@ impl LockerState {
 
     /// Goes on from where the phase stands to what the host wants.
     pub fn evaluate(&mut self, cx: &mut Context<'_>) {
-        if let Phase::Resetting { hook: None, reason, erased } = self.phase {
+        if let Phase::Resetting {
+            hook: None,
+            reason,
+            erased,
+        } = self.phase
+        {
             self.reset(reason, erased, cx);
         }
         match &self.phase {
@@ -470,7 +495,11 @@ impl LockerState {
             Some(template) => self.reset_done(template.clone(), reason, erased),
             None => {
                 let hook = Some(self.call_hook(HookCall::Create));
-                self.phase = Phase::Resetting { hook, reason, erased };
+                self.phase = Phase::Resetting {
+                    hook,
+                    reason,
+                    erased,
+                };
             }
         }
     }
@@ -479,8 +508,16 @@ impl LockerState {
         self.data.replace(data);
         self.saved = self.pending();
         self.emit_lifecycle(Lifecycle::Replaced(reason));
-        self.phase = if erased { Phase::Refused } else { Phase::Released };
-        self.set_status(if erased { LoadStatus::Erased } else { LoadStatus::Loading });
+        self.phase = if erased {
+            Phase::Refused
+        } else {
+            Phase::Released
+        };
+        self.set_status(if erased {
+            LoadStatus::Erased
+        } else {
+            LoadStatus::Loading
+        });
     }
 
     /// Gives up the claim on the key, answers who still waits, and is idle.
@@ -554,6 +591,9 @@ fn unexpected(asked: &str, got: &Outcome) -> StorageError {
 }
 
 pub(super) fn timed_out(config: &Config) -> StorageError {
-    let message = format!("no answer from the storage within {} s", config.request_timeout);
+    let message = format!(
+        "no answer from the storage within {} s",
+        config.request_timeout
+    );
     StorageError::new(RequestErrorKind::Backend, message)
 }
