@@ -2,4 +2,5 @@
 
 #![deny(unsafe_code)]
 
+pub mod ffi;
 pub mod storage;
