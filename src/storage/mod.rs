@@ -17,6 +17,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod memory;
+mod open;
+pub mod overlay;
+mod records;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+pub use open::{OpenError, open};
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,0 +1,160 @@
+//! Opens a built-in engine by its URL, so that a game starts embedded and moves to a cluster by
+//! changing one string.
+
+use std::sync::Arc;
+
+use super::Storage;
+use super::memory::MemoryStorage;
+#[cfg(feature = "sqlite")]
+use super::sqlite::{SqliteOpenError, SqliteOptions, SqliteStorage, Synchronous};
+
+/// The URLs this build knows, as an error message shows them.
+#[cfg(feature = "sqlite")]
+const KNOWN_URLS: &str = "`memory:`, `memory:NAME` and `sqlite:PATH`";
+#[cfg(not(feature = "sqlite"))]
+const KNOWN_URLS: &str = "`memory:` and `memory:NAME` (`sqlite:PATH` was left out of it)";
+
+/// Why a storage was not opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The text does not begin with letters and a colon.
+    #[error("{url:?} is not a storage URL; this build knows {KNOWN_URLS}")]
+    NoScheme {
+        /// The text.
+        url: String,
+    },
+    /// No engine of this build goes by this name.
+    #[error("there is no storage `{scheme}:`; this build knows {KNOWN_URLS}")]
+    UnknownScheme {
+        /// What stands before the colon.
+        scheme: String,
+    },
+    /// The engine has no such parameter.
+    #[error("`{scheme}:` has no parameter {parameter:?}; it knows {known}")]
+    UnknownParameter {
+        /// The engine.
+        scheme: &'static str,
+        /// The parameter's name.
+        parameter: String,
+        /// The parameters it has, for a person.
+        known: &'static str,
+    },
+    /// The parameter cannot have this value.
+    #[error("the parameter {parameter:?} of `{scheme}:` cannot be {value:?}; it may be {allowed}")]
+    InvalidParameter {
+        /// The engine.
+        scheme: &'static str,
+        /// The parameter's name.
+        parameter: String,
+        /// The value given to it.
+        value: String,
+        /// The values it may have, for a person.
+        allowed: &'static str,
+    },
+    /// What stands after the colon is not a path.
+    #[error(
+        "{url:?} names no database; write `sqlite:` and a path, as in `sqlite:saves.db` or \
+         `sqlite:/var/lib/game/saves.db` (in memory: `memory:`)"
+    )]
+    NoPath {
+        /// The URL.
+        url: String,
+    },
+    /// The database was not opened.
+    #[cfg(feature = "sqlite")]
+    #[error(transparent)]
+    Sqlite(#[from] SqliteOpenError),
+}
+
+/// Opens a built-in engine.
+///
+/// | URL | engine |
+/// |---|---|
+/// | `memory:` | a new storage in memory, of its own |
+/// | `memory:NAME` | the storage in memory of this name, shared within the process |
+/// | `sqlite:PATH` | the SQLite database at this path, relative or absolute |
+/// | `sqlite:PATH?synchronous=normal` | the same, faster and less durable (`full` is the default) |
+///
+/// A path is taken as it is written, without percent-decoding, up to the first `?`; one with a
+/// question mark in it cannot be named. The forms `sqlite://…` and `sqlite::memory:` mean different
+/// things to different programs and are refused.
+///
+/// # Errors
+///
+/// Whatever is unknown is refused and named; what the engine itself refuses is passed on.
+pub fn open(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
+    let Some((scheme, rest)) = url.split_once(':') else {
+        let url = url.to_owned();
+        return Err(OpenError::NoScheme { url });
+    };
+    match scheme {
+        "memory" => open_memory(rest),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => open_sqlite(url, rest),
+        _ => {
+            let scheme = scheme.to_owned();
+            Err(OpenError::UnknownScheme { scheme })
+        }
+    }
+}
+
+fn open_memory(rest: &str) -> Result<Arc<dyn Storage>, OpenError> {
+    let (name, parameters) = split_parameters(rest);
+    if let Some((parameter, _)) = parameters.into_iter().next() {
+        return Err(OpenError::UnknownParameter {
+            scheme: "memory",
+            parameter: parameter.to_owned(),
+            known: "none",
+        });
+    }
+    Ok(match name {
+        "" => Arc::new(MemoryStorage::new()),
+        name => MemoryStorage::named(name),
+    })
+}
+
+#[cfg(feature = "sqlite")]
+fn open_sqlite(url: &str, rest: &str) -> Result<Arc<dyn Storage>, OpenError> {
+    const SCHEME: &str = "sqlite";
+    let (path, parameters) = split_parameters(rest);
+    if path.is_empty() || path.starts_with("//") || path.starts_with(":memory:") {
+        let url = url.to_owned();
+        return Err(OpenError::NoPath { url });
+    }
+    let mut options = SqliteOptions::default();
+    for (parameter, value) in parameters {
+        if parameter != "synchronous" {
+            return Err(OpenError::UnknownParameter {
+                scheme: SCHEME,
+                parameter: parameter.to_owned(),
+                known: "`synchronous`",
+            });
+        }
+        options.synchronous = match value {
+            "full" => Synchronous::Full,
+            "normal" => Synchronous::Normal,
+            _ => {
+                return Err(OpenError::InvalidParameter {
+                    scheme: SCHEME,
+                    parameter: parameter.to_owned(),
+                    value: value.to_owned(),
+                    allowed: "`full` or `normal`",
+                });
+            }
+        };
+    }
+    Ok(Arc::new(SqliteStorage::open(path.as_ref(), options)?))
+}
+
+/// What stands before the `?`, and the parameters after it, in order. Text after the `?` that has
+/// no name is a parameter without one, for the engine to refuse.
+fn split_parameters(rest: &str) -> (&str, Vec<(&str, &str)>) {
+    let Some((before, parameters)) = rest.split_once('?') else {
+        return (rest, Vec::new());
+    };
+    let parameters = parameters
+        .split('&')
+        .map(|parameter| parameter.split_once('=').unwrap_or((parameter, "")))
+        .collect();
+    (before, parameters)
+}

@@ -1,0 +1,419 @@
+//! The thread that writes: batches, turns, and the upkeep between them. A commit is answered only
+//! when its transaction has been committed, and one whose transaction failed is never tried again.
+
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OptionalExtension, ToSql};
+
+use super::turn::{NoTurn, Turnstile};
+use super::{WRITE_PATIENCE, clock, storage_error};
+use crate::storage::{
+    Expected, Operation, Outcome, Request, RequestErrorKind, Revision, StorageError,
+};
+
+/// The most requests in one transaction: some 15 ms of work.
+const MAX_BATCH_REQUESTS: usize = 1024;
+/// The most bytes of values in one transaction, save that one request always fits.
+const MAX_BATCH_BYTES: usize = 4 << 20;
+/// How many pages (of 4 kB) of the log are left before they are moved into the database.
+const CHECKPOINT_PAGES: i64 = 1000;
+/// The length of the log, in pages, at which readers are waited for so that it can start anew.
+const RESTART_PAGES: i64 = 8 * CHECKPOINT_PAGES;
+/// How long these readers are waited for.
+const RESTART_PATIENCE: Duration = Duration::from_millis(100);
+/// How old tombstones are forgotten, in seconds. The contract asks for 24 hours; this is twice as
+/// long, for clocks that are put right.
+const TOMBSTONE_AGE_S: f64 = 48.0 * 3600.0;
+/// How often tombstones are looked for, and how many are forgotten at once.
+const PURGE_PERIOD: Duration = Duration::from_secs(600);
+const PURGE_LIMIT: i64 = 1000;
+
+const NOTHING_WRITTEN: &str = "nothing was written";
+
+/// The state of the thread that writes.
+pub(super) struct Writer {
+    connection: Connection,
+    turnstile: Turnstile,
+    requests: Receiver<Request>,
+    next_purge: Instant,
+    /// How many pages must wait in the log for the next attempt to move them.
+    checkpoint_at_pages: i64,
+}
+
+impl Writer {
+    /// A writer over its own connection.
+    pub(super) fn new(
+        connection: Connection,
+        turnstile: Turnstile,
+        requests: Receiver<Request>,
+    ) -> Self {
+        Self {
+            connection,
+            turnstile,
+            requests,
+            next_purge: Instant::now(),
+            checkpoint_at_pages: CHECKPOINT_PAGES,
+        }
+    }
+
+    /// Writes until the engine closes and nothing is left to write.
+    pub(super) fn run(mut self) {
+        while let Ok(first) = self.requests.recv() {
+            let deadline = Instant::now() + WRITE_PATIENCE;
+            // The turn comes first: what queues up while this waits goes into the same batch.
+            match self.turnstile.enter(deadline) {
+                Ok(_turn) => {
+                    let batch = self.take_batch(first);
+                    self.write(batch, deadline);
+                    self.shorten_log();
+                    self.purge_tombstones();
+                }
+                Err(no_turn) => {
+                    let error = turn_error(&no_turn);
+                    for request in std::iter::once(first).chain(self.requests.try_iter()) {
+                        request.responder.answer(Err(error.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_batch(&self, first: Request) -> Vec<Request> {
+        let mut size_bytes = value_bytes(&first);
+        let mut batch = vec![first];
+        while batch.len() < MAX_BATCH_REQUESTS && size_bytes < MAX_BATCH_BYTES {
+            let Ok(request) = self.requests.try_recv() else {
+                break;
+            };
+            size_bytes += value_bytes(&request);
+            batch.push(request);
+        }
+        batch
+    }
+
+    fn write(&mut self, batch: Vec<Request>, deadline: Instant) {
+        let (operations, responders): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|request| (request.operation, request.responder))
+            .unzip();
+        let clock = clock();
+        let outcomes = self.transact(&operations, clock, deadline);
+        drop(operations);
+        match outcomes {
+            Ok(outcomes) => {
+                for (responder, outcome) in responders.into_iter().zip(outcomes) {
+                    responder.answer_at(Ok(outcome), Some(clock));
+                }
+            }
+            Err(error) => {
+                for responder in responders {
+                    responder.answer(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// One transaction. What it says of the operations is true once it returns: an error while
+    /// they are judged undoes all of them, since a conflict, too, may rest on what was undone.
+    fn transact(
+        &mut self,
+        operations: &[Operation],
+        clock: f64,
+        deadline: Instant,
+    ) -> Result<Vec<Outcome>, StorageError> {
+        let begun = self.begin(deadline);
+        begun.map_err(|error| storage_error(&error, NOTHING_WRITTEN))?;
+        let judged = self.judge(operations, clock).map_err(|error| {
+            self.roll_back();
+            storage_error(&error, NOTHING_WRITTEN)
+        })?;
+        self.run_sql("COMMIT").map_err(|error| {
+            self.roll_back();
+            storage_error(&error, "it may have been written")
+        })?;
+        Ok(judged)
+    }
+
+    /// Only a program that does not know of turns can make this wait.
+    fn begin(&self, deadline: Instant) -> rusqlite::Result<()> {
+        let patience = deadline.saturating_duration_since(Instant::now());
+        self.connection.busy_timeout(patience)?;
+        self.run_sql("BEGIN IMMEDIATE")
+    }
+
+    fn judge(&self, operations: &[Operation], clock: f64) -> rusqlite::Result<Vec<Outcome>> {
+        let last = self
+            .connection
+            .prepare_cached("SELECT last FROM revision")?
+            .query_row([], |row| row.get(0))?;
+        let mut batch = Batch {
+            connection: &self.connection,
+            clock,
+            last_revision: last,
+        };
+        let outcomes = operations
+            .iter()
+            .map(|operation| batch.judge(operation))
+            .collect::<rusqlite::Result<_>>()?;
+        if batch.last_revision != last {
+            self.connection
+                .prepare_cached("UPDATE revision SET last = ?1")?
+                .execute([batch.last_revision])?;
+        }
+        Ok(outcomes)
+    }
+
+    fn roll_back(&self) {
+        // SQLite may have done it already, for a full disk say. If it cannot, the next BEGIN
+        // fails, and says so.
+        if !self.connection.is_autocommit() {
+            let _ = self.run_sql("ROLLBACK");
+        }
+    }
+
+    fn run_sql(&self, sql: &str) -> rusqlite::Result<()> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+
+    /// Moves the log into the database when it has grown long. No other engine writes meanwhile,
+    /// so that all of it is moved and the next batch can start the log anew. It never fails a
+    /// request: whatever does not work now is tried again when the log has grown further.
+    fn shorten_log(&mut self) {
+        let Ok((length, waiting)) = self.checkpoint("PRAGMA wal_checkpoint(NOOP)") else {
+            return;
+        };
+        if waiting < self.checkpoint_at_pages {
+            return;
+        }
+        let sql = if length < RESTART_PAGES {
+            "PRAGMA wal_checkpoint(PASSIVE)"
+        } else {
+            let _ = self.connection.busy_timeout(RESTART_PATIENCE);
+            "PRAGMA wal_checkpoint(TRUNCATE)"
+        };
+        let still_waiting = self.checkpoint(sql).map_or(waiting, |(_, waiting)| waiting);
+        self.checkpoint_at_pages = still_waiting + CHECKPOINT_PAGES;
+    }
+
+    /// The length of the log, and how much of it is not in the database yet; both in pages.
+    fn checkpoint(&self, sql: &str) -> rusqlite::Result<(i64, i64)> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        statement.query_row([], |row| {
+            let (length, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok((length, length - moved))
+        })
+    }
+
+    fn purge_tombstones(&mut self) {
+        let now = Instant::now();
+        if now < self.next_purge {
+            return;
+        }
+        let sql = "DELETE FROM record WHERE id IN \
+                   (SELECT id FROM record WHERE erased_at < ?1 LIMIT ?2)";
+        let purged = self
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut delete| delete.execute((clock() - TOMBSTONE_AGE_S, PURGE_LIMIT)));
+        // A full portion means that there are more; they go with the batches to come.
+        if purged.is_ok_and(|purged| (purged as i64) < PURGE_LIMIT) {
+            self.next_purge = now + PURGE_PERIOD;
+        }
+    }
+}
+
+fn value_bytes(request: &Request) -> usize {
+    match &request.operation {
+        Operation::Commit { bytes, .. } => bytes.len(),
+        _ => 0,
+    }
+}
+
+fn turn_error(no_turn: &NoTurn) -> StorageError {
+    let message = match no_turn {
+        NoTurn::TimedOut => format!(
+            "another process has kept the database locked for {} s; {NOTHING_WRITTEN}",
+            WRITE_PATIENCE.as_secs()
+        ),
+        NoTurn::Io(error) => format!("cannot lock the database: {error}; {NOTHING_WRITTEN}"),
+    };
+    StorageError::new(RequestErrorKind::Backend, message)
+}
+
+/// The requests of one transaction, each judged by what those before it have left.
+struct Batch<'a> {
+    connection: &'a Connection,
+    clock: f64,
+    last_revision: i64,
+}
+
+/// What a row is to hold.
+struct NewRecord<'a> {
+    key: &'a str,
+    erased_at: Option<f64>,
+    user_ids: &'a [Box<str>],
+    bytes: &'a [u8],
+}
+
+impl Batch<'_> {
+    fn judge(&mut self, operation: &Operation) -> rusqlite::Result<Outcome> {
+        match operation {
+            Operation::Commit {
+                key,
+                expected,
+                bytes,
+                user_ids,
+            } => {
+                let record = NewRecord {
+                    key,
+                    erased_at: None,
+                    user_ids,
+                    bytes,
+                };
+                self.write(&record, Some(expected), Outcome::Committed)
+            }
+            Operation::Erase { key, expected } => {
+                let tombstone = NewRecord {
+                    key,
+                    erased_at: Some(self.clock),
+                    user_ids: &[],
+                    bytes: &[],
+                };
+                self.write(&tombstone, expected.as_ref(), Outcome::Erased)
+            }
+            Operation::Fetch { .. } | Operation::List { .. } | Operation::KeysOfUser { .. } => {
+                unreachable!("reads have threads of their own")
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        record: &NewRecord<'_>,
+        expected: Option<&Expected>,
+        written: fn(Revision) -> Outcome,
+    ) -> rusqlite::Result<Outcome> {
+        let revision = self.last_revision + 1;
+        let user_ids = serde_json::to_string(record.user_ids).expect("strings have a JSON form");
+        let is_written = match expected {
+            Some(Expected::Present(expected)) => {
+                let expected = number(expected);
+                self.replace_bytes(record, revision, &user_ids, expected)?
+                    || self.replace(record, revision, &user_ids, expected, true)?
+            }
+            Some(Expected::Absent(Some(expected))) => {
+                self.replace(record, revision, &user_ids, number(expected), false)?
+            }
+            Some(Expected::Absent(None)) => self.create(record, revision, &user_ids)?,
+            None => self.replace_any(record, revision, &user_ids)?,
+        };
+        if !is_written {
+            return Ok(Outcome::Conflict);
+        }
+        self.last_revision = revision;
+        Ok(written(Revision::from_u64(revision.cast_unsigned())))
+    }
+
+    /// What nearly every commit is: a record with the users it had before.
+    fn replace_bytes(
+        &self,
+        record: &NewRecord<'_>,
+        revision: i64,
+        user_ids: &str,
+        expected: Option<i64>,
+    ) -> rusqlite::Result<bool> {
+        if record.erased_at.is_some() {
+            return Ok(false);
+        }
+        let sql = "UPDATE record SET revision = ?1, bytes = ?2 \
+                   WHERE key = ?3 AND revision = ?4 AND erased_at IS NULL AND user_ids = ?5";
+        let mut update = self.connection.prepare_cached(sql)?;
+        let changed = update.execute((revision, record.bytes, record.key, expected, user_ids))?;
+        Ok(changed == 1)
+    }
+
+    fn replace(
+        &self,
+        record: &NewRecord<'_>,
+        revision: i64,
+        user_ids: &str,
+        expected: Option<i64>,
+        expected_present: bool,
+    ) -> rusqlite::Result<bool> {
+        let sql = "UPDATE record SET revision = ?2, erased_at = ?3, user_ids = ?4, bytes = ?5 \
+                   WHERE key = ?1 AND revision = ?6 AND (erased_at IS NULL) = ?7 RETURNING id";
+        self.write_row(
+            record,
+            revision,
+            user_ids,
+            sql,
+            &[&expected, &expected_present],
+        )
+    }
+
+    fn create(
+        &self,
+        record: &NewRecord<'_>,
+        revision: i64,
+        user_ids: &str,
+    ) -> rusqlite::Result<bool> {
+        let sql = "INSERT INTO record (key, revision, erased_at, user_ids, bytes) \
+                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO NOTHING RETURNING id";
+        self.write_row(record, revision, user_ids, sql, &[])
+    }
+
+    fn replace_any(
+        &self,
+        record: &NewRecord<'_>,
+        revision: i64,
+        user_ids: &str,
+    ) -> rusqlite::Result<bool> {
+        let sql = "INSERT INTO record (key, revision, erased_at, user_ids, bytes) \
+                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO UPDATE SET \
+                   revision = ?2, erased_at = ?3, user_ids = ?4, bytes = ?5 RETURNING id";
+        self.write_row(record, revision, user_ids, sql, &[])
+    }
+
+    /// Runs a statement that writes the row or leaves it alone, and in the first case brings the
+    /// index of user ids up to date.
+    fn write_row(
+        &self,
+        record: &NewRecord<'_>,
+        revision: i64,
+        user_ids: &str,
+        sql: &str,
+        more: &[&dyn ToSql],
+    ) -> rusqlite::Result<bool> {
+        let params: [&dyn ToSql; 5] = [
+            &record.key,
+            &revision,
+            &record.erased_at,
+            &user_ids,
+            &record.bytes,
+        ];
+        let all = [&params[..], more].concat();
+        let id: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(&*all, |row| row.get(0))
+            .optional()?;
+        let Some(id) = id else { return Ok(false) };
+        let delete = "DELETE FROM record_user WHERE record_id = ?1";
+        self.connection.prepare_cached(delete)?.execute([id])?;
+        let insert = "INSERT OR IGNORE INTO record_user (record_id, user_id) VALUES (?1, ?2)";
+        let mut insert = self.connection.prepare_cached(insert)?;
+        for user_id in record.user_ids {
+            insert.execute((id, user_id))?;
+        }
+        Ok(true)
+    }
+}
+
+/// The number that a revision of this engine is. Any other revision is at no key, and neither is
+/// NULL equal to anything in SQL.
+fn number(revision: &Revision) -> Option<i64> {
+    revision
+        .as_u64()
+        .and_then(|number| i64::try_from(number).ok())
+}
