@@ -3,4 +3,6 @@
 #![deny(unsafe_code)]
 
 pub mod ffi;
+pub mod migration;
+pub mod save_data;
 pub mod storage;

@@ -1,0 +1,139 @@
+//! Edits inside a field's value. An edit is found and measured first, and only then made, so that
+//! one that is refused has changed nothing.
+
+use jsonptr::index::Index;
+use jsonptr::{Pointer, Token};
+use serde_json::Value;
+
+use super::pointer::{index, not_found, walk, wrong_type};
+use super::value::{written_len, written_str_len};
+use super::{SaveDataError, pointer};
+
+/// An edit that has been found possible.
+pub(super) struct Edit<'p> {
+    /// The container that is edited, inside the field.
+    parent: &'p Pointer,
+    change: Change,
+    /// How many bytes longer the field's text becomes.
+    pub growth: isize,
+}
+
+enum Change {
+    Member(String, Value),
+    Element(usize, Value),
+    Append(Value),
+    RemoveMember(String),
+    RemoveElement(usize),
+}
+
+impl<'p> Edit<'p> {
+    /// Setting the place `rest` inside `field` to `new`: a member is added or replaced, an array's
+    /// element replaced, or appended when the index is the array's length or `-`.
+    pub fn set(
+        field: &Value,
+        rest: &'p Pointer,
+        pointer: &str,
+        new: Value,
+    ) -> Result<Self, SaveDataError> {
+        let (parent, last, container) = container(field, rest, pointer)?;
+        let added = written_len(&new) as isize;
+        let (change, growth) = match container {
+            Value::Object(members) => {
+                let name = last.decoded().into_owned();
+                let growth = match members.get(&name) {
+                    Some(old) => added - written_len(old) as isize,
+                    None => added + member_overhead(&name, !members.is_empty()),
+                };
+                (Change::Member(name, new), growth)
+            }
+            Value::Array(items) => match index(&last, pointer)? {
+                Index::Num(at) if at < items.len() => {
+                    let growth = added - written_len(&items[at]) as isize;
+                    (Change::Element(at, new), growth)
+                }
+                Index::Num(at) if at > items.len() => return Err(not_found(pointer)),
+                _ => {
+                    let growth = added + isize::from(!items.is_empty());
+                    (Change::Append(new), growth)
+                }
+            },
+            scalar => return Err(not_a_container(pointer, &last, scalar)),
+        };
+        Ok(Self {
+            parent,
+            change,
+            growth,
+        })
+    }
+
+    /// Removing the place `rest` inside `field`; an array's later elements move down.
+    pub fn remove(field: &Value, rest: &'p Pointer, pointer: &str) -> Result<Self, SaveDataError> {
+        let (parent, last, container) = container(field, rest, pointer)?;
+        let (change, growth) = match container {
+            Value::Object(members) => {
+                let name = last.decoded().into_owned();
+                let old = members.get(&name).ok_or_else(|| not_found(pointer))?;
+                let overhead = member_overhead(&name, members.len() > 1);
+                let growth = -(written_len(old) as isize) - overhead;
+                (Change::RemoveMember(name), growth)
+            }
+            Value::Array(items) => match index(&last, pointer)? {
+                Index::Num(at) if at < items.len() => {
+                    let old = written_len(&items[at]) as isize;
+                    (
+                        Change::RemoveElement(at),
+                        -old - isize::from(items.len() > 1),
+                    )
+                }
+                _ => return Err(not_found(pointer)),
+            },
+            scalar => return Err(not_a_container(pointer, &last, scalar)),
+        };
+        Ok(Self {
+            parent,
+            change,
+            growth,
+        })
+    }
+
+    /// Makes the edit in the value that it was found in.
+    pub fn make(self, field: &mut Value) {
+        match (field.pointer_mut(self.parent.as_str()), self.change) {
+            (Some(Value::Object(members)), Change::Member(name, new)) => {
+                members.insert(name, new);
+            }
+            (Some(Value::Object(members)), Change::RemoveMember(name)) => {
+                members.shift_remove(&name);
+            }
+            (Some(Value::Array(items)), Change::Element(at, new)) => items[at] = new,
+            (Some(Value::Array(items)), Change::Append(new)) => items.push(new),
+            (Some(Value::Array(items)), Change::RemoveElement(at)) => {
+                items.remove(at);
+            }
+            _ => unreachable!("the edit was found in this value"),
+        }
+    }
+}
+
+/// The container that the last token of `rest` is looked up in.
+fn container<'v, 'p>(
+    field: &'v Value,
+    rest: &'p Pointer,
+    pointer: &str,
+) -> Result<(&'p Pointer, Token<'p>, &'v Value), SaveDataError> {
+    let (parent, last) = rest
+        .split_back()
+        .ok_or_else(|| pointer::invalid(pointer, "it names no place inside the field"))?;
+    let parent_pointer = &pointer[..pointer.len() - (rest.len() - parent.len())];
+    Ok((parent, last, walk(field, parent, parent_pointer)?))
+}
+
+/// What a member takes beside its value: name, colon, and the comma that parts it from others.
+fn member_overhead(name: &str, has_others: bool) -> isize {
+    written_str_len(name) as isize + 1 + isize::from(has_others)
+}
+
+fn not_a_container(pointer: &str, last: &Token<'_>, found: &Value) -> SaveDataError {
+    let parent = &pointer[..pointer.len() - last.encoded().len() - 1];
+    wrong_type(parent, "an object or an array", found)
+}
