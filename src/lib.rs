@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod ffi;
+pub mod locker;
 pub mod migration;
 pub mod save_data;
 pub mod storage;

@@ -74,6 +74,16 @@ macro_rules! text {
     }};
 }
 
+/// A text parameter that need not be UTF-8: `raw_text!(revision, revision_length)` is a `&[u8]`.
+/// Only for exports, as `out!`.
+macro_rules! raw_text {
+    ($pointer:ident, $length:ident) => {{
+        let parameter = stringify!($pointer);
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        unsafe { $crate::ffi::text::raw_text(parameter, $pointer, $length) }?
+    }};
+}
+
 /// A parameter of plain bytes: `bytes!(bytes, length)` is a `&[u8]`. Only for exports, as `out!`.
 macro_rules! bytes {
     ($pointer:ident, $length:ident) => {{

@@ -81,7 +81,11 @@ pub unsafe extern "C" fn session_locker_last_error(buffer: *mut c_char, capacity
         let message = &last.borrow().message;
         let room = if buffer.is_null() { 0 } else { capacity };
         if room > 0 {
-            let length = message.floor_char_boundary(room - 1);
+            let fits = |length: &usize| message.is_char_boundary(*length);
+            let length = (0..room.min(message.len() + 1))
+                .rev()
+                .find(fits)
+                .unwrap_or(0);
             // SAFETY: by the boundary's rule 4 the host's buffer has room for `capacity` bytes, of
             // which `length + 1` are written, and it cannot overlap our own message.
             unsafe {
@@ -118,9 +122,9 @@ pub unsafe extern "C" fn session_locker_set_hook_error(
     })
 }
 
-/// Runs a callback of the host that returns a status, and says in words why it failed. `name` is
-/// how the message calls it ("the migrator from version 3").
-pub(crate) fn run_hook(name: &str, hook: impl FnOnce() -> SlStatus) -> Result<(), String> {
+/// Runs a callback of the host that returns a status, and says in words why it failed; the caller
+/// says which callback it was.
+pub(crate) fn run_hook(hook: impl FnOnce() -> SlStatus) -> Result<(), String> {
     let outer = HOOK.replace(None);
     // What failed before the callback began is not the callback's reason.
     LAST.with_borrow_mut(|last| last.status = SL_OK);
@@ -129,15 +133,14 @@ pub(crate) fn run_hook(name: &str, hook: impl FnOnce() -> SlStatus) -> Result<()
     if status == SL_OK {
         return Ok(());
     }
-    let code = status::name(status).map_or("not a status of this library", |name| {
-        name.to_str().unwrap_or_default()
-    });
-    let reason = said
-        .or_else(|| LAST.with_borrow(|last| (last.status == status).then(|| last.message.clone())));
-    Err(match reason {
-        Some(reason) => format!("{name} failed: {reason}"),
-        None => format!("{name} failed with {status} ({code})"),
-    })
+    let own = || LAST.with_borrow(|last| (last.status == status).then(|| last.message.clone()));
+    Err(said.or_else(own).unwrap_or_else(|| {
+        let name = status::name(status).and_then(|name| name.to_str().ok());
+        format!(
+            "it returned {status} ({})",
+            name.unwrap_or("no status of this library")
+        )
+    }))
 }
 
 #[cfg(test)]
@@ -174,10 +177,8 @@ mod tests {
         assert_eq!(copied(1), (6, b"\0##".to_vec()));
         assert_eq!(copied(0), (6, b"##".to_vec()));
         // SAFETY: NULL asks for the length alone.
-        assert_eq!(
-            unsafe { session_locker_last_error(std::ptr::null_mut(), 9) },
-            6
-        );
+        let needed = unsafe { session_locker_last_error(std::ptr::null_mut(), 9) };
+        assert_eq!(needed, 6);
     }
 
     #[test]
@@ -189,49 +190,46 @@ mod tests {
 
     #[test]
     fn a_hook_fails_with_what_it_said() {
-        let why = run_hook("the hook", || {
+        let why = run_hook(|| {
             assert_eq!(say("no such item"), SL_OK);
             SL_ERROR_HOOK
         });
-        assert_eq!(why, Err("the hook failed: no such item".to_owned()));
+        assert_eq!(why, Err("no such item".to_owned()));
     }
 
     #[test]
     fn a_hook_that_says_nothing_fails_with_the_call_that_failed_in_it() {
-        let why = run_hook("the hook", || fail("the profile is busy"));
-        assert_eq!(why, Err("the hook failed: the profile is busy".to_owned()));
+        let why = run_hook(|| fail("the profile is busy"));
+        assert_eq!(why, Err("the profile is busy".to_owned()));
     }
 
     #[test]
     fn a_failure_from_before_the_hook_is_not_its_reason() {
         fail("long ago");
-        let why = run_hook("the hook", || SL_ERROR_BUSY);
-        assert_eq!(
-            why,
-            Err("the hook failed with -12 (SL_ERROR_BUSY)".to_owned())
-        );
-        let why = run_hook("the hook", || 7);
-        let unknown = "the hook failed with 7 (not a status of this library)";
+        let why = run_hook(|| SL_ERROR_BUSY);
+        assert_eq!(why, Err("it returned -12 (SL_ERROR_BUSY)".to_owned()));
+        let why = run_hook(|| 7);
+        let unknown = "it returned 7 (no status of this library)";
         assert_eq!(why, Err(unknown.to_owned()));
     }
 
     #[test]
     fn what_an_inner_hook_says_does_not_reach_the_outer_one() {
-        let why = run_hook("the outer hook", || {
+        let why = run_hook(|| {
             say("outer");
-            let inner = run_hook("the inner hook", || {
+            let inner = run_hook(|| {
                 say("inner");
                 SL_ERROR_HOOK
             });
-            assert_eq!(inner, Err("the inner hook failed: inner".to_owned()));
+            assert_eq!(inner, Err("inner".to_owned()));
             SL_ERROR_HOOK
         });
-        assert_eq!(why, Err("the outer hook failed: outer".to_owned()));
+        assert_eq!(why, Err("outer".to_owned()));
     }
 
     #[test]
     fn a_hook_that_returns_ok_has_no_message() {
-        let outcome = run_hook("the hook", || {
+        let outcome = run_hook(|| {
             say("never mind");
             SL_OK
         });

@@ -46,8 +46,9 @@
 //! ```
 
 // The one place with `unsafe`. The contract of every export is the same, rule 4 above, and its
-// documentation is the C header's: a section on safety in each would only repeat it there.
-#![allow(unsafe_code, clippy::missing_safety_doc)]
+// documentation is the C header's: a section on safety in each would only repeat it there. C has no
+// other way to pass many things than many parameters.
+#![allow(unsafe_code, clippy::missing_safety_doc, clippy::too_many_arguments)]
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("session-locker is for 64-bit targets: a handle's 64 bits travel as a pointer");
@@ -57,11 +58,21 @@ mod boundary;
 mod callback;
 mod config;
 mod error;
+#[macro_use]
 mod handle;
+mod migrator;
 mod number;
+mod save_data;
 mod status;
+mod storage;
+mod storage_host;
 mod text;
 
-pub use error::{session_locker_last_error, session_locker_set_hook_error};
+pub use callback::*;
+pub use error::*;
+pub use migrator::*;
+pub use save_data::*;
 pub use status::*;
-pub use text::{SL_NUL_TERMINATED, SlBuffer, SlText, session_locker_buffer_free};
+pub use storage::*;
+pub use storage_host::*;
+pub use text::*;

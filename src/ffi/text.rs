@@ -82,28 +82,48 @@ pub unsafe extern "C" fn session_locker_buffer_free(buffer: *mut SlBuffer) {
     });
 }
 
+/// A text that is lent to a callback of the host while it runs.
+pub(crate) fn lend_text(bytes: &[u8]) -> SlText {
+    SlText {
+        data: bytes.as_ptr().cast(),
+        length: bytes.len(),
+    }
+}
+
 /// A text parameter named `parameter`; see the macro `text!`.
 ///
 /// # Safety
-/// `data` is NULL or points to `length` bytes (with [`SL_NUL_TERMINATED`]: to bytes with a NUL
-/// among them) that stay unchanged for `'a`.
+/// As [`raw_text`].
 pub(crate) unsafe fn text<'a>(
     parameter: &str,
     data: *const c_char,
     length: usize,
 ) -> FfiResult<&'a str> {
-    let bytes = if length == SL_NUL_TERMINATED && !data.is_null() {
-        // SAFETY: the caller promises a NUL.
-        unsafe { CStr::from_ptr(data) }.to_bytes()
-    } else {
-        // SAFETY: as promised to this function.
-        unsafe { bytes(parameter, data.cast(), length) }?
-    };
+    // SAFETY: as promised to this function.
+    let bytes = unsafe { raw_text(parameter, data, length) }?;
     std::str::from_utf8(bytes).map_err(|error| {
         let offset = error.valid_up_to();
         let message = format!("{parameter} is not UTF-8 at byte {offset}");
         FfiError::new(SL_ERROR_INVALID_UTF8, message)
     })
+}
+
+/// A text parameter that need not be UTF-8; see the macro `raw_text!`.
+///
+/// # Safety
+/// `data` is NULL or points to `length` bytes (with [`SL_NUL_TERMINATED`]: to bytes with a NUL
+/// among them) that stay unchanged for `'a`.
+pub(crate) unsafe fn raw_text<'a>(
+    parameter: &str,
+    data: *const c_char,
+    length: usize,
+) -> FfiResult<&'a [u8]> {
+    if length == SL_NUL_TERMINATED && !data.is_null() {
+        // SAFETY: the caller promises a NUL.
+        return Ok(unsafe { CStr::from_ptr(data) }.to_bytes());
+    }
+    // SAFETY: as promised to this function.
+    unsafe { bytes(parameter, data.cast(), length) }
 }
 
 /// A parameter of plain bytes, which have no NUL to end them; see the macro `bytes!`.
