@@ -1,0 +1,640 @@
+//! Storages that the host brings: its callbacks behind the library's storage contract, and the
+//! requests by which it answers.
+
+use std::collections::HashSet;
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::boundary::boundary;
+use super::callback::{SlDrop, UserData};
+use super::config::{self, Versioned};
+use super::error::{FfiError, FfiResult, run_hook};
+use super::handle::{self, Kind};
+use super::number::{self, Choice};
+use super::status::*;
+use super::storage::{SlStorage, check_user_ids};
+use super::text::{SlText, lend_text};
+use crate::storage::{
+    Expected, Fetched, MAX_REVISION_BYTES, MAX_USER_IDS, Operation, Outcome, Request,
+    RequestErrorKind, Responder, Revision, Storage, StorageError,
+};
+
+/// A request to a storage of the host's own: the right, and the duty, to answer it once, with one
+/// of the `storage_request_` functions, from any thread. The answer frees the handle; so does the
+/// end of the storage, after which there is nobody left to hear it.
+pub struct SlStorageRequest(());
+handle_kind!(SlStorageRequest, Kind::StorageRequest, HostRequest);
+
+/// What must be true of a key: its record is there, at the given revision.
+pub const SL_EXPECTED_PRESENT: i32 = 0;
+/// What must be true of a key: there is no record. The given revision is that of its erasure, or
+/// empty if the fetch reported none.
+pub const SL_EXPECTED_ABSENT: i32 = 1;
+/// What must be true of a key: nothing. Only an erasure says this.
+pub const SL_EXPECTED_ANY: i32 = 2;
+
+/// A failure that is our own: code or configuration. Trying again does not help.
+pub const SL_REQUEST_ERROR_SCRIPT: i32 = 0;
+/// A failure that is unknown, or perhaps passes.
+pub const SL_REQUEST_ERROR_MISC: i32 = 1;
+/// A failure of the backend: its limits, its network, its outages. It is tried again.
+pub const SL_REQUEST_ERROR_BACKEND: i32 = 2;
+
+pub(crate) const REQUEST_ERROR_KINDS: [Choice<RequestErrorKind>; 3] = [
+    (
+        SL_REQUEST_ERROR_SCRIPT,
+        "SL_REQUEST_ERROR_SCRIPT",
+        RequestErrorKind::Script,
+    ),
+    (
+        SL_REQUEST_ERROR_MISC,
+        "SL_REQUEST_ERROR_MISC",
+        RequestErrorKind::Misc,
+    ),
+    (
+        SL_REQUEST_ERROR_BACKEND,
+        "SL_REQUEST_ERROR_BACKEND",
+        RequestErrorKind::Backend,
+    ),
+];
+
+/// The most keys that a request of the host's own storage can be answered with.
+pub const SL_MAX_ANSWERED_KEYS: usize = 1_000_000;
+
+/// What a storage of the host's own is asked to write. All of it is lent: it lives until the
+/// callback returns. The texts are not NUL-terminated.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SlStorageCommit {
+    /// Bytes of this struct, as the library knows it.
+    pub struct_size: u32,
+    /// SL_EXPECTED_PRESENT or SL_EXPECTED_ABSENT.
+    pub expected: i32,
+    /// The record's key: 1 to 512 bytes of UTF-8.
+    pub key: SlText,
+    /// The expected revision, as the host has given it: 1 to 64 bytes, or none.
+    pub revision: SlText,
+    /// The whole new value: UTF-8 JSON.
+    pub bytes: SlText,
+    /// The ids of the users the record belongs to, in place of those stored before.
+    pub user_ids: *const SlText,
+    /// How many they are: up to 64.
+    pub user_id_count: usize,
+}
+
+/// What a storage of the host's own does. Begin with `locker_storage_callbacks_init`, then set the
+/// functions.
+///
+/// The storage maps a key to bytes, a revision and user ids. It promises:
+///
+/// - **A revision is never used twice for a key**, across erasure too, so that a late commit can
+///   never land on a later life of the key.
+/// - *Committed*, *conflict* and *absent* are facts. Whatever is not certain is answered with
+///   `storage_request_failed`: a failed commit may have been written, or may still be. The storage
+///   itself never repeats a commit whose fate it does not know.
+/// - A fetch sees every commit that was answered before the fetch was asked.
+/// - Committed means durable.
+/// - Every request is answered once: inside the callback or later, from any thread. One that never
+///   is keeps a locker waiting until its request timeout, and then counts as failed.
+///
+/// The callbacks run on the thread that called in, with no lock of the library held, and may be
+/// called from several threads at once if the host uses the storage from several. They must not
+/// block. `user_data` comes first; then the request's handle, which may be kept for later, and what
+/// is asked, which is lent until the callback returns and is not NUL-terminated. A callback returns
+/// SL_OK when the request is answered or will be; any other status answers it as failed, with the
+/// message of `session_locker_set_hook_error`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SlStorageCallbacks {
+    /// `sizeof(SlStorageCallbacks)`.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Reads a record: `storage_request_fetched` or `storage_request_absent`. Needed.
+    pub fetch: Option<
+        unsafe extern "C" fn(
+            user_data: *mut c_void,
+            request: *mut SlStorageRequest,
+            key: *const c_char,
+            key_length: usize,
+        ) -> SlStatus,
+    >,
+    /// Writes a record if the key is as expected: `storage_request_committed` or
+    /// `storage_request_conflict`. Needed.
+    pub commit: Option<
+        unsafe extern "C" fn(
+            user_data: *mut c_void,
+            request: *mut SlStorageRequest,
+            commit: *const SlStorageCommit,
+        ) -> SlStatus,
+    >,
+    /// Removes a record if the key is as `expected` (an SL_EXPECTED_ constant, with the revision),
+    /// and remembers the revision of the erasure for at least 24 hours: `storage_request_erased` or
+    /// `storage_request_conflict`. Erasing what is absent makes a new revision too. Needed.
+    pub erase: Option<
+        unsafe extern "C" fn(
+            user_data: *mut c_void,
+            request: *mut SlStorageRequest,
+            key: *const c_char,
+            key_length: usize,
+            expected: i32,
+            revision: *const c_char,
+            revision_length: usize,
+        ) -> SlStatus,
+    >,
+    /// Lists up to `limit` keys that begin with `prefix`, in byte order, behind `after` unless that
+    /// is empty: `storage_request_keys`. May be NULL.
+    pub list: Option<
+        unsafe extern "C" fn(
+            user_data: *mut c_void,
+            request: *mut SlStorageRequest,
+            prefix: *const c_char,
+            prefix_length: usize,
+            after: *const c_char,
+            after_length: usize,
+            limit: usize,
+        ) -> SlStatus,
+    >,
+    /// Lists the keys of the records that carry a user id, in byte order: `storage_request_keys`.
+    /// May be NULL.
+    pub keys_of_user: Option<
+        unsafe extern "C" fn(
+            user_data: *mut c_void,
+            request: *mut SlStorageRequest,
+            user_id: *const c_char,
+            user_id_length: usize,
+        ) -> SlStatus,
+    >,
+    /// Called once, when the storage's handle and all that was created with it are destroyed. May
+    /// be NULL.
+    pub drop: SlDrop,
+}
+
+// SAFETY: `repr(C)`, the size first, then integers and optional function pointers without padding;
+// 56 bytes.
+unsafe impl Versioned for SlStorageCallbacks {
+    const NAME: &'static str = "SlStorageCallbacks";
+    const FIRST_SIZE: usize = 56;
+
+    fn defaults() -> Self {
+        Self {
+            struct_size: size_of::<Self>() as u32,
+            reserved: 0,
+            fetch: None,
+            commit: None,
+            erase: None,
+            list: None,
+            keys_of_user: None,
+            drop: None,
+        }
+    }
+}
+
+/// Fills `callbacks` with zeros and its size, for the host to set the functions it has. `struct_size`
+/// is `sizeof(SlStorageCallbacks)`, so that a host compiled against another version of this header
+/// is understood. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_ARGUMENT (NULL, a size of no version).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_callbacks_init(
+    callbacks: *mut SlStorageCallbacks,
+    struct_size: usize,
+) -> SlStatus {
+    boundary(|| {
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        unsafe { config::init("callbacks", callbacks, struct_size) }
+    })
+}
+
+/// Makes a storage of the host's own callbacks; `SlStorageCallbacks` says what it must promise.
+///
+/// The table is copied. `user_data` is passed to every callback; when this returns SL_OK it is the
+/// storage's, until `drop`; otherwise it stays the host's and `drop` is not called. Free the handle
+/// with `locker_storage_destroy`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` of no version, a field of a newer
+/// version, a needed callback missing).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_open_host(
+    callbacks: *const SlStorageCallbacks,
+    user_data: *mut c_void,
+    storage: *mut *mut SlStorage,
+) -> SlStatus {
+    boundary(|| {
+        let callbacks = config!(callbacks);
+        let storage = out!(storage);
+        config::reserved("callbacks.reserved", callbacks.reserved)?;
+        let needed = [
+            ("callbacks.fetch", callbacks.fetch.is_some()),
+            ("callbacks.commit", callbacks.commit.is_some()),
+            ("callbacks.erase", callbacks.erase.is_some()),
+        ];
+        if let Some((field, _)) = needed.iter().find(|(_, is_there)| !is_there) {
+            return Err(FfiError::argument(field, "is NULL"));
+        }
+        let user_data = UserData::new(user_data, callbacks.drop);
+        let host = Arc::new(HostStorage {
+            callbacks,
+            user_data: Arc::clone(&user_data),
+            outstanding: Arc::default(),
+        });
+        let opened = handle::insert::<SlStorage>(host)?;
+        user_data.accept();
+        storage.set(opened);
+        Ok(())
+    })
+}
+
+/// The host's callbacks as an engine.
+struct HostStorage {
+    callbacks: SlStorageCallbacks,
+    user_data: Arc<UserData>,
+    outstanding: Arc<Outstanding>,
+}
+
+/// The handles of the requests that wait for the host.
+#[derive(Default)]
+struct Outstanding(Mutex<HashSet<usize>>);
+
+/// One request that waits for the host.
+pub(crate) struct HostRequest {
+    asked: Asked,
+    responder: Mutex<Option<Responder>>,
+    outstanding: Arc<Outstanding>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Fetch,
+    Commit,
+    Erase,
+    Keys,
+}
+
+impl Asked {
+    /// How messages call it.
+    fn name(self) -> &'static str {
+        match self {
+            Asked::Fetch => "fetch",
+            Asked::Commit => "commit",
+            Asked::Erase => "erasure",
+            Asked::Keys => "list of keys",
+        }
+    }
+}
+
+impl Storage for HostStorage {
+    fn submit(
+        &self,
+        Request {
+            operation,
+            responder,
+        }: Request,
+    ) {
+        let (asked, callback) = match &operation {
+            Operation::Fetch { .. } => (Asked::Fetch, "fetch"),
+            Operation::Commit { .. } => (Asked::Commit, "commit"),
+            Operation::Erase { .. } => (Asked::Erase, "erase"),
+            Operation::List { .. } => (Asked::Keys, "list"),
+            Operation::KeysOfUser { .. } => (Asked::Keys, "keys_of_user"),
+        };
+        let request = Arc::new(HostRequest {
+            asked,
+            responder: Mutex::new(Some(responder)),
+            outstanding: Arc::clone(&self.outstanding),
+        });
+        let handle = match handle::lend::<SlStorageRequest>(Arc::clone(&request)) {
+            Ok(handle) => handle,
+            Err(error) => return request.fail(error.message),
+        };
+        self.outstanding.0.lock().insert(handle.addr());
+        let mut has_callback = true;
+        let ran = run_hook(|| {
+            let status = self.call(&operation, handle);
+            has_callback = status.is_some();
+            status.unwrap_or(SL_ERROR_UNSUPPORTED)
+        });
+        if let Err(reason) = ran
+            && let Ok(request) = take(handle)
+        {
+            request.fail(match has_callback {
+                true => format!("the host storage's {callback} failed: {reason}"),
+                false => format!("the host's storage has no callback {callback}"),
+            });
+        }
+    }
+}
+
+/// The callbacks, called. For all of them the host gave the function for this purpose and this
+/// `user_data`, which lives as long as `self`; and what is lent lives until the function returns.
+impl HostStorage {
+    /// `None` if the host has no callback for the operation.
+    fn call(&self, operation: &Operation, request: *mut SlStorageRequest) -> Option<SlStatus> {
+        let user_data = self.user_data.pointer();
+        match operation {
+            Operation::Fetch { key } => {
+                let fetch = self.callbacks.fetch?;
+                let key = lend_text(key.as_bytes());
+                // SAFETY: see the top of this `impl`.
+                Some(unsafe { fetch(user_data, request, key.data, key.length) })
+            }
+            Operation::Commit {
+                key,
+                expected,
+                bytes,
+                user_ids,
+            } => self.call_commit(request, key, expected, bytes, user_ids),
+            Operation::Erase { key, expected } => {
+                let erase = self.callbacks.erase?;
+                let key = lend_text(key.as_bytes());
+                let (expected, revision) = lend_expected(expected.as_ref());
+                let SlText { data, length } = revision;
+                // SAFETY: see the top of this `impl`.
+                Some(unsafe {
+                    erase(
+                        user_data, request, key.data, key.length, expected, data, length,
+                    )
+                })
+            }
+            Operation::List {
+                prefix,
+                after,
+                limit,
+            } => {
+                let list = self.callbacks.list?;
+                let prefix = lend_text(prefix.as_bytes());
+                let after = lend_text(after.as_deref().unwrap_or_default().as_bytes());
+                let (prefix, prefix_length) = (prefix.data, prefix.length);
+                let (after, after_length) = (after.data, after.length);
+                // SAFETY: see the top of this `impl`.
+                Some(unsafe {
+                    list(
+                        user_data,
+                        request,
+                        prefix,
+                        prefix_length,
+                        after,
+                        after_length,
+                        *limit,
+                    )
+                })
+            }
+            Operation::KeysOfUser { user_id } => {
+                let keys_of_user = self.callbacks.keys_of_user?;
+                let id = lend_text(user_id.as_bytes());
+                // SAFETY: see the top of this `impl`.
+                Some(unsafe { keys_of_user(user_data, request, id.data, id.length) })
+            }
+        }
+    }
+
+    fn call_commit(
+        &self,
+        request: *mut SlStorageRequest,
+        key: &str,
+        expected: &Expected,
+        bytes: &[u8],
+        user_ids: &[Box<str>],
+    ) -> Option<SlStatus> {
+        let call = self.callbacks.commit?;
+        let user_ids = user_ids.iter().map(|id| lend_text(id.as_bytes()));
+        let user_ids = user_ids.collect::<Vec<_>>();
+        let (expected, revision) = lend_expected(Some(expected));
+        let commit = SlStorageCommit {
+            struct_size: size_of::<SlStorageCommit>() as u32,
+            expected,
+            key: lend_text(key.as_bytes()),
+            revision,
+            bytes: lend_text(bytes),
+            user_ids: user_ids.as_ptr(),
+            user_id_count: user_ids.len(),
+        };
+        // SAFETY: see the top of this `impl`.
+        Some(unsafe { call(self.user_data.pointer(), request, &raw const commit) })
+    }
+}
+
+impl Drop for HostStorage {
+    fn drop(&mut self) {
+        // Nobody can ask this storage any more, so no new ones come while these go.
+        let outstanding = std::mem::take(&mut *self.outstanding.0.lock());
+        for handle in outstanding {
+            let handle = std::ptr::without_provenance::<SlStorageRequest>(handle);
+            if let Ok(request) = handle::take_back(handle) {
+                request.fail("the storage was destroyed before the host answered".to_owned());
+            }
+        }
+    }
+}
+
+fn lend_expected(expected: Option<&Expected>) -> (i32, SlText) {
+    let (kind, revision) = match expected {
+        Some(Expected::Present(revision)) => (SL_EXPECTED_PRESENT, Some(revision)),
+        Some(Expected::Absent(tombstone)) => (SL_EXPECTED_ABSENT, tombstone.as_ref()),
+        None => (SL_EXPECTED_ANY, None),
+    };
+    let bytes = revision.and_then(Revision::as_bytes).unwrap_or_default();
+    (kind, lend_text(bytes))
+}
+
+/// Takes a request out of the table: whoever succeeds answers it.
+fn take(handle: *const SlStorageRequest) -> FfiResult<Arc<HostRequest>> {
+    let request = handle::take_back(handle)?;
+    request.outstanding.0.lock().remove(&handle.addr());
+    Ok(request)
+}
+
+impl HostRequest {
+    fn answer(&self, result: Result<Outcome, StorageError>, clock: Option<f64>) {
+        let responder = self.responder.lock().take();
+        if let Some(responder) = responder {
+            responder.answer_at(result, clock);
+        }
+    }
+
+    fn fail(&self, message: String) {
+        self.answer(
+            Err(StorageError::new(RequestErrorKind::Misc, message)),
+            None,
+        );
+    }
+}
+
+/// Answers a fetch: the record is there. `bytes` (`length` of them) is its value, `revision` its
+/// revision (1 to 64 bytes of the host's choosing, or SL_NUL_TERMINATED), `user_ids` the users it
+/// belongs to (up to 64). All are copied.
+///
+/// `clock` is the storage's own clock when it acted, in Unix seconds, or 0 if it has none: with it,
+/// sessions expire exactly, whatever the servers' clocks say.
+///
+/// Frees the handle if it returns SL_OK; otherwise the request still waits. Any thread; may be
+/// called inside the callback.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE (also: answered before, or the storage is no more),
+/// SL_ERROR_INVALID_ARGUMENT (also: not an answer to what was asked), SL_ERROR_INVALID_UTF8,
+/// SL_ERROR_OUT_OF_RANGE (the clock).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn storage_request_fetched(
+    request: *mut SlStorageRequest,
+    bytes: *const c_void,
+    length: usize,
+    revision: *const c_char,
+    revision_length: usize,
+    user_ids: *const SlText,
+    user_id_count: usize,
+    clock: f64,
+) -> SlStatus {
+    boundary(|| {
+        check_asked(request, "fetched", &[Asked::Fetch])?;
+        let fetched = Fetched::Present {
+            bytes: Bytes::copy_from_slice(bytes!(bytes, length)),
+            revision: check_revision(raw_text!(revision, revision_length))?,
+            user_ids: check_user_ids(texts!(user_ids, user_id_count, MAX_USER_IDS))?,
+        };
+        answer(request, Ok(Outcome::Fetched(fetched)), clock)
+    })
+}
+
+/// Answers a fetch: there is no record. `revision` is that of its erasure, or NULL with length 0 if
+/// the storage knows of none; `clock` and all else as for `storage_request_fetched`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn storage_request_absent(
+    request: *mut SlStorageRequest,
+    revision: *const c_char,
+    revision_length: usize,
+    clock: f64,
+) -> SlStatus {
+    boundary(|| {
+        check_asked(request, "absent", &[Asked::Fetch])?;
+        let tombstone = match raw_text!(revision, revision_length) {
+            [] => None,
+            revision => Some(check_revision(revision)?),
+        };
+        answer(
+            request,
+            Ok(Outcome::Fetched(Fetched::Absent { tombstone })),
+            clock,
+        )
+    })
+}
+
+/// Answers a commit: it is written and durable, and the record is now at `revision`. `clock` and
+/// all else as for `storage_request_fetched`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn storage_request_committed(
+    request: *mut SlStorageRequest,
+    revision: *const c_char,
+    revision_length: usize,
+    clock: f64,
+) -> SlStatus {
+    boundary(|| {
+        check_asked(request, "committed", &[Asked::Commit])?;
+        let revision = check_revision(raw_text!(revision, revision_length))?;
+        answer(request, Ok(Outcome::Committed(revision)), clock)
+    })
+}
+
+/// Answers an erasure: it is durable, and `revision` is what it left. `clock` and all else as for
+/// `storage_request_fetched`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn storage_request_erased(
+    request: *mut SlStorageRequest,
+    revision: *const c_char,
+    revision_length: usize,
+    clock: f64,
+) -> SlStatus {
+    boundary(|| {
+        check_asked(request, "erased", &[Asked::Erase])?;
+        let revision = check_revision(raw_text!(revision, revision_length))?;
+        answer(request, Ok(Outcome::Erased(revision)), clock)
+    })
+}
+
+/// Answers a commit or an erasure: the key is not as expected, so this request has written nothing
+/// and never will. `clock` and all else as for `storage_request_fetched`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn storage_request_conflict(
+    request: *mut SlStorageRequest,
+    clock: f64,
+) -> SlStatus {
+    boundary(|| {
+        check_asked(request, "conflict", &[Asked::Commit, Asked::Erase])?;
+        answer(request, Ok(Outcome::Conflict), clock)
+    })
+}
+
+/// Answers a list, or a search for a user's records, with `key_count` keys in byte order (up to
+/// SL_MAX_ANSWERED_KEYS). They are copied. All else as for `storage_request_fetched`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn storage_request_keys(
+    request: *mut SlStorageRequest,
+    keys: *const SlText,
+    key_count: usize,
+) -> SlStatus {
+    boundary(|| {
+        check_asked(request, "keys", &[Asked::Keys])?;
+        let keys = texts!(keys, key_count, SL_MAX_ANSWERED_KEYS);
+        let keys = keys.into_iter().map(str::to_owned).collect();
+        answer(request, Ok(Outcome::Keys(keys)), 0.0)
+    })
+}
+
+/// Answers any request: it failed, or nobody knows whether it did. **A commit or an erasure that is
+/// answered so may have been written, or may still be**; a locker then looks before it writes
+/// again. `kind` is an SL_REQUEST_ERROR_ constant, `message` says what happened, for a person.
+/// `clock` and all else as for `storage_request_fetched`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn storage_request_failed(
+    request: *mut SlStorageRequest,
+    kind: i32,
+    message: *const c_char,
+    message_length: usize,
+    clock: f64,
+) -> SlStatus {
+    boundary(|| {
+        handle::get(request)?;
+        let kind = number::choice("kind", kind, &REQUEST_ERROR_KINDS)?;
+        let message = text!(message, message_length);
+        answer(request, Err(StorageError::new(kind, message)), clock)
+    })
+}
+
+/// Refuses an answer to something else than was asked.
+fn check_asked(request: *const SlStorageRequest, answer: &str, fits: &[Asked]) -> FfiResult<()> {
+    let asked = handle::get(request)?.asked;
+    if fits.contains(&asked) {
+        return Ok(());
+    }
+    let message = format!(
+        "asked for a {}, which \"{answer}\" does not answer",
+        asked.name()
+    );
+    Err(FfiError::argument("request", message))
+}
+
+fn check_revision(revision: &[u8]) -> FfiResult<Revision> {
+    Revision::from_bytes(revision).ok_or_else(|| {
+        let length = revision.len();
+        let message = format!("has {length} bytes; it must have 1 to {MAX_REVISION_BYTES}");
+        FfiError::argument("revision", message)
+    })
+}
+
+/// Answers a request whose other parameters have been checked.
+fn answer(
+    request: *const SlStorageRequest,
+    result: Result<Outcome, StorageError>,
+    clock: f64,
+) -> FfiResult<()> {
+    let clock = number::finite("clock", clock)?;
+    if clock < 0.0 {
+        let message = format!("clock is {clock}; it must be Unix seconds, or 0 for none");
+        return Err(FfiError::new(SL_ERROR_OUT_OF_RANGE, message));
+    }
+    // Another thread may have answered since the request was looked at; then this fails.
+    take(request)?.answer(result, (clock > 0.0).then_some(clock));
+    Ok(())
+}
