@@ -35,8 +35,8 @@ pub enum LoadWait {
     TimedOut,
 }
 
-const FINISHED: LockerError = LockerError::Closed("the profile is finished");
-const ENDED: LockerError = LockerError::Closed("the profile's session was ended");
+const FINISHED: LockerError = LockerError::NotActive("the profile is finished");
+const ENDED: LockerError = LockerError::NotActive("the profile's session was ended");
 
 impl Profile {
     /// The profile's name among the store's.

@@ -27,9 +27,12 @@ pub enum LockerError {
     /// A panic inside the library left this object in doubt; it does nothing any more.
     #[error("this object was poisoned by an earlier panic inside the library")]
     Poisoned,
-    /// The store was closed, or the session has ended.
+    /// The store was closed.
+    #[error("the store was closed; no session starts any more")]
+    Closed,
+    /// The session has ended, or the locker was deleted.
     #[error("{0}")]
-    Closed(&'static str),
+    NotActive(&'static str),
     /// A locker can be deleted only when it is idle.
     #[error("the locker holds a session or has something under way; release it first")]
     NotIdle,
@@ -253,7 +256,7 @@ impl SetGuard<'_> {
     ) -> Result<R, LockerError> {
         self.set
             .command(id, command)
-            .ok_or(LockerError::Closed("the locker was deleted"))
+            .ok_or(LockerError::NotActive("the locker was deleted"))
     }
 }
 

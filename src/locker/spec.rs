@@ -182,7 +182,7 @@ impl Locker {
         if self.driver().set()?.want(self.id) {
             Ok(())
         } else {
-            Err(LockerError::Closed("the locker was deleted"))
+            Err(LockerError::NotActive("the locker was deleted"))
         }
     }
 
@@ -303,7 +303,7 @@ impl Locker {
         let set = self.driver().set()?;
         set.get(self.id)
             .map(query)
-            .ok_or(LockerError::Closed("the locker was deleted"))
+            .ok_or(LockerError::NotActive("the locker was deleted"))
     }
 }
 
