@@ -1,6 +1,7 @@
 //! What the database file looks like, how it is recognised, and how a connection to it is set up.
 //! A file that is not ours, or newer than this build, is never written to.
 
+use std::fs;
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -11,6 +12,9 @@ use super::{OPEN_PATIENCE, SqliteOpenError, Synchronous};
 const APPLICATION_ID: i32 = 0x534C_6F6B;
 /// The newest schema this build knows, in SQLite's `user_version`.
 pub(super) const SCHEMA_VERSION: i32 = 1;
+
+/// One page of the smallest size.
+const SMALLEST_DATABASE_BYTES: u64 = 512;
 
 /// Version 1. `record` is a rowid table because SQLite updates those three to four times faster,
 /// and the value comes last so that the columns before it are read without it. A record with
@@ -62,7 +66,12 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// This asks SQLite and never opens the file itself: closing it would release, by the rules of
 /// POSIX, the locks that other connections of this process hold on it.
 pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Found, SqliteOpenError> {
+    let length_bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
     let path = || path.to_owned();
+    // SQLite takes these for empty databases, and would write over them.
+    if (1..SMALLEST_DATABASE_BYTES).contains(&length_bytes) {
+        return Err(SqliteOpenError::NotADatabase { path: path() });
+    }
     let numbers = || -> rusqlite::Result<(i32, i32, i64)> {
         let application_id = pragma(connection, "application_id")?;
         let version = pragma(connection, "user_version")?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use super::turn::{NoTurn, Turnstile};
-use super::{WRITE_PATIENCE, clock, storage_error};
+use super::{Never, WRITE_PATIENCE, clock, storage_error};
 use crate::storage::{
     Expected, Operation, Outcome, Request, RequestErrorKind, Revision, StorageError,
 };
@@ -36,6 +36,8 @@ pub(super) struct Writer {
     connection: Connection,
     turnstile: Turnstile,
     requests: Receiver<Request>,
+    /// Disconnected when the engine's readers have ended.
+    readers_ended: Receiver<Never>,
     next_purge: Instant,
     /// How many pages must wait in the log for the next attempt to move them.
     checkpoint_at_pages: i64,
@@ -47,11 +49,13 @@ impl Writer {
         connection: Connection,
         turnstile: Turnstile,
         requests: Receiver<Request>,
+        readers_ended: Receiver<Never>,
     ) -> Self {
         Self {
             connection,
             turnstile,
             requests,
+            readers_ended,
             next_purge: Instant::now(),
             checkpoint_at_pages: CHECKPOINT_PAGES,
         }
@@ -77,6 +81,9 @@ impl Writer {
                 }
             }
         }
+        // SQLite moves the log into the database, and removes it, when the last connection to the
+        // file is closed; none does it if several are closed at the same moment.
+        let _ = self.readers_ended.recv();
     }
 
     fn take_batch(&self, first: Request) -> Vec<Request> {
