@@ -144,8 +144,13 @@ fn an_empty_file_becomes_a_database() {
 #[test]
 fn a_closed_database_is_one_file_and_the_two_for_turns() {
     let place = Place::new();
-    for _ in 0..10 {
-        place.open().put("key", b"value");
+    for _ in 0..100 {
+        let asker = place.open();
+        asker.put("key", b"value");
+        // All its connections are in use to the last.
+        let replies = [(); 10].map(|()| asker.submit(fetch("key")));
+        drop(asker);
+        drop(replies);
         let names: Vec<_> = place.contents().into_iter().map(|(path, _)| path).collect();
         let expected = [
             place.path.clone(),

@@ -72,11 +72,13 @@ pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Found, Sql
     if (1..SMALLEST_DATABASE_BYTES).contains(&length_bytes) {
         return Err(SqliteOpenError::NotADatabase { path: path() });
     }
+    // In one snapshot: another engine may be creating the schema at this moment.
     let numbers = || -> rusqlite::Result<(i32, i32, i64)> {
-        let application_id = pragma(connection, "application_id")?;
-        let version = pragma(connection, "user_version")?;
+        let snapshot = connection.unchecked_transaction()?;
+        let application_id = pragma(&snapshot, "application_id")?;
+        let version = pragma(&snapshot, "user_version")?;
         let count = "SELECT count(*) FROM sqlite_schema";
-        let objects = connection.query_row(count, [], |row| row.get(0))?;
+        let objects = snapshot.query_row(count, [], |row| row.get(0))?;
         Ok((application_id, version, objects))
     };
     let (application_id, version, objects) = numbers().map_err(|error| {
