@@ -40,8 +40,9 @@ pub const MAX_VALUE_BYTES: usize = 900_000_000;
 const READERS: usize = 2;
 /// How long opening waits for other engines, or for another program that uses the file.
 const OPEN_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a batch waits to begin before it is answered as failed (and not written).
-const WRITE_PATIENCE: Duration = Duration::from_secs(4);
+/// How long a batch waits to begin, and a query for other programs, before it is answered as
+/// failed (and not written).
+const PATIENCE: Duration = Duration::from_secs(4);
 /// How long dropping the engine waits for what is queued: longer than a batch waits to begin.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
