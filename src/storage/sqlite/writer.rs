@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use super::turn::{NoTurn, Turnstile};
-use super::{WRITE_PATIENCE, clock, storage_error};
+use super::{Never, PATIENCE, clock, storage_error};
 use crate::storage::{
     Expected, Operation, Outcome, Request, RequestErrorKind, Revision, StorageError,
 };
@@ -36,6 +36,8 @@ pub(super) struct Writer {
     connection: Connection,
     turnstile: Turnstile,
     requests: Receiver<Request>,
+    /// Disconnected when the engine's readers have ended.
+    readers_ended: Receiver<Never>,
     next_purge: Instant,
     /// How many pages must wait in the log for the next attempt to move them.
     checkpoint_at_pages: i64,
@@ -47,11 +49,13 @@ impl Writer {
         connection: Connection,
         turnstile: Turnstile,
         requests: Receiver<Request>,
+        readers_ended: Receiver<Never>,
     ) -> Self {
         Self {
             connection,
             turnstile,
             requests,
+            readers_ended,
             next_purge: Instant::now(),
             checkpoint_at_pages: CHECKPOINT_PAGES,
         }
@@ -60,7 +64,7 @@ impl Writer {
     /// Writes until the engine closes and nothing is left to write.
     pub(super) fn run(mut self) {
         while let Ok(first) = self.requests.recv() {
-            let deadline = Instant::now() + WRITE_PATIENCE;
+            let deadline = Instant::now() + PATIENCE;
             // The turn comes first: what queues up while this waits goes into the same batch.
             match self.turnstile.enter(deadline) {
                 Ok(_turn) => {
@@ -77,6 +81,9 @@ impl Writer {
                 }
             }
         }
+        // SQLite moves the log into the database, and removes it, when the last connection to the
+        // file is closed; none does it if several are closed at the same moment.
+        let _ = self.readers_ended.recv();
     }
 
     fn take_batch(&self, first: Request) -> Vec<Request> {
@@ -192,8 +199,9 @@ impl Writer {
             let _ = self.connection.busy_timeout(RESTART_PATIENCE);
             "PRAGMA wal_checkpoint(TRUNCATE)"
         };
-        let still_waiting = self.checkpoint(sql).map_or(waiting, |(_, waiting)| waiting);
-        self.checkpoint_at_pages = still_waiting + CHECKPOINT_PAGES;
+        // What is left over, somebody is reading still: then the attempts, too, become rarer.
+        let left = self.checkpoint(sql).map_or(waiting, |(_, waiting)| waiting);
+        self.checkpoint_at_pages = left + CHECKPOINT_PAGES.max(left / 2);
     }
 
     /// The length of the log, and how much of it is not in the database yet; both in pages.
@@ -234,7 +242,7 @@ fn turn_error(no_turn: &NoTurn) -> StorageError {
     let message = match no_turn {
         NoTurn::TimedOut => format!(
             "another process has kept the database locked for {} s; {NOTHING_WRITTEN}",
-            WRITE_PATIENCE.as_secs()
+            PATIENCE.as_secs()
         ),
         NoTurn::Io(error) => format!("cannot lock the database: {error}; {NOTHING_WRITTEN}"),
     };
