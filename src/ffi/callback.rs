@@ -5,8 +5,8 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Told to the host when the library is done with a `user_data`: after the last callback with it
-/// has returned, exactly once. May be NULL in a struct, if there is nothing to do.
+/// Called exactly once when the library is done with a `user_data`, after the last callback with it
+/// has returned. It may run on any thread that is inside a call. NULL if there is nothing to do.
 pub type SlDrop = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// A `user_data` and its `drop`, which runs when the last clone of the `Arc` goes, provided that

@@ -499,7 +499,7 @@ pub unsafe extern "C" fn storage_request_fetched(
 }
 
 /// Answers a fetch: there is no record. `revision` is that of its erasure, or NULL with length 0 if
-/// the storage knows of none; `clock` and all else as for `storage_request_fetched`.
+/// the storage knows of none. The clock, errors and all else are as for `storage_request_fetched`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn storage_request_absent(
     request: *mut SlStorageRequest,
@@ -521,8 +521,8 @@ pub unsafe extern "C" fn storage_request_absent(
     })
 }
 
-/// Answers a commit: it is written and durable, and the record is now at `revision`. `clock` and
-/// all else as for `storage_request_fetched`.
+/// Answers a commit: it is written and durable, and the record is now at `revision`. The clock,
+/// errors and all else are as for `storage_request_fetched`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn storage_request_committed(
     request: *mut SlStorageRequest,
@@ -537,8 +537,8 @@ pub unsafe extern "C" fn storage_request_committed(
     })
 }
 
-/// Answers an erasure: it is durable, and `revision` is what it left. `clock` and all else as for
-/// `storage_request_fetched`.
+/// Answers an erasure: it is durable, and `revision` is what it left. The clock, errors and all
+/// else are as for `storage_request_fetched`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn storage_request_erased(
     request: *mut SlStorageRequest,
@@ -554,7 +554,7 @@ pub unsafe extern "C" fn storage_request_erased(
 }
 
 /// Answers a commit or an erasure: the key is not as expected, so this request has written nothing
-/// and never will. `clock` and all else as for `storage_request_fetched`.
+/// and never will. The clock, errors and all else are as for `storage_request_fetched`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn storage_request_conflict(
     request: *mut SlStorageRequest,
@@ -567,7 +567,8 @@ pub unsafe extern "C" fn storage_request_conflict(
 }
 
 /// Answers a list, or a search for a user's records, with `key_count` keys in byte order (up to
-/// SL_MAX_ANSWERED_KEYS). They are copied. All else as for `storage_request_fetched`.
+/// SL_MAX_ANSWERED_KEYS). They are copied. Errors and all else are as for
+/// `storage_request_fetched`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn storage_request_keys(
     request: *mut SlStorageRequest,
@@ -585,7 +586,7 @@ pub unsafe extern "C" fn storage_request_keys(
 /// Answers any request: it failed, or nobody knows whether it did. **A commit or an erasure that is
 /// answered so may have been written, or may still be**; a locker then looks before it writes
 /// again. `kind` is an SL_REQUEST_ERROR_ constant, `message` says what happened, for a person.
-/// `clock` and all else as for `storage_request_fetched`.
+/// The clock, errors and all else are as for `storage_request_fetched`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn storage_request_failed(
     request: *mut SlStorageRequest,

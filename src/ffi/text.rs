@@ -7,7 +7,10 @@ use super::boundary::boundary;
 use super::error::{FfiError, FfiResult};
 use super::status::SL_ERROR_INVALID_UTF8;
 
-/// As the length of a text: it ends before its first NUL byte.
+/// As the length of a text: it ends before its first NUL byte. The header has it from
+/// `cbindgen.toml`, since cbindgen knows no SIZE_MAX.
+///
+/// cbindgen:ignore
 pub const SL_NUL_TERMINATED: usize = usize::MAX;
 
 /// A text among many: the element of an array of texts that the host passes in.
