@@ -1,8 +1,8 @@
 //! A session from its start to its end.
 
-mod support;
+mod world;
 
-use support::{FaultyStorage, Server, VirtualClock};
+use world::{FaultyStorage, Server, VirtualClock};
 
 #[test]
 fn a_session_loads_saves_and_ends_in_the_order_of_the_original() {
