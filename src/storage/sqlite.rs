@@ -14,6 +14,7 @@
 //! storage clock is the machine's wall clock, which all of them share. An engine does not survive
 //! `fork`.
 
+mod batch;
 mod reader;
 mod schema;
 mod turn;
