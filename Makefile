@@ -5,7 +5,7 @@
 # make clean     removes what was built
 
 # The C examples, in the order in which they tell their story.
-EXAMPLES :=
+EXAMPLES := quickstart two_servers import_original host_storage
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
@@ -72,7 +72,7 @@ lua-cdef: library
 	@luajit tests/lua/cdef.lua bindings/lua/session_locker_cdef.h $(SHARED)
 
 examples: library
-	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@EXAMPLE_STANDARDS="c99 c11 c17 c++17" examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
 
 demo: tools library
