@@ -322,3 +322,15 @@ fn no_text_makes_loading_panic() {
         SaveData::parse(text, DEFAULT_LIMIT_BYTES).unwrap();
     }
 }
+
+#[test]
+fn a_document_can_be_handed_to_another_thread() {
+    let data = parse(r#"{"Gold":5}"#).unwrap();
+    let (mut moved, backup) = (data.clone(), data.backup());
+    let thread = std::thread::spawn(move || {
+        moved.add_i64("/Gold", 1).unwrap();
+        moved.restore(&backup);
+        moved.get_i64("/Gold")
+    });
+    assert_eq!(thread.join().unwrap(), Ok(5));
+}
