@@ -302,11 +302,11 @@ fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err("the hook panicked".to_owned()))
 }
 
+/// A key, and the ids of the users that its record belongs to.
+pub(crate) type Names = (Arc<str>, Arc<[Box<str>]>);
+
 /// Checks a key and its user ids, and makes them what a locker keeps.
-pub(crate) fn check_names(
-    key: &str,
-    user_ids: &[&str],
-) -> Result<(Arc<str>, Arc<[Box<str>]>), LockerError> {
+pub(crate) fn check_names(key: &str, user_ids: &[&str]) -> Result<Names, LockerError> {
     let bytes = key.len();
     if !(1..=storage::MAX_KEY_BYTES).contains(&bytes) {
         return Err(LockerError::InvalidKey { bytes });

@@ -152,7 +152,7 @@ pub(crate) fn new_driver(
 
 /// The seed's `JobId` where the host gave none: a random UUID.
 fn random_job_id(seed: u64) -> String {
-    let mut rng = fastrand::Rng::with_seed(seed ^ 0x4a6f_6249_64);
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x006a_6f62_6964);
     let bits = rng.u128(..);
     let (a, b, c) = (
         (bits >> 96) as u32,
