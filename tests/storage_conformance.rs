@@ -8,7 +8,6 @@ use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::overlay::ReadOnlyOverlay;
 use support::host_style::HostStyleStorage;
 use support::{Asker, Opened, storage_behaviour};
-use tempfile::TempDir;
 
 /// One module for each engine, one test for each behaviour.
 macro_rules! conformance {
@@ -81,7 +80,7 @@ fn in_memory(storage: Arc<dyn session_locker::storage::Storage>) -> Opened {
 
 #[cfg(feature = "sqlite")]
 fn sqlite(parameters: &str) -> Opened {
-    let directory = TempDir::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("saves.db");
     let url = format!("sqlite:{}{parameters}", path.display());
     Opened {
