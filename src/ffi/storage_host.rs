@@ -301,6 +301,10 @@ impl Storage for HostStorage {
             Operation::List { .. } => (Asked::Keys, "list"),
             Operation::KeysOfUser { .. } => (Asked::Keys, "keys_of_user"),
         };
+        // Every revision of the host's is bytes, so its key is never at one that is a number.
+        if expected_revision(&operation).is_some_and(|revision| revision.as_bytes().is_none()) {
+            return responder.answer(Ok(Outcome::Conflict));
+        }
         let request = Arc::new(HostRequest {
             asked,
             responder: Mutex::new(Some(responder)),
@@ -431,13 +435,29 @@ impl Drop for HostStorage {
 }
 
 fn lend_expected(expected: Option<&Expected>) -> (i32, SlText) {
-    let (kind, revision) = match expected {
-        Some(Expected::Present(revision)) => (SL_EXPECTED_PRESENT, Some(revision)),
-        Some(Expected::Absent(tombstone)) => (SL_EXPECTED_ABSENT, tombstone.as_ref()),
-        None => (SL_EXPECTED_ANY, None),
+    let kind = match expected {
+        Some(Expected::Present(_)) => SL_EXPECTED_PRESENT,
+        Some(Expected::Absent(_)) => SL_EXPECTED_ABSENT,
+        None => SL_EXPECTED_ANY,
     };
-    let bytes = revision.and_then(Revision::as_bytes).unwrap_or_default();
-    (kind, lend_text(bytes))
+    let revision = expected.and_then(revision_of).and_then(Revision::as_bytes);
+    (kind, lend_text(revision.unwrap_or_default()))
+}
+
+/// The revision that an operation expects its key to be at.
+fn expected_revision(operation: &Operation) -> Option<&Revision> {
+    match operation {
+        Operation::Commit { expected, .. } => revision_of(expected),
+        Operation::Erase { expected, .. } => expected.as_ref().and_then(revision_of),
+        Operation::Fetch { .. } | Operation::List { .. } | Operation::KeysOfUser { .. } => None,
+    }
+}
+
+fn revision_of(expected: &Expected) -> Option<&Revision> {
+    match expected {
+        Expected::Present(revision) => Some(revision),
+        Expected::Absent(tombstone) => tombstone.as_ref(),
+    }
 }
 
 /// Takes a request out of the table: whoever succeeds answers it.
@@ -638,4 +658,120 @@ fn answer(
     // Another thread may have answered since the request was looked at; then this fails.
     take(request)?.answer(result, (clock > 0.0).then_some(clock));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{Reply, ReplySink, RequestId};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    struct Replies(Sender<Reply>);
+
+    impl ReplySink for Replies {
+        fn deliver(&self, reply: Reply) {
+            let _ = self.0.send(reply);
+        }
+    }
+
+    /// A host that keeps each request for the test to answer: its `user_data` is where.
+    type Kept = Mutex<Vec<usize>>;
+
+    unsafe extern "C" fn fetch(
+        kept: *mut c_void,
+        request: *mut SlStorageRequest,
+        _key: *const c_char,
+        _key_length: usize,
+    ) -> SlStatus {
+        // SAFETY: the tests give a `Kept` that outlives the storage.
+        unsafe { &*kept.cast::<Kept>() }.lock().push(request.addr());
+        SL_OK
+    }
+
+    fn host(kept: &Kept) -> HostStorage {
+        let mut callbacks = SlStorageCallbacks::defaults();
+        callbacks.fetch = Some(fetch);
+        HostStorage {
+            callbacks,
+            user_data: UserData::new(std::ptr::from_ref(kept).cast_mut().cast(), None),
+            outstanding: Arc::default(),
+        }
+    }
+
+    fn submit(storage: &HostStorage, operation: Operation) -> Receiver<Reply> {
+        let (sender, replies) = channel();
+        let responder = Responder::new(RequestId(1), Arc::new(Replies(sender)));
+        storage.submit(Request {
+            operation,
+            responder,
+        });
+        replies
+    }
+
+    fn fetch_key(storage: &HostStorage) -> Receiver<Reply> {
+        let key = "key".into();
+        submit(storage, Operation::Fetch { key })
+    }
+
+    fn answer_absent(request: usize, clock: f64) -> SlStatus {
+        let request = std::ptr::without_provenance_mut(request);
+        // SAFETY: a handle is never dereferenced, and NULL is no revision.
+        unsafe { storage_request_absent(request, std::ptr::null(), 0, clock) }
+    }
+
+    #[test]
+    fn an_answer_carries_the_hosts_clock_unless_it_is_zero() {
+        let kept = Kept::default();
+        let storage = host(&kept);
+        for (clock, expected) in [(1.7e9, Some(1.7e9)), (0.0, None)] {
+            let replies = fetch_key(&storage);
+            let request = kept.lock().pop().unwrap();
+            assert_eq!(answer_absent(request, clock), SL_OK);
+            assert_eq!(replies.recv().unwrap().clock, expected);
+        }
+    }
+
+    #[test]
+    fn of_many_threads_that_answer_one_request_exactly_one_succeeds() {
+        let kept = Kept::default();
+        let storage = host(&kept);
+        for _ in 0..200 {
+            let replies = fetch_key(&storage);
+            let request = kept.lock().pop().unwrap();
+            let answered = std::thread::scope(|scope| {
+                let threads = [0, 1, 2].map(|_| scope.spawn(move || answer_absent(request, 0.0)));
+                let statuses = threads.map(|thread| thread.join().unwrap());
+                statuses
+                    .into_iter()
+                    .filter(|status| *status == SL_OK)
+                    .count()
+            });
+            assert_eq!((answered, replies.iter().count()), (1, 1));
+            assert!(storage.outstanding.0.lock().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_storage_that_ends_fails_what_the_host_has_not_answered() {
+        let kept = Kept::default();
+        let storage = host(&kept);
+        let replies = fetch_key(&storage);
+        drop(storage);
+        assert!(replies.recv().unwrap().result.is_err());
+        let request = kept.lock().pop().unwrap();
+        assert_eq!(answer_absent(request, 0.0), SL_ERROR_INVALID_HANDLE);
+    }
+
+    #[test]
+    fn a_revision_that_the_host_cannot_have_given_conflicts() {
+        let kept = Kept::default();
+        let replies = submit(
+            &host(&kept),
+            Operation::Erase {
+                key: "key".into(),
+                expected: Some(Expected::Absent(Some(Revision::from_u64(7)))),
+            },
+        );
+        assert_eq!(replies.recv().unwrap().result, Ok(Outcome::Conflict));
+    }
 }
