@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "status",
     "error",
     "text",
@@ -15,6 +15,7 @@ const SOURCES: [&str; 8] = [
     "migrator",
     "storage",
     "storage_host",
+    "storage_request",
 ];
 
 const C_HEADER: &str = "include/session_locker.h";
