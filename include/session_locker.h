@@ -764,7 +764,7 @@ typedef struct SlLockerSpecConfig {
  */
 #define SL_ERROR_RESERVED_FIELD (-9)
 
-/** The save data would be larger than its limit. */
+/** The save data would be larger than its limit, or nested deeper than 128 levels. */
 #define SL_ERROR_TOO_LARGE (-10)
 
 /** An operation of a JSON patch failed, so none of it was done. */

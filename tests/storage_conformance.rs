@@ -62,6 +62,7 @@ conformance! {
     memory => in_memory(Arc::new(MemoryStorage::new()));
     memory_by_url => in_memory(session_locker::storage::open("memory:").unwrap());
     host_style => in_memory(Arc::new(HostStyleStorage::new()));
+    host_callbacks => in_memory(support::c_host::open());
     overlay_over_memory => over(in_memory(Arc::new(MemoryStorage::new())));
     overlay_over_host_style => over(in_memory(Arc::new(HostStyleStorage::new())));
 }
