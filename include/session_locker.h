@@ -85,6 +85,155 @@
 /** The most keys that a request of the host's own storage can be answered with. */
 #define SL_MAX_ANSWERED_KEYS 1000000
 
+/** A step of the lifecycle: `lifecycle` and `reason` say which. */
+#define SL_EVENT_LIFECYCLE 1
+
+/** The load status is now `load_status`. */
+#define SL_EVENT_LOAD_STATUS 2
+
+/** Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`. */
+#define SL_EVENT_ERROR 3
+
+/**
+ * The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
+ * just before the lifecycle event that says so.
+ */
+#define SL_EVENT_LOST 4
+
+/** A wait for changes was answered: `saved_connection`, `outcome`. */
+#define SL_EVENT_CHANGES_SAVED 5
+
+/** The save data was replaced; see `reason`. */
+#define SL_LIFECYCLE_REPLACED 1
+
+/** The save data is in the storage. */
+#define SL_LIFECYCLE_SAVED 2
+
+/** No session is held and nothing is under way. */
+#define SL_LIFECYCLE_IDLING 3
+
+/** The locker was deleted. */
+#define SL_LIFECYCLE_DELETED 4
+
+/** The profile was ended by the host. */
+#define SL_LIFECYCLE_DESTROYED 5
+
+/** The last event of a profile. */
+#define SL_LIFECYCLE_FINISHED 6
+
+/** Not a replacement. */
+#define SL_REASON_NONE 0
+
+/** `r_loaded`: by the player's save data, from the storage. */
+#define SL_REASON_LOADED 1
+
+/** `r_released`: by the default; the session was ended willingly, or has not begun. */
+#define SL_REASON_RELEASED 2
+
+/** `r_lost`: by the default; another server owns the key, or the record is gone. */
+#define SL_REASON_LOST 3
+
+/** Waiting for the key. */
+#define SL_LOAD_STATUS_LOADING 0
+
+/** A storage request failed; it is asked again after a cooldown. */
+#define SL_LOAD_STATUS_DATA_STORE_REQUEST_FAIL 1
+
+/** Another owner holds the key; it is asked for again after the cooldown. */
+#define SL_LOAD_STATUS_SESSION_IS_LOCKED 2
+
+/** The document is of a version this server does not understand. Final until asked anew. */
+#define SL_LOAD_STATUS_INVALID_VERSION 3
+
+/** The session is ours, and the save data is the player's. */
+#define SL_LOAD_STATUS_LOADED 4
+
+/** The stored bytes are not a document. Final until asked anew. */
+#define SL_LOAD_STATUS_CORRUPT_DATA 5
+
+/** A migrator or patcher failed. Final until asked anew. */
+#define SL_LOAD_STATUS_MIGRATION_FAILED 6
+
+/** A new document could not be created. Final until asked anew. */
+#define SL_LOAD_STATUS_CREATE_FAILED 7
+
+/** The record was erased while its session was live. Final until asked anew. */
+#define SL_LOAD_STATUS_ERASED 8
+
+/** The changes were not saved: the session ended without them. */
+#define SL_OUTCOME_NOT_SAVED 0
+
+/** The changes are in the storage. */
+#define SL_OUTCOME_SAVED 1
+
+/** The store was closed while the fate of the changes' commit was not known. */
+#define SL_OUTCOME_UNKNOWN 2
+
+/** Acquiring a key. */
+#define SL_ACTIVITY_LOAD 1
+
+/** Saving or releasing. */
+#define SL_ACTIVITY_SAVE 2
+
+/** Making a new document. */
+#define SL_ACTIVITY_CREATE 3
+
+/** Running migrators and patchers. */
+#define SL_ACTIVITY_MIGRATE 4
+
+/** Running a before-save hook. */
+#define SL_ACTIVITY_BEFORE_SAVE 5
+
+/** Any lifecycle event. */
+#define SL_SIGNAL_LIFECYCLE 1
+
+/** The session is over and its key released; the last thing a profile says. */
+#define SL_SIGNAL_FINISHED 2
+
+/** The profile was ended by the host. */
+#define SL_SIGNAL_DESTROYED 3
+
+/** The save data is in the storage. */
+#define SL_SIGNAL_SAVED 4
+
+/** The save data was replaced. */
+#define SL_SIGNAL_REPLACED 5
+
+/** The save data was replaced by the player's. */
+#define SL_SIGNAL_LOADED 6
+
+/** The save data was replaced by the default. */
+#define SL_SIGNAL_RESET 7
+
+/** The save data was replaced by the default, for the session was released. */
+#define SL_SIGNAL_RELEASED 8
+
+/** The save data was replaced by the default, for the session was lost. */
+#define SL_SIGNAL_LOST 9
+
+/**
+ * The keys whose sessions a drain could not release in time. Free it with `drain_report_destroy`.
+ */
+typedef struct SlDrainReport SlDrainReport;
+
+/**
+ * Sessions for a whole game server: the seed's `EasyStore`. One `easy_store_update` a frame drives
+ * everything. Free it with `easy_store_destroy`, after `easy_store_drain`.
+ */
+typedef struct SlEasyStore SlEasyStore;
+
+/**
+ * One key's lock and save data: the seed's `LockerState`. The host updates each locker every
+ * frame. Free it with `locker_destroy`, once it is idle.
+ */
+typedef struct SlLocker SlLocker;
+
+/**
+ * What lockers have in common: the seed's `LockerSpec`. Free it with `locker_spec_destroy`; the
+ * lockers made from it go on.
+ */
+typedef struct SlLockerSpec SlLockerSpec;
+
 /**
  * Collects migrators and patchers, and checks that they fit together. It stays usable after
  * `migrator_builder_build`, until `migrator_builder_destroy`.
@@ -96,6 +245,9 @@ typedef struct SlMigratorBuilder SlMigratorBuilder;
  * what was created with it keeps it alive.
  */
 typedef struct SlMigrators SlMigrators;
+
+/** One player's session: the seed's `EasyProfile`. Free it with `profile_destroy`. */
+typedef struct SlProfile SlProfile;
 
 /**
  * A player's save data: one JSON object, the player's own fields at top level beside the reserved
@@ -127,6 +279,18 @@ typedef struct SlSaveData SlSaveData;
 
 /** The player's fields of a save data as they were at one moment. */
 typedef struct SlSaveDataBackup SlSaveDataBackup;
+
+/**
+ * A wait for changes to be saved: the seed's `SavedConnection`. Answered exactly once, unless it
+ * is disconnected first. Free it with `saved_connection_destroy`.
+ */
+typedef struct SlSavedConnection SlSavedConnection;
+
+/**
+ * A connection to a signal of a profile. `signal_connection_disconnect` ends it and frees it; so
+ * does the end of the profile's handle.
+ */
+typedef struct SlSignalConnection SlSignalConnection;
 
 /**
  * Where records are kept: a key, its bytes, its revision, and the users it belongs to. Opened by
@@ -295,6 +459,271 @@ typedef struct SlStorageCallbacks {
      */
     SlDrop drop;
 } SlStorageCallbacks;
+
+/**
+ * Clocks of the host's own, for tests and for engines with a time of their own. A store or spec
+ * that is given none uses the system's.
+ *
+ * The functions may be called from any thread that calls into the library, and must not call back
+ * into it.
+ */
+typedef struct SlClock {
+    /** `sizeof(SlClock)`. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** Passed to every function of this table. */
+    void *user_data;
+    /** Unix seconds, by this server's clock. */
+    double (*wall)(void *user_data);
+    /** Seconds that never run backwards, from any epoch, time asleep included. */
+    double (*monotonic)(void *user_data);
+    /** Lets about so many seconds pass; called by blocking waits alone. */
+    void (*sleep)(void *user_data, double seconds);
+    /** May be NULL; else called once with `user_data`, after the last use of this table. */
+    SlDrop drop;
+} SlClock;
+
+/**
+ * Makes a new document, by writing to `data`: an empty draft, valid until the function returns.
+ *
+ * It may run again for the same key, on any thread that calls in, and must depend on its arguments
+ * alone. Any other status than SL_OK is a failure: the load status becomes
+ * SL_LOAD_STATUS_CREATE_FAILED and nothing is written; say why with
+ * `session_locker_set_hook_error`.
+ */
+typedef SlStatus (*SlCreateSaveData)(void *user_data,
+                                     const char *key,
+                                     size_t key_length,
+                                     SlSaveData *data);
+
+/**
+ * Something that happened, with the state of its moment. `kind` says which fields mean something;
+ * the others are 0 or NULL.
+ *
+ * `text` belongs to the library. In a callback it lives until the callback returns; after a poll
+ * it lives until the next poll of the same store or locker, or its destruction.
+ */
+typedef struct SlEvent {
+    /** One of SL_EVENT_. */
+    int32_t kind;
+    /** One of SL_LIFECYCLE_. */
+    int32_t lifecycle;
+    /** One of SL_REASON_. */
+    int32_t reason;
+    /** One of SL_LOAD_STATUS_. */
+    int32_t load_status;
+    /** One of SL_ACTIVITY_. */
+    int32_t activity;
+    /** One of SL_REQUEST_ERROR_. */
+    int32_t error_kind;
+    /** One of SL_OUTCOME_. */
+    int32_t outcome;
+    /** 0. */
+    int32_t reserved;
+    /** Whose event it is, for a store. NULL once the host has destroyed the profile. */
+    SlProfile *profile;
+    /** Whose event it is, for a locker. */
+    SlLocker *locker;
+    /** The wait that was answered; NULL if the host has no handle of it. */
+    SlSavedConnection *saved_connection;
+    /** An error's message, or the document that was lost. */
+    SlText text;
+} SlEvent;
+
+/**
+ * Told of everything that happens in a store or spec. `event` lives until the callback returns.
+ * Runs inside an update, wait, drain or destruction that the host called, on that thread, with no
+ * lock held, and may call any function but another update of the same store.
+ */
+typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
+
+/**
+ * What a store is made with. `easy_store_config_init` fills in the defaults; times are seconds.
+ */
+typedef struct SlEasyStoreConfig {
+    /** `sizeof(SlEasyStoreConfig)`. */
+    uint32_t struct_size;
+    /** The version of the save data this server writes, 1 or more (1). */
+    uint32_t save_data_version;
+    /** The `VersionPatch` of new documents (0). */
+    double save_data_version_patch;
+    /** How older documents are brought up to date; NULL for none. The store keeps its own. */
+    const SlMigrators *migrators;
+    /** The fields of a new document, a JSON object; NULL if `create_save_data` makes them. */
+    const char *template_json;
+    /** Bytes, or SL_NUL_TERMINATED. */
+    size_t template_json_length;
+    /**
+     * A document to show under every key that this store has not written, for tests; then nothing
+     * is read from or written to the storage. NULL for none.
+     */
+    const char *test_data_json;
+    /** Bytes, or SL_NUL_TERMINATED. */
+    size_t test_data_json_length;
+    /** Which server this is, for people who read a document; NULL for a random one. */
+    const char *job_id;
+    /** Bytes, or SL_NUL_TERMINATED. */
+    size_t job_id_length;
+    /** Which game this is, for people who read a document (0). */
+    int64_t place_id;
+    /** The longest that a session goes without a save (300). */
+    double maintain_session_period;
+    /**
+     * How long a session that stopped saving keeps its key (1800). Must be more than
+     * `maintain_session_period` + 2 `request_timeout` + max(`request_timeout`, a twentieth of it).
+     */
+    double session_expiry;
+    /** How far apart the servers' clocks may be, on a storage without a clock of its own (300). */
+    double clock_tolerance;
+    /** The wait before a locked key is asked for again, and after a first failure (10). */
+    double session_retry_cooldown;
+    /** What that wait doubles up to while the storage keeps failing (120). */
+    double session_retry_ceiling;
+    /** How long a request may go unanswered before it counts as failed (30). */
+    double request_timeout;
+    /** The largest document that may be written, reserved fields not counted, in bytes (4 MiB). */
+    uint64_t document_limit_bytes;
+    /** The most bytes of documents that one update reads and writes (512 KiB). */
+    uint64_t bytes_per_update;
+    /** How many purchases a document remembers (100). */
+    uint32_t purchase_history_limit;
+    /** The most requests that one update starts (256). */
+    uint32_t requests_per_update;
+    /** The most requests under way at once (4096). */
+    uint32_t requests_in_flight;
+    /** 1: the storage is read but never written; what is written stays in this store (0). */
+    int32_t read_only_data_stores;
+    /** 1: events wait for `easy_store_poll_event`; 0: they go to `event` (0). */
+    int32_t polls_events;
+    /** 0. */
+    uint32_t reserved;
+    /** Clocks of the host's own; NULL for the system's. The table is copied. */
+    const SlClock *clock;
+    /**
+     * What all chance is drawn from; 0 for a seed from the operating system. Servers that share a
+     * storage must never share a seed.
+     */
+    uint64_t seed;
+    /** Passed to the callbacks below. */
+    void *user_data;
+    /** Makes a new document; NULL if there is a template. */
+    SlCreateSaveData create_save_data;
+    /** Told of events; may be NULL. Not called with `polls_events`. */
+    SlEventCallback event;
+    /** May be NULL; else called once with `user_data`, when the store is gone. */
+    SlDrop drop;
+} SlEasyStoreConfig;
+
+/**
+ * Told once how a wait for changes ended: `outcome` is one of SL_OUTCOME_. Runs inside an update,
+ * wait, drain or destruction that the host called, on that thread, with no lock held, and may
+ * call any function.
+ */
+typedef void (*SlSavedCallback)(void *user_data, int32_t outcome);
+
+/**
+ * Told that the profile is loaded. Runs inside an update, wait or drain that the host called, on
+ * that thread, with no lock held, and may call any function.
+ */
+typedef void (*SlLoadedCallback)(void *user_data, SlProfile *profile);
+
+/**
+ * Told that a signal has fired: `lifecycle` and `reason` are those of SlEvent. Runs as
+ * SlSavedCallback does.
+ */
+typedef void (*SlSignalCallback)(void *user_data,
+                                 SlProfile *profile,
+                                 int32_t lifecycle,
+                                 int32_t reason);
+
+/**
+ * Runs before a save, and may write to the save data; what it writes is in that save. Any other
+ * status than SL_OK is a failure: the save data is then as before the hook, and the save is put
+ * off for a cooldown; when the session is about to run out, and at its end, it is saved without
+ * the hook. Say why with `session_locker_set_hook_error`.
+ *
+ * Runs inside an update, wait or drain that the host called, on that thread, with no lock held.
+ * While it runs, other threads read the save data as it was before, and their writes are refused
+ * with SL_ERROR_BUSY.
+ */
+typedef SlStatus (*SlBeforeSave)(void *user_data, SlProfile *profile);
+
+/** Runs before a save of a locker; as SlBeforeSave. */
+typedef SlStatus (*SlLockerBeforeSave)(void *user_data, SlLocker *locker);
+
+/**
+ * What a spec is made with. `locker_spec_config_init` fills in the defaults; times are seconds.
+ * The fields up to `user_data` are those of SlEasyStoreConfig, where each is explained.
+ */
+typedef struct SlLockerSpecConfig {
+    /** `sizeof(SlLockerSpecConfig)`. */
+    uint32_t struct_size;
+    /** The version of the save data this server writes, 1 or more (1). */
+    uint32_t save_data_version;
+    /** The `VersionPatch` of new documents (0). */
+    double save_data_version_patch;
+    /** How older documents are brought up to date; NULL for none. */
+    const SlMigrators *migrators;
+    /** The fields of a new document; NULL if `create_save_data` makes them. */
+    const char *template_json;
+    /** Bytes, or SL_NUL_TERMINATED. */
+    size_t template_json_length;
+    /** A document to show under every key, for tests; NULL for none. */
+    const char *test_data_json;
+    /** Bytes, or SL_NUL_TERMINATED. */
+    size_t test_data_json_length;
+    /** Which server this is; NULL for a random one. */
+    const char *job_id;
+    /** Bytes, or SL_NUL_TERMINATED. */
+    size_t job_id_length;
+    /** Which game this is (0). */
+    int64_t place_id;
+    /** The longest that a session goes without a save (300). */
+    double maintain_session_period;
+    /** How long a session that stopped saving keeps its key (1800). */
+    double session_expiry;
+    /** How far apart the servers' clocks may be, on a storage without a clock of its own (300). */
+    double clock_tolerance;
+    /** The wait before a locked key is asked for again, and after a first failure (10). */
+    double session_retry_cooldown;
+    /** What that wait doubles up to while the storage keeps failing (120). */
+    double session_retry_ceiling;
+    /** How long a request may go unanswered before it counts as failed (30). */
+    double request_timeout;
+    /** The largest document that may be written, in bytes (4 MiB). */
+    uint64_t document_limit_bytes;
+    /** The most bytes of documents that the updates of one moment read and write (512 KiB). */
+    uint64_t bytes_per_update;
+    /** How many purchases a document remembers (100). */
+    uint32_t purchase_history_limit;
+    /** The most requests that the updates of one moment start (256). */
+    uint32_t requests_per_update;
+    /** The most requests under way at once (4096). */
+    uint32_t requests_in_flight;
+    /** 1: the storage is read but never written (0). */
+    int32_t read_only_data_stores;
+    /** 1: events wait for `locker_poll_event`; 0: they go to `event` (0). */
+    int32_t polls_events;
+    /** 0. */
+    uint32_t reserved;
+    /** Clocks of the host's own; NULL for the system's. The table is copied. */
+    const SlClock *clock;
+    /** What all chance is drawn from; 0 for a seed from the operating system. */
+    uint64_t seed;
+    /** Passed to the callbacks below. */
+    void *user_data;
+    /** Makes a new document; NULL if there is a template. */
+    SlCreateSaveData create_save_data;
+    /** Runs before every save; may be NULL. */
+    SlLockerBeforeSave before_save;
+    /** Runs after `before_save`, just before the document is written out; may be NULL. */
+    SlLockerBeforeSave before_save_transform;
+    /** Told of events; may be NULL. Not called with `polls_events`. */
+    SlEventCallback event;
+    /** May be NULL; else called once with `user_data`, when the spec and its lockers are gone. */
+    SlDrop drop;
+} SlLockerSpecConfig;
 
 /** The call did what it says. */
 #define SL_OK 0
@@ -994,6 +1423,598 @@ SlStatus storage_request_failed(SlStorageRequest *request,
                                 const char *message,
                                 size_t message_length,
                                 double clock);
+
+/**
+ * Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults.
+ * Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus easy_store_config_init(SlEasyStoreConfig *config, size_t struct_size);
+
+/**
+ * Makes a store for the records of a storage. The configuration is copied, and the storage stays
+ * open as long as the store lives, also when its handle is destroyed.
+ *
+ * When this returns SL_OK, `config.user_data` is the store's, and `config.drop` ends it;
+ * otherwise it stays the host's. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE (the storage, the migrators), SL_ERROR_INVALID_ARGUMENT (a
+ * field, named), SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE and
+ * SL_ERROR_TOO_LARGE (the template), SL_ERROR_UNSUPPORTED (no random numbers).
+ */
+SlStatus easy_store_create(const SlStorage *storage,
+                           const SlEasyStoreConfig *config,
+                           SlEasyStore **store);
+
+/**
+ * Begins a session for a key (1 to 512 bytes of UTF-8). The profile is loaded once the key is
+ * ours: see `profile_is_loaded`, SL_SIGNAL_LOADED, `profile_wait_until_loaded`. While another
+ * session of this store has the key, this one waits until that has ended.
+ *
+ * The user ids go into the storage with each save, for erasure requests; with none, the record
+ * keeps those it has. Free the profile with `profile_destroy`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, a user id, too many of
+ * them), SL_ERROR_INVALID_UTF8, SL_ERROR_CLOSED, SL_ERROR_LIMIT (65 536 unread events, or too many
+ * profiles), SL_ERROR_PANIC.
+ */
+SlStatus easy_store_start_session(const SlEasyStore *store,
+                                  const char *key,
+                                  size_t key_length,
+                                  const SlText *user_ids,
+                                  size_t user_id_count,
+                                  SlProfile **profile);
+
+/**
+ * Like `easy_store_start_session`, but joins the session that this store has of the key, if it has
+ * one: on a loaded session the profile is loaded at once, and the session ends when the last of
+ * its profiles has ended. The user ids count only if the session begins here.
+ *
+ * Errors as for `easy_store_start_session`.
+ */
+SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
+                                           const char *key,
+                                           size_t key_length,
+                                           const SlText *user_ids,
+                                           size_t user_id_count,
+                                           SlProfile **profile);
+
+/**
+ * Does all there is to do, once a frame: takes what the storage has answered, saves, loads, runs
+ * hooks and tells events, all on this thread. Never waits for the storage.
+ *
+ * `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
+ * value than the last counts as the last.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is no finite number),
+ * SL_ERROR_BUSY (an update, wait or drain of this store is under way, on another thread or around
+ * this callback), SL_ERROR_PANIC.
+ */
+SlStatus easy_store_update(const SlEasyStore *store, double now);
+
+/**
+ * Takes up to `capacity` unread events, oldest first, into the array `events`, and says in `count`
+ * how many; 0 when there is none. Only for a store with `polls_events`; others have none.
+ *
+ * Their texts belong to the library and live until the next poll of this store, or its
+ * destruction. Any thread, one at a time.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus easy_store_poll_event(const SlEasyStore *store,
+                               SlEvent *events,
+                               size_t capacity,
+                               size_t *count);
+
+/**
+ * Begins shutdown: no session starts any more, and all sessions are saved and end. Goes on in
+ * `easy_store_update` until `easy_store_is_closed`, or all at once in `easy_store_drain`. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
+ */
+SlStatus easy_store_close(const SlEasyStore *store);
+
+/**
+ * Whether the store was closed and every session is released: 1 or 0 in `is_closed`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+ */
+SlStatus easy_store_is_closed(const SlEasyStore *store, int32_t *is_closed);
+
+/**
+ * Closes the store and updates it until every session is released or `timeout` seconds have
+ * passed. Blocks; for shutdown. May be called again to go on.
+ *
+ * `report` (may be NULL) gets what was not released in time: free it with `drain_report_destroy`.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_BUSY, and
+ * SL_ERROR_PANIC. That the time ran out is no error: the report says it.
+ */
+SlStatus easy_store_drain(const SlEasyStore *store,
+                          double timeout,
+                          SlDrainReport **report);
+
+/**
+ * Frees a store, and the handles of its profiles with it. Sessions that are not released by then
+ * are left to expire, and waits are answered: so drain it first. Inside a callback of its own it
+ * takes effect when the outermost call has returned. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE.
+ */
+SlStatus easy_store_destroy(SlEasyStore *store);
+
+/**
+ * Whether the session has not been ended by the host: 1 or 0 in `is_active`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus profile_is_active(const SlProfile *profile, int32_t *is_active);
+
+/**
+ * Whether the save data is the player's: 1 or 0 in `is_loaded`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus profile_is_loaded(const SlProfile *profile, int32_t *is_loaded);
+
+/**
+ * Whether the save data is the player's and will be saved: loaded, within the lease, and not being
+ * released. 1 or 0 in `is_available`. It turns 0 before another server could take the key. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+ */
+SlStatus profile_is_available(const SlProfile *profile, int32_t *is_available);
+
+/**
+ * How far loading has come: one of SL_LOAD_STATUS_ in `load_status`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_ACTIVE (the session is
+ * over), SL_ERROR_PANIC.
+ */
+SlStatus profile_load_status(const SlProfile *profile, int32_t *load_status);
+
+/**
+ * The version that a server must have for this player's document, in `version`, after
+ * SL_LOAD_STATUS_INVALID_VERSION; 0 otherwise. Any thread.
+ *
+ * Errors as for `profile_load_status`.
+ */
+SlStatus profile_load_minimum_server_version(const SlProfile *profile, uint32_t *version);
+
+/**
+ * The profile's save data, for the `save_data_` functions: the player's while loaded, else the
+ * default. Each successful write counts as a change, as `profile_mark_should_save` does.
+ *
+ * The handle belongs to the profile: it is the same at every call, and goes with the profile. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_LIMIT.
+ */
+SlStatus profile_get_save_data(const SlProfile *profile, SlSaveData **save_data);
+
+/**
+ * The whole document as JSON, reserved fields included. The host frees `json`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus profile_get_save_data_json(const SlProfile *profile, SlBuffer *json);
+
+/**
+ * Replaces every field of the player's by those of a JSON object. Reserved fields stay as they
+ * are, also where the object has some. Any thread.
+ *
+ * Errors: those of a write, see SlSaveData; SL_ERROR_WRONG_TYPE (not an object).
+ */
+SlStatus profile_set_save_data_json(const SlProfile *profile,
+                                    const char *json,
+                                    size_t json_length);
+
+/**
+ * Notes a change: it is in the next save. A write by a `save_data_` function notes itself. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the session was ended), SL_ERROR_PANIC.
+ */
+SlStatus profile_mark_should_save(const SlProfile *profile);
+
+/**
+ * Notes a change and saves at the next update. Any thread.
+ *
+ * Errors as for `profile_mark_should_save`.
+ */
+SlStatus profile_mark_force_save(const SlProfile *profile);
+
+/**
+ * Waits for the changes made so far to be saved. `callback` (may be NULL) hears the answer once,
+ * inside an update; so does a host that polls, by SL_EVENT_CHANGES_SAVED. The answer is
+ * SL_OUTCOME_SAVED when a commit that contains them is known to be stored.
+ *
+ * `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it with
+ * `saved_connection_destroy`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT,
+ * SL_ERROR_PANIC.
+ */
+SlStatus profile_when_changes_saved(const SlProfile *profile,
+                                    SlSavedCallback callback,
+                                    void *user_data,
+                                    SlSavedConnection **saved_connection);
+
+/**
+ * Updates the store until the changes made so far are saved (1 in `was_saved`) or the session has
+ * ended without them (0), for at most `timeout` seconds. Blocks; for tools.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the timeout),
+ * SL_ERROR_TIMEOUT (they may still be saved later), SL_ERROR_BUSY (an update, wait or drain of the
+ * store is under way), SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
+ */
+SlStatus profile_wait_until_changes_saved(const SlProfile *profile,
+                                          double timeout,
+                                          int32_t *was_saved);
+
+/**
+ * Calls back once the profile is loaded: at the next update, if it is already; never, if the
+ * session ends first. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (no callback), SL_ERROR_NOT_ACTIVE
+ * (the session was ended).
+ */
+SlStatus profile_when_loaded(const SlProfile *profile,
+                             SlLoadedCallback callback,
+                             void *user_data);
+
+/**
+ * Updates the store until the profile is loaded, for at most `timeout` seconds. Blocks; for tools.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_TIMEOUT,
+ * SL_ERROR_NOT_ACTIVE (the session was ended), SL_ERROR_NOT_LOADED (loading was given up; see
+ * `profile_load_status`), SL_ERROR_BUSY (an update, wait or drain of the store is under way),
+ * SL_ERROR_PANIC.
+ */
+SlStatus profile_wait_until_loaded(const SlProfile *profile, double timeout);
+
+/**
+ * Hears a signal (one of SL_SIGNAL_) of the profile, every time it fires. Of one event, the
+ * signals fire deepest first: Lost or Released, then Reset, Replaced, Lifecycle.
+ *
+ * `connection` (may be NULL) gets a handle, which `signal_connection_disconnect` frees; without
+ * one the connection lasts as long as the profile. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the signal, no callback),
+ * SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT.
+ */
+SlStatus profile_connect(const SlProfile *profile,
+                         int32_t signal,
+                         SlSignalCallback callback,
+                         void *user_data,
+                         SlSignalConnection **connection);
+
+/**
+ * Hears a signal of the profile the next time it fires, and not again. All else, and errors, as
+ * for `profile_connect`; the handle, if asked for, is still to be freed.
+ */
+SlStatus profile_connect_once(const SlProfile *profile,
+                              int32_t signal,
+                              SlSignalCallback callback,
+                              void *user_data,
+                              SlSignalConnection **connection);
+
+/**
+ * Sets the hook that runs before every save, the final one included, or with NULL none. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
+ */
+SlStatus profile_set_before_save(const SlProfile *profile,
+                                 SlBeforeSave hook,
+                                 void *user_data);
+
+/**
+ * Sets the second hook before a save, which runs after the first, just before the document is
+ * written out. All else, and errors, as for `profile_set_before_save`.
+ */
+SlStatus profile_set_before_save_transform(const SlProfile *profile,
+                                           SlBeforeSave hook,
+                                           void *user_data);
+
+/**
+ * Ends the session: it is saved and released in the updates that follow. The profile's signals
+ * and events are heard until `Finished`. On an ended session it does nothing. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
+ */
+SlStatus profile_end_session(const SlProfile *profile);
+
+/**
+ * Ends the session and frees the profile, the handle of its save data, and those of its signal
+ * connections. The store saves and releases the session by itself; waits are still answered. Any
+ * thread; also inside the profile's own callbacks.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
+ */
+SlStatus profile_destroy(SlProfile *profile);
+
+/**
+ * Whether the changes are in the storage: 1 or 0 in `is_saved`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus saved_connection_is_saved(const SlSavedConnection *connection, int32_t *is_saved);
+
+/**
+ * Whether it still waits: 1 until it is answered or disconnected, then 0, in `is_connected`. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus saved_connection_is_connected(const SlSavedConnection *connection,
+                                       int32_t *is_connected);
+
+/**
+ * Answers the wait by hand: saved (1) or not (0). Its callback, or event, comes with the next
+ * update. On one that does not wait any more it does nothing. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`was_saved`), SL_ERROR_NOT_ACTIVE
+ * (the session has ended; it was answered then), SL_ERROR_PANIC.
+ */
+SlStatus saved_connection_trigger(const SlSavedConnection *connection, int32_t was_saved);
+
+/**
+ * Gives up the wait: it is not answered any more. On one that was answered it does nothing. The
+ * handle stays. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+ */
+SlStatus saved_connection_disconnect(const SlSavedConnection *connection);
+
+/** Gives up the wait and frees the handle. Any thread. Errors: SL_ERROR_INVALID_HANDLE. */
+SlStatus saved_connection_destroy(SlSavedConnection *connection);
+
+/**
+ * Ends a connection to a signal and frees the handle; its callback does not run any more, save
+ * where it runs already. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+ */
+SlStatus signal_connection_disconnect(SlSignalConnection *connection);
+
+/**
+ * How many keys are in the report, in `count`; 0 when all went well. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus drain_report_count(const SlDrainReport *report, size_t *count);
+
+/**
+ * One key of the report, by its index from 0: the key, what became of its last changes
+ * (`outcome`, one of SL_OUTCOME_: SL_OUTCOME_SAVED where only the release itself was left,
+ * SL_OUTCOME_UNKNOWN where a commit is not answered), and why, for a person.
+ *
+ * The texts belong to the report and live as long as it. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the index).
+ */
+SlStatus drain_report_get(const SlDrainReport *report,
+                          size_t index,
+                          SlText *key,
+                          int32_t *outcome,
+                          SlText *reason);
+
+/** Frees a report and its texts. Any thread. Errors: SL_ERROR_INVALID_HANDLE. */
+SlStatus drain_report_destroy(SlDrainReport *report);
+
+/**
+ * Fills a configuration of `struct_size` bytes, `sizeof(SlLockerSpecConfig)`, with the defaults.
+ * Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus locker_spec_config_init(SlLockerSpecConfig *config, size_t struct_size);
+
+/**
+ * Makes a spec for the records of a storage. The configuration is copied, and the storage stays
+ * open as long as the spec or a locker of it lives, also when its handle is destroyed.
+ *
+ * When this returns SL_OK, `config.user_data` is the spec's, and `config.drop` ends it; otherwise
+ * it stays the host's. Any thread.
+ *
+ * Errors as for `easy_store_create`.
+ */
+SlStatus locker_spec_create(const SlStorage *storage,
+                            const SlLockerSpecConfig *config,
+                            SlLockerSpec **spec);
+
+/**
+ * Frees a spec's handle; its lockers go on, and keep what they need of it. Any thread. Errors:
+ * SL_ERROR_INVALID_HANDLE.
+ */
+SlStatus locker_spec_destroy(SlLockerSpec *spec);
+
+/**
+ * Makes a locker for a key (1 to 512 bytes of UTF-8) that wants nothing yet: the seed's
+ * `LockerCreate`. Its first events come with its first update.
+ *
+ * The user ids go into the storage with each save, for erasure requests; with none, the record
+ * keeps those it has. Free the locker with `locker_destroy`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, a user id, too many of
+ * them), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT (65 536 unread events, or too many lockers),
+ * SL_ERROR_PANIC.
+ */
+SlStatus locker_create(const SlLockerSpec *spec,
+                       const char *key,
+                       size_t key_length,
+                       const SlText *user_ids,
+                       size_t user_id_count,
+                       SlLocker **locker);
+
+/**
+ * Does all there is to do for this locker, once a frame, on this thread: the seed's
+ * `SessionUpdate`. Never waits for the storage. `should_remove` is 1 when the locker is idle and
+ * may be destroyed.
+ *
+ * `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
+ * all lockers of a spec; a smaller value than the last counts as the last.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is no
+ * finite number), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under way, on
+ * another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
+ * SL_ERROR_PANIC.
+ */
+SlStatus locker_update(const SlLocker *locker, double now, int32_t *should_remove);
+
+/**
+ * Takes up to `capacity` unread events of the locker, oldest first, into the array `events`, and
+ * says in `count` how many. Only with `polls_events` in the spec; others have none.
+ *
+ * Their texts belong to the library and live until the next poll of this locker, or its
+ * destruction. Any thread, one at a time.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus locker_poll_event(const SlLocker *locker,
+                           SlEvent *events,
+                           size_t capacity,
+                           size_t *count);
+
+/**
+ * Acquires the key, in the updates that follow, as soon as it is free; after a load status that
+ * is final, tries anew. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+ */
+SlStatus locker_mark_should_acquire(const SlLocker *locker);
+
+/**
+ * Saves and gives up the key, in the updates that follow. Any thread. Errors as for
+ * `locker_mark_should_acquire`.
+ */
+SlStatus locker_mark_should_release(const SlLocker *locker);
+
+/**
+ * Notes a change: it is in the next save. A write by a `save_data_` function notes itself. Any
+ * thread. Errors as for `locker_mark_should_acquire`.
+ */
+SlStatus locker_mark_should_save(const SlLocker *locker);
+
+/**
+ * Notes a change and saves at the next update. Any thread. Errors as for
+ * `locker_mark_should_acquire`.
+ */
+SlStatus locker_mark_force_save(const SlLocker *locker);
+
+/**
+ * Says farewell to a locker that is idle: the seed's `MarkDeleted`. The handle stays until
+ * `locker_destroy`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle: release it and update it until
+ * `should_remove`), SL_ERROR_NOT_ACTIVE (it was deleted before), SL_ERROR_PANIC.
+ */
+SlStatus locker_mark_deleted(const SlLocker *locker);
+
+/**
+ * Deletes a locker if that has not been done, and frees its handle and that of its save data. Any
+ * thread; also inside its own callbacks.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done),
+ * SL_ERROR_PANIC.
+ */
+SlStatus locker_destroy(SlLocker *locker);
+
+/**
+ * How far loading has come: one of SL_LOAD_STATUS_ in `load_status`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_ACTIVE (the locker was
+ * deleted), SL_ERROR_PANIC.
+ */
+SlStatus locker_load_status(const SlLocker *locker, int32_t *load_status);
+
+/**
+ * The version that a server must have for this document, in `version`, after
+ * SL_LOAD_STATUS_INVALID_VERSION; 0 otherwise. Any thread. Errors as for `locker_load_status`.
+ */
+SlStatus locker_load_minimum_server_version(const SlLocker *locker, uint32_t *version);
+
+/**
+ * Whether the locker holds no session and has nothing under way: 1 or 0 in `is_idling`. Any
+ * thread. Errors as for `locker_load_status`.
+ */
+SlStatus locker_is_idling(const SlLocker *locker, int32_t *is_idling);
+
+/**
+ * Whether the locker was deleted: 1 or 0 in `is_deleted`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+ */
+SlStatus locker_is_deleted(const SlLocker *locker, int32_t *is_deleted);
+
+/**
+ * Whether the save data is the player's and will be saved: loaded, within the lease, and not being
+ * released. 1 or 0 in `is_available`. It turns 0 before another server could take the key. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+ */
+SlStatus locker_is_available(const SlLocker *locker, int32_t *is_available);
+
+/**
+ * The locker's save data, for the `save_data_` functions: the player's while loaded, else the
+ * default. Each successful write counts as a change, as `locker_mark_should_save` does.
+ *
+ * The handle belongs to the locker: it is the same at every call, and goes with the locker. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_LIMIT.
+ */
+SlStatus locker_get_save_data(const SlLocker *locker, SlSaveData **save_data);
+
+/**
+ * The whole document as JSON, reserved fields included. The host frees `json`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus locker_get_save_data_json(const SlLocker *locker, SlBuffer *json);
+
+/**
+ * Replaces every field of the player's by those of a JSON object. Reserved fields stay as they
+ * are, also where the object has some. Any thread.
+ *
+ * Errors: those of a write, see SlSaveData; SL_ERROR_WRONG_TYPE (not an object).
+ */
+SlStatus locker_set_save_data_json(const SlLocker *locker,
+                                   const char *json,
+                                   size_t json_length);
+
+/**
+ * The document of the session that was lost last, with what was not saved, as JSON. The host
+ * frees `json`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_FOUND (none was lost),
+ * SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+ */
+SlStatus locker_get_lost_save_data(const SlLocker *locker, SlBuffer *json);
+
+/**
+ * Waits for the changes made so far to be saved; all as for `profile_when_changes_saved`.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_LIMIT,
+ * SL_ERROR_PANIC.
+ */
+SlStatus locker_when_changes_saved(const SlLocker *locker,
+                                   SlSavedCallback callback,
+                                   void *user_data,
+                                   SlSavedConnection **saved_connection);
+
+/**
+ * Updates the locker until the changes made so far are saved (1 in `was_saved`) or the session has
+ * ended without them (0), for at most `timeout` seconds. Blocks; for tools.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the timeout),
+ * SL_ERROR_TIMEOUT (they may still be saved later), SL_ERROR_BUSY (an update or wait of a locker of
+ * the same spec is under way), SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+ */
+SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
+                                         double timeout,
+                                         int32_t *was_saved);
 
 #ifdef __cplusplus
 }  // extern "C"

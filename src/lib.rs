@@ -2,6 +2,8 @@
 
 #![deny(unsafe_code)]
 
+pub mod clock;
+pub mod easy;
 pub mod ffi;
 pub mod locker;
 pub mod migration;

@@ -234,7 +234,25 @@ impl fmt::Display for MigrationStep {
     }
 }
 
+impl MigrationError {
+    /// The lowest version whose server could use the document, where the version is what is wrong.
+    pub fn minimum_server_version(&self) -> Option<u32> {
+        match self {
+            Self::InvalidVersion {
+                minimum_server_version,
+                ..
+            } => Some(*minimum_server_version),
+            Self::Failed { .. } => None,
+        }
+    }
+}
+
 impl Migrators {
+    /// Whether a document of version `found` needs nothing done to be of `to_version`.
+    pub fn is_current(&self, found: u32, to_version: u32) -> bool {
+        found == to_version && !self.0.patchers.contains_key(&found)
+    }
+
     /// Brings a document to `to_version`: first the patcher for the version it was stored in, then
     /// the migrators from one version to the next. Later versions' patchers do not run: their
     /// migrators are taken to be right by now.

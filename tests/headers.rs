@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 18] = [
     "status",
     "error",
     "text",
@@ -16,6 +16,15 @@ const SOURCES: [&str; 9] = [
     "storage",
     "storage_host",
     "storage_request",
+    "clock",
+    "event",
+    "settings",
+    "store",
+    "profile",
+    "connection",
+    "drain",
+    "spec",
+    "locker",
 ];
 
 const C_HEADER: &str = "include/session_locker.h";

@@ -32,13 +32,109 @@ static const int SL_REQUEST_ERROR_BACKEND = 2;
 
 static const int SL_MAX_ANSWERED_KEYS = 1000000;
 
+static const int SL_EVENT_LIFECYCLE = 1;
+
+static const int SL_EVENT_LOAD_STATUS = 2;
+
+static const int SL_EVENT_ERROR = 3;
+
+static const int SL_EVENT_LOST = 4;
+
+static const int SL_EVENT_CHANGES_SAVED = 5;
+
+static const int SL_LIFECYCLE_REPLACED = 1;
+
+static const int SL_LIFECYCLE_SAVED = 2;
+
+static const int SL_LIFECYCLE_IDLING = 3;
+
+static const int SL_LIFECYCLE_DELETED = 4;
+
+static const int SL_LIFECYCLE_DESTROYED = 5;
+
+static const int SL_LIFECYCLE_FINISHED = 6;
+
+static const int SL_REASON_NONE = 0;
+
+static const int SL_REASON_LOADED = 1;
+
+static const int SL_REASON_RELEASED = 2;
+
+static const int SL_REASON_LOST = 3;
+
+static const int SL_LOAD_STATUS_LOADING = 0;
+
+static const int SL_LOAD_STATUS_DATA_STORE_REQUEST_FAIL = 1;
+
+static const int SL_LOAD_STATUS_SESSION_IS_LOCKED = 2;
+
+static const int SL_LOAD_STATUS_INVALID_VERSION = 3;
+
+static const int SL_LOAD_STATUS_LOADED = 4;
+
+static const int SL_LOAD_STATUS_CORRUPT_DATA = 5;
+
+static const int SL_LOAD_STATUS_MIGRATION_FAILED = 6;
+
+static const int SL_LOAD_STATUS_CREATE_FAILED = 7;
+
+static const int SL_LOAD_STATUS_ERASED = 8;
+
+static const int SL_OUTCOME_NOT_SAVED = 0;
+
+static const int SL_OUTCOME_SAVED = 1;
+
+static const int SL_OUTCOME_UNKNOWN = 2;
+
+static const int SL_ACTIVITY_LOAD = 1;
+
+static const int SL_ACTIVITY_SAVE = 2;
+
+static const int SL_ACTIVITY_CREATE = 3;
+
+static const int SL_ACTIVITY_MIGRATE = 4;
+
+static const int SL_ACTIVITY_BEFORE_SAVE = 5;
+
+static const int SL_SIGNAL_LIFECYCLE = 1;
+
+static const int SL_SIGNAL_FINISHED = 2;
+
+static const int SL_SIGNAL_DESTROYED = 3;
+
+static const int SL_SIGNAL_SAVED = 4;
+
+static const int SL_SIGNAL_REPLACED = 5;
+
+static const int SL_SIGNAL_LOADED = 6;
+
+static const int SL_SIGNAL_RESET = 7;
+
+static const int SL_SIGNAL_RELEASED = 8;
+
+static const int SL_SIGNAL_LOST = 9;
+
+typedef struct SlDrainReport SlDrainReport;
+
+typedef struct SlEasyStore SlEasyStore;
+
+typedef struct SlLocker SlLocker;
+
+typedef struct SlLockerSpec SlLockerSpec;
+
 typedef struct SlMigratorBuilder SlMigratorBuilder;
 
 typedef struct SlMigrators SlMigrators;
 
+typedef struct SlProfile SlProfile;
+
 typedef struct SlSaveData SlSaveData;
 
 typedef struct SlSaveDataBackup SlSaveDataBackup;
+
+typedef struct SlSavedConnection SlSavedConnection;
+
+typedef struct SlSignalConnection SlSignalConnection;
 
 typedef struct SlStorage SlStorage;
 
@@ -103,6 +199,121 @@ typedef struct SlStorageCallbacks {
                              size_t user_id_length);
     SlDrop drop;
 } SlStorageCallbacks;
+
+typedef struct SlClock {
+    uint32_t struct_size;
+    uint32_t reserved;
+    void *user_data;
+    double (*wall)(void *user_data);
+    double (*monotonic)(void *user_data);
+    void (*sleep)(void *user_data, double seconds);
+    SlDrop drop;
+} SlClock;
+
+typedef SlStatus (*SlCreateSaveData)(void *user_data,
+                                     const char *key,
+                                     size_t key_length,
+                                     SlSaveData *data);
+
+typedef struct SlEvent {
+    int32_t kind;
+    int32_t lifecycle;
+    int32_t reason;
+    int32_t load_status;
+    int32_t activity;
+    int32_t error_kind;
+    int32_t outcome;
+    int32_t reserved;
+    SlProfile *profile;
+    SlLocker *locker;
+    SlSavedConnection *saved_connection;
+    SlText text;
+} SlEvent;
+
+typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
+
+typedef struct SlEasyStoreConfig {
+    uint32_t struct_size;
+    uint32_t save_data_version;
+    double save_data_version_patch;
+    const SlMigrators *migrators;
+    const char *template_json;
+    size_t template_json_length;
+    const char *test_data_json;
+    size_t test_data_json_length;
+    const char *job_id;
+    size_t job_id_length;
+    int64_t place_id;
+    double maintain_session_period;
+    double session_expiry;
+    double clock_tolerance;
+    double session_retry_cooldown;
+    double session_retry_ceiling;
+    double request_timeout;
+    uint64_t document_limit_bytes;
+    uint64_t bytes_per_update;
+    uint32_t purchase_history_limit;
+    uint32_t requests_per_update;
+    uint32_t requests_in_flight;
+    int32_t read_only_data_stores;
+    int32_t polls_events;
+    uint32_t reserved;
+    const SlClock *clock;
+    uint64_t seed;
+    void *user_data;
+    SlCreateSaveData create_save_data;
+    SlEventCallback event;
+    SlDrop drop;
+} SlEasyStoreConfig;
+
+typedef void (*SlSavedCallback)(void *user_data, int32_t outcome);
+
+typedef void (*SlLoadedCallback)(void *user_data, SlProfile *profile);
+
+typedef void (*SlSignalCallback)(void *user_data,
+                                 SlProfile *profile,
+                                 int32_t lifecycle,
+                                 int32_t reason);
+
+typedef SlStatus (*SlBeforeSave)(void *user_data, SlProfile *profile);
+
+typedef SlStatus (*SlLockerBeforeSave)(void *user_data, SlLocker *locker);
+
+typedef struct SlLockerSpecConfig {
+    uint32_t struct_size;
+    uint32_t save_data_version;
+    double save_data_version_patch;
+    const SlMigrators *migrators;
+    const char *template_json;
+    size_t template_json_length;
+    const char *test_data_json;
+    size_t test_data_json_length;
+    const char *job_id;
+    size_t job_id_length;
+    int64_t place_id;
+    double maintain_session_period;
+    double session_expiry;
+    double clock_tolerance;
+    double session_retry_cooldown;
+    double session_retry_ceiling;
+    double request_timeout;
+    uint64_t document_limit_bytes;
+    uint64_t bytes_per_update;
+    uint32_t purchase_history_limit;
+    uint32_t requests_per_update;
+    uint32_t requests_in_flight;
+    int32_t read_only_data_stores;
+    int32_t polls_events;
+    uint32_t reserved;
+    const SlClock *clock;
+    uint64_t seed;
+    void *user_data;
+    SlCreateSaveData create_save_data;
+    SlLockerBeforeSave before_save;
+    SlLockerBeforeSave before_save_transform;
+    SlEventCallback event;
+    SlDrop drop;
+} SlLockerSpecConfig;
 
 static const int SL_OK = 0;
 
@@ -377,3 +588,187 @@ SlStatus storage_request_failed(SlStorageRequest *request,
                                 const char *message,
                                 size_t message_length,
                                 double clock);
+
+SlStatus easy_store_config_init(SlEasyStoreConfig *config, size_t struct_size);
+
+SlStatus easy_store_create(const SlStorage *storage,
+                           const SlEasyStoreConfig *config,
+                           SlEasyStore **store);
+
+SlStatus easy_store_start_session(const SlEasyStore *store,
+                                  const char *key,
+                                  size_t key_length,
+                                  const SlText *user_ids,
+                                  size_t user_id_count,
+                                  SlProfile **profile);
+
+SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
+                                           const char *key,
+                                           size_t key_length,
+                                           const SlText *user_ids,
+                                           size_t user_id_count,
+                                           SlProfile **profile);
+
+SlStatus easy_store_update(const SlEasyStore *store, double now);
+
+SlStatus easy_store_poll_event(const SlEasyStore *store,
+                               SlEvent *events,
+                               size_t capacity,
+                               size_t *count);
+
+SlStatus easy_store_close(const SlEasyStore *store);
+
+SlStatus easy_store_is_closed(const SlEasyStore *store, int32_t *is_closed);
+
+SlStatus easy_store_drain(const SlEasyStore *store,
+                          double timeout,
+                          SlDrainReport **report);
+
+SlStatus easy_store_destroy(SlEasyStore *store);
+
+SlStatus profile_is_active(const SlProfile *profile, int32_t *is_active);
+
+SlStatus profile_is_loaded(const SlProfile *profile, int32_t *is_loaded);
+
+SlStatus profile_is_available(const SlProfile *profile, int32_t *is_available);
+
+SlStatus profile_load_status(const SlProfile *profile, int32_t *load_status);
+
+SlStatus profile_load_minimum_server_version(const SlProfile *profile, uint32_t *version);
+
+SlStatus profile_get_save_data(const SlProfile *profile, SlSaveData **save_data);
+
+SlStatus profile_get_save_data_json(const SlProfile *profile, SlBuffer *json);
+
+SlStatus profile_set_save_data_json(const SlProfile *profile,
+                                    const char *json,
+                                    size_t json_length);
+
+SlStatus profile_mark_should_save(const SlProfile *profile);
+
+SlStatus profile_mark_force_save(const SlProfile *profile);
+
+SlStatus profile_when_changes_saved(const SlProfile *profile,
+                                    SlSavedCallback callback,
+                                    void *user_data,
+                                    SlSavedConnection **saved_connection);
+
+SlStatus profile_wait_until_changes_saved(const SlProfile *profile,
+                                          double timeout,
+                                          int32_t *was_saved);
+
+SlStatus profile_when_loaded(const SlProfile *profile,
+                             SlLoadedCallback callback,
+                             void *user_data);
+
+SlStatus profile_wait_until_loaded(const SlProfile *profile, double timeout);
+
+SlStatus profile_connect(const SlProfile *profile,
+                         int32_t signal,
+                         SlSignalCallback callback,
+                         void *user_data,
+                         SlSignalConnection **connection);
+
+SlStatus profile_connect_once(const SlProfile *profile,
+                              int32_t signal,
+                              SlSignalCallback callback,
+                              void *user_data,
+                              SlSignalConnection **connection);
+
+SlStatus profile_set_before_save(const SlProfile *profile,
+                                 SlBeforeSave hook,
+                                 void *user_data);
+
+SlStatus profile_set_before_save_transform(const SlProfile *profile,
+                                           SlBeforeSave hook,
+                                           void *user_data);
+
+SlStatus profile_end_session(const SlProfile *profile);
+
+SlStatus profile_destroy(SlProfile *profile);
+
+SlStatus saved_connection_is_saved(const SlSavedConnection *connection, int32_t *is_saved);
+
+SlStatus saved_connection_is_connected(const SlSavedConnection *connection,
+                                       int32_t *is_connected);
+
+SlStatus saved_connection_trigger(const SlSavedConnection *connection, int32_t was_saved);
+
+SlStatus saved_connection_disconnect(const SlSavedConnection *connection);
+
+SlStatus saved_connection_destroy(SlSavedConnection *connection);
+
+SlStatus signal_connection_disconnect(SlSignalConnection *connection);
+
+SlStatus drain_report_count(const SlDrainReport *report, size_t *count);
+
+SlStatus drain_report_get(const SlDrainReport *report,
+                          size_t index,
+                          SlText *key,
+                          int32_t *outcome,
+                          SlText *reason);
+
+SlStatus drain_report_destroy(SlDrainReport *report);
+
+SlStatus locker_spec_config_init(SlLockerSpecConfig *config, size_t struct_size);
+
+SlStatus locker_spec_create(const SlStorage *storage,
+                            const SlLockerSpecConfig *config,
+                            SlLockerSpec **spec);
+
+SlStatus locker_spec_destroy(SlLockerSpec *spec);
+
+SlStatus locker_create(const SlLockerSpec *spec,
+                       const char *key,
+                       size_t key_length,
+                       const SlText *user_ids,
+                       size_t user_id_count,
+                       SlLocker **locker);
+
+SlStatus locker_update(const SlLocker *locker, double now, int32_t *should_remove);
+
+SlStatus locker_poll_event(const SlLocker *locker,
+                           SlEvent *events,
+                           size_t capacity,
+                           size_t *count);
+
+SlStatus locker_mark_should_acquire(const SlLocker *locker);
+
+SlStatus locker_mark_should_release(const SlLocker *locker);
+
+SlStatus locker_mark_should_save(const SlLocker *locker);
+
+SlStatus locker_mark_force_save(const SlLocker *locker);
+
+SlStatus locker_mark_deleted(const SlLocker *locker);
+
+SlStatus locker_destroy(SlLocker *locker);
+
+SlStatus locker_load_status(const SlLocker *locker, int32_t *load_status);
+
+SlStatus locker_load_minimum_server_version(const SlLocker *locker, uint32_t *version);
+
+SlStatus locker_is_idling(const SlLocker *locker, int32_t *is_idling);
+
+SlStatus locker_is_deleted(const SlLocker *locker, int32_t *is_deleted);
+
+SlStatus locker_is_available(const SlLocker *locker, int32_t *is_available);
+
+SlStatus locker_get_save_data(const SlLocker *locker, SlSaveData **save_data);
+
+SlStatus locker_get_save_data_json(const SlLocker *locker, SlBuffer *json);
+
+SlStatus locker_set_save_data_json(const SlLocker *locker,
+                                   const char *json,
+                                   size_t json_length);
+
+SlStatus locker_get_lost_save_data(const SlLocker *locker, SlBuffer *json);
+
+SlStatus locker_when_changes_saved(const SlLocker *locker,
+                                   SlSavedCallback callback,
+                                   void *user_data,
+                                   SlSavedConnection **saved_connection);
+
+SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
+                                         double timeout,
+                                         int32_t *was_saved);

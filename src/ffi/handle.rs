@@ -30,17 +30,31 @@ pub(crate) enum Kind {
     StorageRequest,
     MigratorBuilder,
     Migrators,
+    EasyStore,
+    Profile,
+    SignalConnection,
+    SavedConnection,
+    DrainReport,
+    LockerSpec,
+    Locker,
 }
 
 impl Kind {
     /// Every kind, and the C type whose pointers are its handles.
-    const ALL: [(Kind, &'static str); 6] = [
+    const ALL: [(Kind, &'static str); 13] = [
         (Kind::SaveData, "SlSaveData"),
         (Kind::SaveDataBackup, "SlSaveDataBackup"),
         (Kind::Storage, "SlStorage"),
         (Kind::StorageRequest, "SlStorageRequest"),
         (Kind::MigratorBuilder, "SlMigratorBuilder"),
         (Kind::Migrators, "SlMigrators"),
+        (Kind::EasyStore, "SlEasyStore"),
+        (Kind::Profile, "SlProfile"),
+        (Kind::SignalConnection, "SlSignalConnection"),
+        (Kind::SavedConnection, "SlSavedConnection"),
+        (Kind::DrainReport, "SlDrainReport"),
+        (Kind::LockerSpec, "SlLockerSpec"),
+        (Kind::Locker, "SlLocker"),
     ];
 
     fn type_name(self) -> &'static str {

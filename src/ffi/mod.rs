@@ -58,25 +58,44 @@ compile_error!("session-locker is for 64-bit targets: a handle's 64 bits travel 
 #[macro_use]
 mod boundary;
 mod callback;
+mod clock;
 mod config;
 mod error;
+mod event;
 #[macro_use]
 mod handle;
+mod connection;
+mod drain;
 mod migrator;
 mod number;
+mod profile;
 mod save_data;
+#[macro_use]
+mod settings;
+mod locker;
+mod spec;
 mod status;
 mod storage;
 mod storage_host;
 mod storage_request;
+mod store;
 mod text;
 
 pub use callback::*;
+pub use clock::*;
+pub use connection::*;
+pub use drain::*;
 pub use error::*;
+pub use event::*;
+pub use locker::*;
 pub use migrator::*;
+pub use profile::*;
 pub use save_data::*;
+pub use settings::SlCreateSaveData;
+pub use spec::*;
 pub use status::*;
 pub use storage::*;
 pub use storage_host::*;
 pub use storage_request::*;
+pub use store::*;
 pub use text::*;

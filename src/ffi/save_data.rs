@@ -11,7 +11,7 @@ use super::handle::{self, Kind};
 use super::number;
 use super::status::*;
 use super::text::SlBuffer;
-use crate::locker::shared_data::{SharedSaveData, WriteError};
+use crate::locker::{SharedSaveData, WriteError};
 use crate::save_data::{Backup, DEFAULT_LIMIT_BYTES, SaveData, SaveDataError, ValueType};
 
 /// A player's save data: one JSON object, the player's own fields at top level beside the reserved

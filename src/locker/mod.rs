@@ -1,5 +1,33 @@
-//! The locker: one key, one session, one live document.
+//! The session lock and everything that lives under it: the seed's `LockerSpec` and
+//! `LockerState`, here [`LockerSpec`] and [`Locker`].
+//!
+//! The protocol is the state machine in `state.rs`; `set.rs` runs many of them; `driver.rs` joins
+//! a set to a storage, a clock and a host; `spec.rs` is what a host sees.
 
 #![forbid(unsafe_code)]
 
-pub mod shared_data;
+mod acquire;
+mod claims;
+mod config;
+mod driver;
+mod event;
+mod hold;
+mod lease;
+mod saved_connection;
+mod set;
+mod shared_data;
+mod spec;
+mod state;
+
+pub use config::{Config, ConfigError};
+pub use driver::LockerError;
+pub use event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
+pub use saved_connection::{SavedCallback, SavedConnection};
+pub use set::LockerId;
+pub use shared_data::{SharedSaveData, WriteError};
+pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions};
+
+pub(crate) use driver::{Driver, Host, check_names};
+pub(crate) use set::Scope;
+pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
+pub(crate) use state::LockerState;

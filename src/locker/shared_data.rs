@@ -1,54 +1,131 @@
-//! A live document: what host threads read and write while it is loaded, migrated or saved. It
-//! holds the lock only while one method of [`SaveData`] runs, and never while host code does.
+//! The live document: host threads read and write it while the locker saves it.
+//!
+//! It has a lock of its own, so that reading a field waits for no frame. While a hook runs that
+//! may have to be undone, the hook's thread owns the document: others read it as it was before
+//! and are refused writes.
 
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use parking_lot::Mutex;
+use thiserror::Error;
 
 use crate::save_data::{SaveData, SaveDataError};
 
-/// One document, shared by everything that names it.
-#[derive(Debug)]
-pub struct SharedSaveData {
-    data: Mutex<SaveData>,
-}
-
-/// Why a write was refused. Nothing has changed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+/// A write that was refused; nothing has changed.
+#[derive(Clone, Debug, PartialEq, Error)]
 pub enum WriteError {
-    /// A hook owns the document for the moment.
-    #[error("the save data is owned by a hook that is running")]
+    /// Another thread is inside a hook that owns this document.
+    #[error("a hook on another thread owns this save data until it returns")]
     Busy,
-    /// The document refuses the write.
+    /// The document refused it.
     #[error(transparent)]
     SaveData(#[from] SaveDataError),
 }
 
+/// One document that several threads may touch.
+#[derive(Debug, Default)]
+pub struct SharedSaveData(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    data: SaveData,
+    /// What `changes` counted when the present document took its place.
+    base: u64,
+    hook: Option<Box<Hook>>,
+}
+
+/// The thread that owns the document, and the document as it was before.
+#[derive(Debug)]
+struct Hook {
+    owner: ThreadId,
+    before: SaveData,
+}
+
 impl SharedSaveData {
-    /// A document that can be shared from now on.
+    /// Shares a document.
     pub fn new(data: SaveData) -> Arc<Self> {
-        let data = Mutex::new(data);
-        Arc::new(Self { data })
+        let inner = Inner {
+            data,
+            ..Inner::default()
+        };
+        Arc::new(Self(Mutex::new(inner)))
     }
 
-    /// Reads. The document is borrowed mutably because a read keeps what it has parsed.
+    /// Reads. A nested read caches what it parsed, hence the mutable reference; it must not write.
     pub fn read<R>(&self, read: impl FnOnce(&mut SaveData) -> R) -> R {
-        read(&mut self.data.lock())
+        let mut guard = self.0.lock();
+        let inner = &mut *guard;
+        match &mut inner.hook {
+            Some(hook) if hook.owner != thread::current().id() => read(&mut hook.before),
+            _ => read(&mut inner.data),
+        }
     }
 
-    /// Writes.
-    ///
-    /// # Errors
-    /// What the document refuses, and [`WriteError::Busy`] while a hook owns it.
+    /// Writes, unless another thread is inside a hook that owns the document.
     pub fn write<R>(
         &self,
         write: impl FnOnce(&mut SaveData) -> Result<R, SaveDataError>,
     ) -> Result<R, WriteError> {
-        Ok(write(&mut self.data.lock())?)
+        let mut inner = self.0.lock();
+        match &inner.hook {
+            Some(hook) if hook.owner != thread::current().id() => Err(WriteError::Busy),
+            _ => Ok(write(&mut inner.data)?),
+        }
     }
 
-    /// Takes the document out, leaving an empty one to whoever still names it.
+    /// How many changes the document has seen, replacements included: what a save covers is said
+    /// in this count.
+    pub(crate) fn changes(&self) -> u64 {
+        self.with(|_, changes| changes)
+    }
+
+    /// Runs `hook` as the owner of the document, which stays as it was if the hook fails.
+    pub(crate) fn with_hook(
+        &self,
+        hook: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
+        {
+            let mut inner = self.0.lock();
+            let before = inner.data.clone();
+            let owner = thread::current().id();
+            inner.hook = Some(Box::new(Hook { owner, before }));
+        }
+        let result = hook();
+        let mut inner = self.0.lock();
+        if let (Err(_), Some(hook)) = (&result, inner.hook.take()) {
+            inner.replace(hook.before);
+        }
+        inner.hook = None;
+        result
+    }
+
+    /// Puts another document in its place and gives back the one that was there.
+    pub(crate) fn replace(&self, data: SaveData) -> SaveData {
+        self.0.lock().replace(data)
+    }
+
+    /// The locker's own access, past any hook, for stamping and encoding; `changes` is the count
+    /// of changes that the document contains at this moment.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut SaveData, u64) -> R) -> R {
+        let mut inner = self.0.lock();
+        let changes = inner.base.wrapping_add(inner.data.change_count());
+        f(&mut inner.data, changes)
+    }
+
+    /// Takes the document out, for a draft whose handle is no longer needed.
     pub fn take(&self) -> SaveData {
-        std::mem::take(&mut self.data.lock())
+        std::mem::take(&mut self.0.lock().data)
+    }
+}
+
+impl Inner {
+    fn replace(&mut self, data: SaveData) -> SaveData {
+        let next = self
+            .base
+            .wrapping_add(self.data.change_count())
+            .wrapping_add(1);
+        self.base = next.wrapping_sub(data.change_count());
+        std::mem::replace(&mut self.data, data)
     }
 }

@@ -1,0 +1,13 @@
+//! Where time comes from: the core reads no clock of its own, it is given this one.
+
+/// The clocks of a store or spec. All methods may be called from any thread.
+pub trait Clock: Send + Sync {
+    /// Unix seconds, by this server's clock.
+    fn wall(&self) -> f64;
+
+    /// Seconds that never run backwards, from any epoch, time asleep included.
+    fn monotonic(&self) -> f64;
+
+    /// Lets about so many seconds pass. Only blocking waits call it.
+    fn sleep(&self, seconds: f64);
+}

@@ -1,0 +1,259 @@
+//! How what happens to a locker reaches the profiles on it and their host.
+//!
+//! Callbacks run with no lock held, so each step looks again at what is still there.
+
+use std::sync::Arc;
+
+use crate::locker::{ErrorReport, Event, Host, Lifecycle, LockerId, Reason};
+use crate::save_data::SaveData;
+
+use super::profiles::ProfileId;
+use super::signal::{ProfileEvent, Signal, Status, StoreEvent};
+use super::store::Inner;
+
+impl Host for Inner {
+    fn begin(&self) {
+        self.deliver_pending();
+    }
+
+    fn end(&self) {
+        self.deliver_pending();
+        self.finish_leaving();
+    }
+
+    fn create(&self, key: &str) -> Result<SaveData, String> {
+        self.hooks.create(key)
+    }
+
+    fn before_save(&self, locker: LockerId, transform: bool) -> Result<(), String> {
+        let profiles = self.profiles.lock();
+        let hooks: Vec<_> = profiles
+            .on(locker)
+            .into_iter()
+            .filter_map(|id| profiles.entries[id].before_save(transform).cloned())
+            .collect();
+        drop(profiles);
+        hooks.into_iter().try_for_each(|hook| hook())
+    }
+
+    fn event(&self, locker: LockerId, event: Event) {
+        match event {
+            Event::Lifecycle(lifecycle) => self.lifecycle(locker, lifecycle),
+            Event::Lost(data) => {
+                let data = Arc::new(*data);
+                self.tell_all(locker, || ProfileEvent::Lost(Arc::clone(&data)));
+            }
+            Event::LoadStatusChanged(status) => {
+                self.tell_all(locker, || ProfileEvent::LoadStatusChanged(status));
+            }
+            Event::Error(report) => {
+                self.note_error(locker, &report);
+                self.tell_all(locker, || ProfileEvent::Error(report.clone()));
+            }
+            Event::ChangesSaved(connection, outcome) => {
+                let profiles = self.profiles.lock();
+                let on = profiles.on(locker);
+                let is_theirs = |id: &ProfileId| {
+                    profiles.entries[*id]
+                        .waits
+                        .iter()
+                        .any(|wait| wait.is(&connection))
+                };
+                let profile = on.iter().copied().find(is_theirs).or(on.first().copied());
+                drop(profiles);
+                if let Some(profile) = profile {
+                    self.tell(profile, ProfileEvent::ChangesSaved(connection, outcome));
+                }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn lifecycle(&self, locker: LockerId, lifecycle: Lifecycle) {
+        let status = match lifecycle {
+            Lifecycle::Replaced(reason) => {
+                if !self.note_replaced(locker, reason) {
+                    return;
+                }
+                Status::Replaced(reason)
+            }
+            Lifecycle::Saved => {
+                self.forget_error(locker);
+                Status::Saved
+            }
+            Lifecycle::Idling => Status::Idling,
+            Lifecycle::Deleted => return self.finish(locker),
+        };
+        self.tell_all(locker, || ProfileEvent::Lifecycle(status));
+        match status {
+            Status::Replaced(Reason::Loaded) => self.call_when_loaded(locker),
+            Status::Idling => self.remove_if_done(locker),
+            _ => {}
+        }
+    }
+
+    /// False for the reset with which every locker begins: the profiles do not hear it.
+    fn note_replaced(&self, locker: LockerId, reason: Reason) -> bool {
+        let mut profiles = self.profiles.lock();
+        let is_first = match profiles.lockers.get_mut(&locker) {
+            Some(on) => !std::mem::replace(&mut on.has_begun, true),
+            None => return false,
+        };
+        for id in profiles.on(locker) {
+            profiles.entries[id].is_loaded = reason == Reason::Loaded;
+        }
+        !(is_first && reason == Reason::Released)
+    }
+
+    fn note_error(&self, locker: LockerId, report: &ErrorReport) {
+        if let Some(on) = self.profiles.lock().lockers.get_mut(&locker) {
+            on.last_error = Some(report.message.as_str().into());
+        }
+    }
+
+    fn forget_error(&self, locker: LockerId) {
+        if let Some(on) = self.profiles.lock().lockers.get_mut(&locker) {
+            on.last_error = None;
+        }
+    }
+
+    fn call_when_loaded(&self, locker: LockerId) {
+        let ids = self.profiles.lock().on(locker);
+        ids.into_iter().for_each(|id| self.call_loaded(id));
+    }
+
+    fn call_loaded(&self, id: ProfileId) {
+        let mut profiles = self.profiles.lock();
+        let entry = profiles.entries.get_mut(id);
+        let callbacks = match entry.filter(|entry| entry.is_loaded && entry.is_active) {
+            Some(entry) => entry.take_when_loaded(),
+            None => return,
+        };
+        drop(profiles);
+        callbacks.into_iter().for_each(|callback| callback(id));
+    }
+
+    fn remove_if_done(&self, locker: LockerId) {
+        let has_active = self.profiles.lock().has_active(locker);
+        if !has_active && let Ok(mut set) = self.driver.set() {
+            set.remove(locker);
+        }
+    }
+
+    /// The locker is gone: its profiles say their last.
+    fn finish(&self, locker: LockerId) {
+        let on = self.profiles.lock().lockers.remove(&locker);
+        for id in on.map(|on| on.profiles).unwrap_or_default() {
+            self.tell(id, ProfileEvent::Lifecycle(Status::Deleted));
+            self.finish_profile(id);
+        }
+    }
+
+    fn finish_profile(&self, id: ProfileId) {
+        self.tell(id, ProfileEvent::Lifecycle(Status::Finished));
+        let mut profiles = self.profiles.lock();
+        let Some(entry) = profiles.entries.get_mut(id) else {
+            return;
+        };
+        entry.is_finished = true;
+        let listeners = entry.take_listeners();
+        if entry.is_dropped {
+            profiles.entries.remove(id);
+        }
+        drop(profiles);
+        drop(listeners);
+    }
+
+    /// Ended profiles whose session goes on with others are finished once nothing of theirs waits.
+    fn finish_leaving(&self) {
+        let mut profiles = self.profiles.lock();
+        if profiles.leaving.is_empty() {
+            return;
+        }
+        let mut leaving = std::mem::take(&mut profiles.leaving);
+        let entries = &mut profiles.entries;
+        leaving.retain(|id| entries.contains_key(*id));
+        let (waiting, done): (Vec<_>, Vec<_>) = leaving
+            .into_iter()
+            .partition(|id| entries[*id].has_open_waits());
+        profiles.leaving = waiting;
+        for id in &done {
+            let locker = profiles.entries[*id].locker;
+            if let Some(on) = profiles.lockers.get_mut(&locker) {
+                on.profiles.retain(|other| other != id);
+            }
+        }
+        drop(profiles);
+        done.into_iter().for_each(|id| self.finish_profile(id));
+    }
+
+    fn deliver_pending(&self) {
+        loop {
+            let mut profiles = self.profiles.lock();
+            let loaded = std::mem::take(&mut profiles.loaded);
+            let Some((id, event)) = profiles.pending.pop_front() else {
+                drop(profiles);
+                if loaded.is_empty() {
+                    return;
+                }
+                loaded.into_iter().for_each(|id| self.call_loaded(id));
+                continue;
+            };
+            profiles.loaded = loaded;
+            drop(profiles);
+            self.tell(id, event);
+        }
+    }
+
+    fn tell_all(&self, locker: LockerId, event: impl Fn() -> ProfileEvent) {
+        let ids = self.profiles.lock().on(locker);
+        ids.into_iter().for_each(|id| self.tell(id, event()));
+    }
+
+    /// Tells the host one event of a profile, in the way the host has chosen.
+    fn tell(&self, profile: ProfileId, event: ProfileEvent) {
+        if let ProfileEvent::ChangesSaved(connection, outcome) = &event
+            && let Some(callback) = connection.take_callback()
+        {
+            callback(*outcome);
+        }
+        let event = StoreEvent { profile, event };
+        if let ProfileEvent::Lifecycle(status) = event.event {
+            status
+                .signals()
+                .iter()
+                .for_each(|signal| self.fire(profile, *signal, status));
+        }
+        if self.polls_events {
+            self.unread.lock().push_back(event);
+        } else {
+            self.hooks.event(&event);
+        }
+    }
+
+    fn fire(&self, profile: ProfileId, signal: Signal, status: Status) {
+        let mut profiles = self.profiles.lock();
+        let Some(entry) = profiles.entries.get_mut(profile) else {
+            return;
+        };
+        let connections = entry.fire(signal);
+        drop(profiles);
+        for connection in connections {
+            let is_connected = connection.once || {
+                let profiles = self.profiles.lock();
+                let entry = profiles.entries.get(profile);
+                entry.is_some_and(|entry| entry.is_connected(connection.id))
+            };
+            if is_connected {
+                (connection.callback)(profile, status);
+            }
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}

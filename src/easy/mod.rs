@@ -1,0 +1,17 @@
+//! The easy API: an [`EasyStore`] drives everything from one update, and a [`Profile`] is one
+//! player's session.
+
+#![forbid(unsafe_code)]
+
+mod delivery;
+mod drain;
+mod profile;
+mod profiles;
+mod signal;
+mod store;
+
+pub use drain::{DrainReport, Unsaved};
+pub use profile::{LoadWait, Profile};
+pub use profiles::ProfileId;
+pub use signal::{ConnectionId, ProfileEvent, Signal, SignalCallback, Status, StoreEvent};
+pub use store::{EasyStore, StoreHooks};

@@ -1,0 +1,212 @@
+//! The table of a store's profiles: who is on which locker, and who wants to hear what.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use slotmap::{SlotMap, new_key_type};
+
+use crate::locker::{LockerId, SavedConnection};
+
+use super::signal::{Connection, ConnectionId, ProfileEvent, Signal, SignalCallback};
+
+new_key_type! {
+    /// Names a profile of a store. A name is never used for two profiles.
+    pub struct ProfileId;
+}
+
+/// A hook before a save, given to one profile.
+pub(super) type SaveHook = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// What a host wants called once a profile is loaded.
+pub(super) type LoadedCallback = Box<dyn FnOnce(ProfileId) + Send>;
+
+/// One session as its host sees it.
+pub(super) struct Entry {
+    pub locker: LockerId,
+    pub key: Arc<str>,
+    /// False once the host has ended it.
+    pub is_active: bool,
+    pub is_loaded: bool,
+    /// The host has let go of it: forgotten once it is finished.
+    pub is_dropped: bool,
+    pub is_finished: bool,
+    /// Waits that were not answered yet when last looked at.
+    pub waits: Vec<SavedConnection>,
+    listeners: Option<Box<Listeners>>,
+}
+
+/// What few profiles have.
+#[derive(Default)]
+struct Listeners {
+    next_connection: u32,
+    connections: Vec<Connection>,
+    when_loaded: Vec<LoadedCallback>,
+    before_save: Option<SaveHook>,
+    before_save_transform: Option<SaveHook>,
+}
+
+/// A locker and the profiles that share it.
+#[derive(Default)]
+pub(super) struct OnLocker {
+    pub profiles: Vec<ProfileId>,
+    /// The reset with which every locker begins is not the profiles' to hear.
+    pub has_begun: bool,
+    /// What went wrong last, until something goes right.
+    pub last_error: Option<Box<str>>,
+}
+
+/// See the module's page.
+#[derive(Default)]
+pub(super) struct Profiles {
+    pub entries: SlotMap<ProfileId, Entry>,
+    pub lockers: HashMap<LockerId, OnLocker>,
+    /// What profiles have to tell, heard at the next update.
+    pub pending: VecDeque<(ProfileId, ProfileEvent)>,
+    /// Profiles that are loaded and have not called back yet.
+    pub loaded: Vec<ProfileId>,
+    /// Ended profiles whose locker goes on with others: finished once their waits are answered.
+    pub leaving: Vec<ProfileId>,
+    pub is_closed: bool,
+}
+
+impl Entry {
+    pub fn new(locker: LockerId, key: Arc<str>) -> Self {
+        Self {
+            locker,
+            key,
+            is_active: true,
+            is_loaded: false,
+            is_dropped: false,
+            is_finished: false,
+            waits: Vec::new(),
+            listeners: None,
+        }
+    }
+
+    pub fn connect(
+        &mut self,
+        signal: Signal,
+        once: bool,
+        callback: SignalCallback,
+    ) -> ConnectionId {
+        let listeners = self.listeners.get_or_insert_default();
+        let id = ConnectionId(listeners.next_connection);
+        listeners.next_connection += 1;
+        listeners.connections.push(Connection {
+            id,
+            signal,
+            once,
+            callback,
+        });
+        id
+    }
+
+    /// Gives back the connection, if it was still there.
+    pub fn disconnect(&mut self, id: ConnectionId) -> Option<Connection> {
+        let connections = &mut self.listeners.as_mut()?.connections;
+        let index = connections
+            .iter()
+            .position(|connection| connection.id == id)?;
+        Some(connections.remove(index))
+    }
+
+    /// The connections that a signal calls, in the order they were made; those for once are gone.
+    pub fn fire(&mut self, signal: Signal) -> Vec<Connection> {
+        let Some(listeners) = &mut self.listeners else {
+            return Vec::new();
+        };
+        let hears = |connection: &&Connection| connection.signal == signal;
+        let heard: Vec<Connection> = listeners
+            .connections
+            .iter()
+            .filter(hears)
+            .cloned()
+            .collect();
+        listeners
+            .connections
+            .retain(|connection| connection.signal != signal || !connection.once);
+        heard
+    }
+
+    /// Whether a connection is still there: an earlier callback may have ended it.
+    pub fn is_connected(&self, id: ConnectionId) -> bool {
+        let listeners = self.listeners.as_ref();
+        listeners.is_some_and(|all| all.connections.iter().any(|other| other.id == id))
+    }
+
+    pub fn when_loaded(&mut self, callback: LoadedCallback) {
+        self.listeners
+            .get_or_insert_default()
+            .when_loaded
+            .push(callback);
+    }
+
+    pub fn take_when_loaded(&mut self) -> Vec<LoadedCallback> {
+        self.listeners
+            .as_mut()
+            .map(|all| std::mem::take(&mut all.when_loaded))
+            .unwrap_or_default()
+    }
+
+    pub fn set_before_save(&mut self, transform: bool, hook: Option<SaveHook>) -> Option<SaveHook> {
+        let listeners = self.listeners.get_or_insert_default();
+        match transform {
+            false => std::mem::replace(&mut listeners.before_save, hook),
+            true => std::mem::replace(&mut listeners.before_save_transform, hook),
+        }
+    }
+
+    pub fn before_save(&self, transform: bool) -> Option<&SaveHook> {
+        let listeners = self.listeners.as_ref()?;
+        match transform {
+            false => listeners.before_save.as_ref(),
+            true => listeners.before_save_transform.as_ref(),
+        }
+    }
+
+    pub fn has_save_hooks(&self) -> bool {
+        self.before_save(false).or(self.before_save(true)).is_some()
+    }
+
+    /// All that the host has given it, to be dropped with no lock held.
+    pub fn take_listeners(&mut self) -> impl Drop + use<> {
+        DroppedLater(self.listeners.take())
+    }
+
+    pub fn has_open_waits(&mut self) -> bool {
+        self.waits.retain(SavedConnection::is_connected);
+        !self.waits.is_empty()
+    }
+}
+
+/// Holds what a host gave until no lock is held.
+struct DroppedLater(Option<Box<Listeners>>);
+
+impl Drop for DroppedLater {
+    fn drop(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Profiles {
+    /// The profiles on a locker, in the order they came.
+    pub fn on(&self, locker: LockerId) -> Vec<ProfileId> {
+        self.lockers
+            .get(&locker)
+            .map(|on| on.profiles.clone())
+            .unwrap_or_default()
+    }
+
+    pub fn has_active(&self, locker: LockerId) -> bool {
+        self.lockers.get(&locker).is_some_and(|on| {
+            let mut profiles = on.profiles.iter();
+            profiles.any(|id| self.entries.get(*id).is_some_and(|entry| entry.is_active))
+        })
+    }
+
+    pub fn has_save_hooks(&self, locker: LockerId) -> bool {
+        self.on(locker)
+            .iter()
+            .any(|id| self.entries[*id].has_save_hooks())
+    }
+}

@@ -1,0 +1,208 @@
+//! The store: the seed's `EasyStore`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::locker::{
+    Driver, LockerError, LockerId, Scope, SpecOptions, UNREAD_EVENTS_MAX, check_names, new_driver,
+};
+use crate::save_data::SaveData;
+use crate::storage::Storage;
+
+use super::profile::Profile;
+use super::profiles::{Entry, Profiles};
+use super::signal::{ProfileEvent, Status, StoreEvent};
+
+/// What a store's host may want to be called for. Every method runs inside a call of the host's,
+/// on that thread, with no lock held, and may call anything.
+pub trait StoreHooks: Send + Sync {
+    /// Makes a new document for a key. Asked only where the store has no template; must depend on
+    /// its arguments alone, for it may run again for the same key.
+    fn create(&self, key: &str) -> Result<SaveData, String>;
+
+    /// Something happened. Not called for a store whose events are polled.
+    fn event(&self, event: &StoreEvent) {
+        let _ = event;
+    }
+}
+
+/// Sessions for a whole game server, driven by one update. A clone names the same store.
+///
+/// Dropping the last clone leaves live sessions to expire by themselves: close and drain first.
+#[derive(Clone)]
+pub struct EasyStore(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub driver: Driver,
+    pub hooks: Box<dyn StoreHooks>,
+    pub polls_events: bool,
+    pub profiles: Mutex<Profiles>,
+    pub unread: Mutex<VecDeque<StoreEvent>>,
+}
+
+impl EasyStore {
+    /// A store for the records of one storage. Refuses a configuration that cannot work.
+    pub fn new(
+        storage: Arc<dyn Storage>,
+        options: SpecOptions,
+        hooks: Box<dyn StoreHooks>,
+    ) -> Result<Self, LockerError> {
+        let polls_events = options.polls_events;
+        let driver = new_driver(storage, options)?;
+        let (profiles, unread) = (Mutex::default(), Mutex::default());
+        Ok(Self(Arc::new(Inner {
+            driver,
+            hooks,
+            polls_events,
+            profiles,
+            unread,
+        })))
+    }
+
+    /// Begins a session for a key. While another session of this store has the key, this one
+    /// waits until that has ended.
+    ///
+    /// The user ids go into the storage with each save; with none, the record keeps those it has.
+    pub fn start_session(&self, key: &str, user_ids: &[&str]) -> Result<Profile, LockerError> {
+        let (key, user_ids) = check_names(key, user_ids)?;
+        let mut profiles = self.0.open_profiles()?;
+        let mut set = self.0.driver.set()?;
+        let locker = set.insert(Arc::clone(&key), user_ids);
+        set.want(locker);
+        let data = set.with(locker, |state| Arc::clone(state.data()))?;
+        drop(set);
+        let id = profiles.entries.insert(Entry::new(locker, key));
+        profiles
+            .lockers
+            .entry(locker)
+            .or_default()
+            .profiles
+            .push(id);
+        Ok(Profile {
+            store: Arc::clone(&self.0),
+            id,
+            data,
+        })
+    }
+
+    /// Like [`EasyStore::start_session`], but joins the session that this store has of the key,
+    /// if it has one. That session ends when the last of its profiles has ended. On a loaded
+    /// session the profile is loaded at once.
+    pub fn start_session_reusable(
+        &self,
+        key: &str,
+        user_ids: &[&str],
+    ) -> Result<Profile, LockerError> {
+        let (key, _) = check_names(key, user_ids)?;
+        let mut profiles = self.0.open_profiles()?;
+        let mut set = self.0.driver.set()?;
+        let Some(locker) = set.holder(&key) else {
+            drop((set, profiles));
+            return self.start_session(&key, user_ids);
+        };
+        set.want(locker);
+        let (data, is_loaded) = set.with(locker, |state| {
+            (
+                Arc::clone(state.data()),
+                state.status() == crate::locker::LoadStatus::Loaded,
+            )
+        })?;
+        drop(set);
+        let mut entry = Entry::new(locker, key);
+        entry.is_loaded = is_loaded;
+        let id = profiles.entries.insert(entry);
+        profiles
+            .lockers
+            .entry(locker)
+            .or_default()
+            .profiles
+            .push(id);
+        Ok(Profile {
+            store: Arc::clone(&self.0),
+            id,
+            data,
+        })
+    }
+
+    /// Does all there is to do at `now`: seconds that never run backwards, from any epoch, time
+    /// asleep included. A smaller value than the last counts as the last.
+    pub fn update(&self, now: f64) -> Result<(), LockerError> {
+        self.0.update(now)
+    }
+
+    /// Begins shutdown: no session starts any more, and all sessions end.
+    pub fn close(&self) -> Result<(), LockerError> {
+        let mut profiles = self.0.profiles.lock();
+        profiles.is_closed = true;
+        let active: Vec<_> = profiles
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.is_active)
+            .map(|(id, _)| id)
+            .collect();
+        drop(profiles);
+        active.into_iter().try_for_each(|id| self.0.end_session(id))
+    }
+
+    /// Whether the store was closed and every session is released.
+    pub fn is_closed(&self) -> Result<bool, LockerError> {
+        let profiles = self.0.profiles.lock();
+        let is_quiet = profiles.pending.is_empty() && profiles.leaving.is_empty();
+        let is_closed = profiles.is_closed && is_quiet;
+        drop(profiles);
+        Ok(is_closed && self.0.driver.set()?.len() == 0)
+    }
+
+    /// Moves up to `most` unread events to the host, oldest first.
+    pub fn poll_events(&self, most: usize) -> Vec<StoreEvent> {
+        let mut unread = self.0.unread.lock();
+        let count = most.min(unread.len());
+        unread.drain(..count).collect()
+    }
+}
+
+impl Inner {
+    pub fn update(&self, now: f64) -> Result<(), LockerError> {
+        self.driver.update(now, Scope::All, self)
+    }
+
+    /// The table, if sessions may still start.
+    fn open_profiles(&self) -> Result<parking_lot::MutexGuard<'_, Profiles>, LockerError> {
+        let unread = self.unread.lock().len();
+        if unread >= UNREAD_EVENTS_MAX {
+            return Err(LockerError::UnreadEvents { unread });
+        }
+        let profiles = self.profiles.lock();
+        if profiles.is_closed {
+            return Err(LockerError::Closed);
+        }
+        Ok(profiles)
+    }
+
+    /// Ends a profile: the session ends with the last of its profiles.
+    pub fn end_session(&self, id: super::ProfileId) -> Result<(), LockerError> {
+        let mut profiles = self.profiles.lock();
+        let Some(entry) = profiles.entries.get_mut(id).filter(|entry| entry.is_active) else {
+            return Ok(());
+        };
+        entry.is_active = false;
+        let locker = entry.locker;
+        profiles
+            .pending
+            .push_back((id, ProfileEvent::Lifecycle(Status::Destroyed)));
+        if profiles.has_active(locker) {
+            profiles.leaving.push(id);
+            return Ok(());
+        }
+        drop(profiles);
+        self.release(locker)
+    }
+
+    fn release(&self, locker: LockerId) -> Result<(), LockerError> {
+        self.driver
+            .set()?
+            .with(locker, crate::locker::LockerState::unwant)
+    }
+}

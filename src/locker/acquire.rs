@@ -1,0 +1,543 @@
+//! Acquiring a key: fetch, draft, commit the draft with our session in it.
+//!
+//! A document that cannot be understood is never written and never locked. An acquire whose
+//! answer was lost is recognised by its lock id, which stays the same until the acquisition is
+//! settled; so the server never waits on a lock of its own.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::migration::MigrationError;
+use crate::save_data::{SaveData, Session};
+use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError};
+
+use super::config::Config;
+use super::event::{Activity, ErrorReport, LoadStatus};
+use super::hold::{self, Stored};
+use super::lease;
+use super::state::{
+    Committed, Context, HookCall, HookId, HookResult, Intent, LockerState, Phase, committed,
+    fetched, timed_out,
+};
+
+/// One acquisition, from wanting the key to holding it or being refused.
+#[derive(Debug)]
+pub(super) struct Acquire {
+    /// Drawn with the first commit; 0 before.
+    lock_id: u64,
+    /// Failures in a row.
+    failures: u32,
+    /// No commit goes out before this: commits fail, and wait longer each time.
+    commit_from: f64,
+    /// A commit was handed over whose fate is not known: what it expected, and when it went.
+    unsettled: Option<Attempt>,
+    step: Step,
+}
+
+/// A commit handed over. All unsettled ones of an acquisition expect the same revision, so at
+/// most one of them is ever written, and they are one attempt.
+#[derive(Clone, Debug)]
+struct Attempt {
+    expected: Expected,
+    /// When the first of them was handed over: the lease cannot have begun earlier.
+    sent_at: f64,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Behind another locker of this server that has the key.
+    Behind,
+    /// Waits before asking again.
+    Cooldown {
+        until: f64,
+    },
+    FetchQueued {
+        urgent: bool,
+    },
+    Fetching {
+        request: RequestId,
+        sent_at: f64,
+        until: f64,
+    },
+    /// A hook creates or migrates the document.
+    Drafting {
+        hook: HookId,
+        expected: Expected,
+    },
+    CommitQueued {
+        draft: Box<SaveData>,
+        expected: Expected,
+    },
+    Committing {
+        request: RequestId,
+        draft: Box<SaveData>,
+        expected: Expected,
+        sent_at: f64,
+        until: f64,
+    },
+}
+
+impl Acquire {
+    pub fn intent(&self) -> Option<Intent> {
+        match self.step {
+            Step::FetchQueued { urgent: true } => Some(Intent::Urgent),
+            Step::FetchQueued { .. } | Step::CommitQueued { .. } => Some(Intent::Load),
+            _ => None,
+        }
+    }
+
+    pub fn outstanding(&self) -> Option<RequestId> {
+        match self.step {
+            Step::Fetching { request, .. } | Step::Committing { request, .. } => Some(request),
+            _ => None,
+        }
+    }
+
+    pub fn hook(&self) -> Option<HookId> {
+        match self.step {
+            Step::Drafting { hook, .. } => Some(hook),
+            _ => None,
+        }
+    }
+
+    pub fn deadline(&self) -> f64 {
+        match self.step {
+            Step::Cooldown { until }
+            | Step::Fetching { until, .. }
+            | Step::Committing { until, .. } => until,
+            _ => f64::INFINITY,
+        }
+    }
+
+    pub fn has_unsettled_commit(&self) -> bool {
+        self.unsettled.is_some() || matches!(self.step, Step::Committing { .. })
+    }
+}
+
+impl LockerState {
+    pub(super) fn start_acquiring(&mut self, cx: &mut Context<'_>) {
+        self.minimum_server_version = 0;
+        self.set_status(LoadStatus::Loading);
+        let claimed = cx.claims.claim(&self.key, self.slot());
+        let step = if claimed {
+            Step::FetchQueued { urgent: false }
+        } else {
+            Step::Behind
+        };
+        if !claimed {
+            self.set_status(LoadStatus::SessionIsLocked);
+        }
+        let acquire = Acquire {
+            lock_id: 0,
+            failures: 0,
+            commit_from: 0.0,
+            unsettled: None,
+            step,
+        };
+        self.phase = Phase::Acquire(Box::new(acquire));
+    }
+
+    pub(super) fn evaluate_acquire(&mut self, cx: &mut Context<'_>) {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        if !self.wanted && !acquire.has_unsettled_commit() {
+            self.stop_acquiring(cx);
+        } else if matches!(acquire.step, Step::Behind) && cx.claims.claim(&self.key, self.slot()) {
+            self.acquire_step(Step::FetchQueued { urgent: false });
+        }
+    }
+
+    pub(super) fn acquire_granted(&mut self, cx: &mut Context<'_>) {
+        let until = cx.now + cx.config.request_timeout;
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        match std::mem::replace(&mut acquire.step, Step::Behind) {
+            Step::FetchQueued { .. } => {
+                let request = self.request(Operation::Fetch {
+                    key: Arc::clone(&self.key),
+                });
+                self.acquire_step(Step::Fetching {
+                    request,
+                    sent_at: cx.now,
+                    until,
+                });
+            }
+            Step::CommitQueued { draft, expected } => self.commit_draft(draft, expected, cx),
+            step => acquire.step = step,
+        }
+    }
+
+    pub(super) fn acquire_replied(
+        &mut self,
+        result: Result<Outcome, StorageError>,
+        clock: Option<f64>,
+        cx: &mut Context<'_>,
+    ) {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        match std::mem::replace(&mut acquire.step, Step::Behind) {
+            Step::Fetching { sent_at, .. } => match fetched(result) {
+                Ok(fetched) => self.acquire_fetched(fetched, sent_at, clock, cx),
+                Err(error) => self.fetch_failed(error, cx),
+            },
+            Step::Committing {
+                draft,
+                expected,
+                sent_at,
+                ..
+            } => match committed(result) {
+                Committed::Stored(revision) => self.acquired(*draft, revision, sent_at, cx),
+                Committed::Conflict => self.acquire_step(Step::FetchQueued { urgent: true }),
+                Committed::Unknown(error) => self.commit_failed(error, expected, sent_at, cx),
+            },
+            step => acquire.step = step,
+        }
+    }
+
+    pub(super) fn acquire_timed_out(&mut self, cx: &mut Context<'_>) {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        match std::mem::replace(&mut acquire.step, Step::Behind) {
+            Step::Cooldown { .. } => self.acquire_step(Step::FetchQueued { urgent: false }),
+            Step::Fetching { .. } => self.fetch_failed(timed_out(cx.config), cx),
+            Step::Committing {
+                expected, sent_at, ..
+            } => {
+                self.commit_failed(timed_out(cx.config), expected, sent_at, cx);
+            }
+            step => acquire.step = step,
+        }
+    }
+
+    /// A hook has made the draft, or failed to.
+    pub(super) fn draft_made(&mut self, result: HookResult, cx: &mut Context<'_>) {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        let Step::Drafting { expected, .. } = std::mem::replace(&mut acquire.step, Step::Behind)
+        else {
+            return;
+        };
+        match result {
+            HookResult::Created(Ok(draft)) => self.queue_commit(Box::new(draft), expected),
+            HookResult::Created(Err(message)) => {
+                let report = ErrorReport::script(Activity::Create, message);
+                self.refuse(LoadStatus::CreateFailed, report, cx);
+            }
+            HookResult::Migrated(Ok(draft)) => self.queue_commit(draft, expected),
+            HookResult::Migrated(Err(error)) => self.refuse_version(error, cx),
+            HookResult::BeforeSave(_) => {}
+        }
+    }
+
+    fn acquire_fetched(
+        &mut self,
+        fetched: Fetched,
+        sent_at: f64,
+        clock: Option<f64>,
+        cx: &mut Context<'_>,
+    ) {
+        match fetched {
+            Fetched::Absent { tombstone } => {
+                cx.watches.forget(&self.key);
+                self.settle_acquire(&Expected::Absent(tombstone.clone()), cx);
+                if self.still_wanted(cx) {
+                    self.draft_new(Expected::Absent(tombstone), cx);
+                }
+            }
+            Fetched::Present {
+                bytes,
+                revision,
+                user_ids,
+            } => {
+                if self.user_ids.is_empty() {
+                    self.user_ids = user_ids;
+                }
+                self.acquire_found(bytes, revision, (sent_at, clock), cx);
+            }
+        }
+    }
+
+    fn acquire_found(
+        &mut self,
+        bytes: Bytes,
+        revision: Revision,
+        (sent_at, clock): (f64, Option<f64>),
+        cx: &mut Context<'_>,
+    ) {
+        let expected = Expected::Present(revision.clone());
+        let document = match SaveData::parse(bytes, cx.config.document_limit_bytes) {
+            Ok(document) => document,
+            Err(error) => {
+                self.settle_acquire(&expected, cx);
+                let report = ErrorReport::script(Activity::Load, error.to_string());
+                return self.refuse(LoadStatus::CorruptData, report, cx);
+            }
+        };
+        let reserved = document.reserved();
+        let session = reserved.session.as_ref();
+        let lock_id = self.acquire_lock_id();
+        if let (Some(session), Some(attempt)) = (session, self.unsettled_acquire())
+            && session.lock_id == lock_id
+        {
+            // The answer was lost, the acquire was not.
+            return self.acquired(document, revision, attempt.sent_at, cx);
+        }
+        let is_free = match session {
+            None => true,
+            Some(session) if cx.claims.is_ours(&self.key, session.lock_id) => true,
+            Some(session) => {
+                let times = (sent_at, cx.now);
+                let unchanged_for = cx.watches.see(&self.key, reserved, session, times);
+                lease::is_expired(cx.config, session, clock, cx.wall, unchanged_for)
+            }
+        };
+        self.settle_acquire(&expected, cx);
+        if !self.still_wanted(cx) {
+            return;
+        }
+        if is_free {
+            cx.watches.forget(&self.key);
+            self.draft_found(document, expected, cx);
+        } else {
+            self.set_status(LoadStatus::SessionIsLocked);
+            let until = cx.now + cx.config.session_retry_cooldown;
+            self.acquire_reset_failures();
+            self.acquire_step(Step::Cooldown { until });
+        }
+    }
+
+    /// The key was seen in this state, without our session: an attempt that expected another
+    /// state has failed for good. One that expected this state may still be written.
+    fn settle_acquire(&mut self, seen: &Expected, cx: &mut Context<'_>) {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        if acquire
+            .unsettled
+            .as_ref()
+            .is_some_and(|attempt| attempt.expected != *seen)
+        {
+            acquire.unsettled = None;
+            cx.claims.forget(acquire.lock_id);
+            acquire.lock_id = 0;
+        }
+    }
+
+    /// Goes on if the host wants the key, or if a commit of unknown fate must be fenced off.
+    fn still_wanted(&mut self, cx: &mut Context<'_>) -> bool {
+        let wanted = self.wanted || self.unsettled_acquire().is_some();
+        if !wanted {
+            self.stop_acquiring(cx);
+        }
+        wanted
+    }
+
+    fn draft_new(&mut self, expected: Expected, cx: &mut Context<'_>) {
+        if self.waits_to_commit(cx) {
+            return;
+        }
+        match cx.template {
+            Some(template) => self.queue_commit(Box::new(template.clone()), expected),
+            None => {
+                let hook = self.call_hook(HookCall::Create);
+                self.acquire_step(Step::Drafting { hook, expected });
+            }
+        }
+    }
+
+    fn draft_found(&mut self, document: SaveData, expected: Expected, cx: &mut Context<'_>) {
+        if self.waits_to_commit(cx) {
+            return;
+        }
+        if cx
+            .migrators
+            .is_current(document.version(), cx.config.save_data_version)
+        {
+            return self.queue_commit(Box::new(document), expected);
+        }
+        let hook = self.call_hook(HookCall::Migrate(Box::new(document)));
+        self.acquire_step(Step::Drafting { hook, expected });
+    }
+
+    /// After a failed commit the next one waits, and begins with a fetch.
+    fn waits_to_commit(&mut self, cx: &Context<'_>) -> bool {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return false;
+        };
+        let waits = cx.now < acquire.commit_from;
+        if waits {
+            acquire.step = Step::Cooldown {
+                until: acquire.commit_from,
+            };
+        }
+        waits
+    }
+
+    fn queue_commit(&mut self, draft: Box<SaveData>, expected: Expected) {
+        self.acquire_step(Step::CommitQueued { draft, expected });
+    }
+
+    fn commit_draft(&mut self, mut draft: Box<SaveData>, expected: Expected, cx: &mut Context<'_>) {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        if acquire.lock_id == 0 {
+            acquire.lock_id = cx.claims.draw(&self.key, cx.rng);
+        }
+        let session = new_session(acquire.lock_id, cx);
+        hold::stamp_saves(&mut draft.reserved_mut().saves, acquire.lock_id, 0);
+        let bytes = draft.encode(Some(&session));
+        draft.reserved_mut().session = Some(session);
+        let (key, user_ids) = (Arc::clone(&self.key), Arc::clone(&self.user_ids));
+        let commit = Operation::Commit {
+            key,
+            expected: expected.clone(),
+            bytes,
+            user_ids,
+        };
+        let request = self.request(commit);
+        let (sent_at, until) = (cx.now, cx.now + cx.config.request_timeout);
+        self.acquire_step(Step::Committing {
+            request,
+            draft,
+            expected,
+            sent_at,
+            until,
+        });
+    }
+
+    fn acquired(
+        &mut self,
+        draft: SaveData,
+        revision: Revision,
+        sent_at: f64,
+        cx: &mut Context<'_>,
+    ) {
+        cx.watches.forget(&self.key);
+        self.hold(draft, Stored { revision, sent_at }, cx);
+    }
+
+    fn fetch_failed(&mut self, error: StorageError, cx: &mut Context<'_>) {
+        self.report(ErrorReport::storage(Activity::Load, error));
+        self.set_status(LoadStatus::DataStoreRequestFail);
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        acquire.failures += 1;
+        let until = cx.retry_at(acquire.failures);
+        acquire.step = Step::Cooldown { until };
+    }
+
+    /// A commit has failed, or may have been written: a fetch will tell, at once the first time.
+    fn commit_failed(
+        &mut self,
+        error: StorageError,
+        expected: Expected,
+        sent_at: f64,
+        cx: &mut Context<'_>,
+    ) {
+        self.report(ErrorReport::storage(Activity::Load, error));
+        self.set_status(LoadStatus::DataStoreRequestFail);
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        acquire.failures += 1;
+        acquire.commit_from = cx.retry_at(acquire.failures);
+        acquire
+            .unsettled
+            .get_or_insert(Attempt { expected, sent_at });
+        acquire.step = Step::FetchQueued { urgent: false };
+    }
+
+    fn refuse_version(&mut self, error: MigrationError, cx: &mut Context<'_>) {
+        let report = ErrorReport::script(Activity::Migrate, error.to_string());
+        let status = match error.minimum_server_version() {
+            Some(version) => {
+                self.minimum_server_version = version;
+                LoadStatus::InvalidVersion
+            }
+            None => LoadStatus::MigrationFailed,
+        };
+        self.refuse(status, report, cx);
+    }
+
+    /// Nothing more is tried until the host asks anew. Nothing was locked, nothing was written;
+    /// while that is not certain, the acquisition goes on until it is.
+    fn refuse(&mut self, status: LoadStatus, report: ErrorReport, cx: &mut Context<'_>) {
+        self.report(report);
+        if let Phase::Acquire(acquire) = &mut self.phase
+            && acquire.unsettled.is_some()
+        {
+            acquire.failures += 1;
+            let until = cx.retry_at(acquire.failures);
+            acquire.step = Step::Cooldown { until };
+            return;
+        }
+        self.forget_acquire(cx);
+        self.phase = Phase::Refused;
+        self.set_status(status);
+        cx.claims.release(&self.key, self.slot());
+    }
+
+    fn stop_acquiring(&mut self, cx: &mut Context<'_>) {
+        self.forget_acquire(cx);
+        self.come_to_rest(cx);
+    }
+
+    fn forget_acquire(&mut self, cx: &mut Context<'_>) {
+        if let Phase::Acquire(acquire) = &self.phase
+            && acquire.unsettled.is_none()
+        {
+            cx.claims.forget(acquire.lock_id);
+        }
+    }
+
+    fn acquire_step(&mut self, step: Step) {
+        if let Phase::Acquire(acquire) = &mut self.phase {
+            acquire.step = step;
+        }
+    }
+
+    fn acquire_reset_failures(&mut self) {
+        if let Phase::Acquire(acquire) = &mut self.phase {
+            acquire.failures = 0;
+        }
+    }
+
+    fn acquire_lock_id(&self) -> u64 {
+        match &self.phase {
+            Phase::Acquire(acquire) => acquire.lock_id,
+            _ => 0,
+        }
+    }
+
+    fn unsettled_acquire(&self) -> Option<Attempt> {
+        match &self.phase {
+            Phase::Acquire(acquire) => acquire.unsettled.clone(),
+            _ => None,
+        }
+    }
+}
+
+/// The session that a commit handed over now stamps.
+pub(super) fn new_session(lock_id: u64, cx: &Context<'_>) -> Session {
+    let Config {
+        place_id,
+        job_id,
+        session_expiry,
+        ..
+    } = cx.config;
+    Session {
+        place_id: *place_id,
+        job_id: job_id.clone(),
+        lock_id,
+        updated_at: cx.stamp(),
+        expiry: Some(*session_expiry),
+    }
+}

@@ -1,0 +1,200 @@
+//! What a spec is configured with, its defaults, and the arithmetic that the protocol builds on.
+
+use thiserror::Error;
+
+use crate::save_data::{self, SaveData};
+
+/// How the lockers of one spec behave. Times are seconds.
+///
+/// The names are the seed's; [`Config::default`] holds the documented defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The version of the save data this server writes, 1 or more. A newer document is refused.
+    pub save_data_version: u32,
+    /// The `VersionPatch` that new documents are given.
+    pub save_data_version_patch: f64,
+    /// The longest that a session goes without a save.
+    pub maintain_session_period: f64,
+    /// How long a session that stopped saving keeps its key.
+    pub session_expiry: f64,
+    /// How far apart the servers' wall clocks may be, on a storage without a clock of its own.
+    pub clock_tolerance: f64,
+    /// How long to wait before asking for a locked key again, and after a first failure.
+    pub session_retry_cooldown: f64,
+    /// What the wait doubles up to while a storage keeps failing.
+    pub session_retry_ceiling: f64,
+    /// How long a request may go unanswered before it counts as failed with unknown effect.
+    pub request_timeout: f64,
+    /// The largest document a host may write, reserved fields not counted, in bytes.
+    pub document_limit_bytes: usize,
+    /// How many purchases a document remembers.
+    pub purchase_history_limit: u32,
+    /// The most requests that one update starts.
+    pub requests_per_update: u32,
+    /// The most requests under way at once.
+    pub requests_in_flight: u32,
+    /// The most bytes of documents that one update reads or writes; one document always passes.
+    pub bytes_per_update: usize,
+    /// The seed's `PlaceId`: which game, for people who read the document.
+    pub place_id: i64,
+    /// The seed's `JobId`: which server, for people who read the document.
+    pub job_id: Box<str>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            save_data_version: 1,
+            save_data_version_patch: 0.0,
+            maintain_session_period: 300.0,
+            session_expiry: 1800.0,
+            clock_tolerance: 300.0,
+            session_retry_cooldown: 10.0,
+            session_retry_ceiling: 120.0,
+            request_timeout: 30.0,
+            document_limit_bytes: save_data::DEFAULT_LIMIT_BYTES,
+            purchase_history_limit: 100,
+            requests_per_update: 256,
+            requests_in_flight: 4096,
+            bytes_per_update: 512 * 1024,
+            place_id: 0,
+            job_id: "".into(),
+        }
+    }
+}
+
+/// A configuration that cannot work.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum ConfigError {
+    /// A value is outside its range.
+    #[error("{field} is {value}, but must be {range}")]
+    OutOfRange {
+        /// The seed's name of the value.
+        field: &'static str,
+        /// What was given.
+        value: f64,
+        /// What is allowed.
+        range: &'static str,
+    },
+    /// A session would run out before it is saved again.
+    #[error(
+        "MaintainSessionPeriod ({period} s) + 2 x request timeout ({timeout} s) + lease margin \
+         ({margin} s) must be less than SessionExpiry ({expiry} s): a session would expire before \
+         it is saved again"
+    )]
+    ExpiryTooShort {
+        /// `MaintainSessionPeriod`.
+        period: f64,
+        /// The request timeout.
+        timeout: f64,
+        /// The lease margin.
+        margin: f64,
+        /// `SessionExpiry`.
+        expiry: f64,
+    },
+}
+
+impl Config {
+    /// Refuses what cannot work, naming the value.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let positive = "more than 0 and at most 1e9 seconds";
+        for (field, value) in [
+            ("MaintainSessionPeriod", self.maintain_session_period),
+            ("SessionExpiry", self.session_expiry),
+            ("SessionRetryCooldown", self.session_retry_cooldown),
+            ("the retry ceiling", self.session_retry_ceiling),
+            ("the request timeout", self.request_timeout),
+        ] {
+            check_range(field, value, value > 0.0 && value <= 1e9, positive)?;
+        }
+        let tolerance = self.clock_tolerance;
+        let tolerance_fits = (0.0..=1e9).contains(&tolerance);
+        check_range(
+            "ClockTolerance",
+            tolerance,
+            tolerance_fits,
+            "0 to 1e9 seconds",
+        )?;
+        let version = self.save_data_version;
+        check_range(
+            "the save data version",
+            version.into(),
+            version >= 1,
+            "1 or more",
+        )?;
+        let patch = self.save_data_version_patch;
+        check_range(
+            "the version patch",
+            patch,
+            patch.is_finite(),
+            "a finite number",
+        )?;
+        for (field, value) in [
+            ("requests per update", self.requests_per_update),
+            ("requests in flight", self.requests_in_flight),
+            ("PurchaseHistoryLimit", self.purchase_history_limit),
+        ] {
+            check_range(field, value.into(), value >= 1, "1 or more")?;
+        }
+        let limit = self.document_limit_bytes;
+        let limit_fits = (64..=(1 << 30)).contains(&limit);
+        check_range(
+            "the document limit",
+            limit as f64,
+            limit_fits,
+            "64 bytes to 1 GiB",
+        )?;
+        let (period, timeout) = (self.maintain_session_period, self.request_timeout);
+        let (margin, expiry) = (self.lease_margin(), self.session_expiry);
+        if period + 2.0 * timeout + margin >= expiry {
+            return Err(ConfigError::ExpiryTooShort {
+                period,
+                timeout,
+                margin,
+                expiry,
+            });
+        }
+        Ok(())
+    }
+
+    /// A new document, given the configured version.
+    pub(crate) fn stamp_new(&self, mut data: SaveData) -> SaveData {
+        data.set_version(self.save_data_version, self.save_data_version_patch);
+        data
+    }
+
+    /// How long before `SessionExpiry` a session stops counting itself as the owner.
+    pub fn lease_margin(&self) -> f64 {
+        self.request_timeout.max(self.session_expiry / 20.0)
+    }
+
+    /// When the lease ends that a commit handed over at `from` gives.
+    pub fn lease_end(&self, from: f64) -> f64 {
+        from + self.session_expiry - self.lease_margin()
+    }
+
+    /// How long to wait after the `failures`th failure in a row; `chance` is uniform in 0 to 1.
+    pub fn retry_delay(&self, failures: u32, chance: f64) -> f64 {
+        let doublings = failures.saturating_sub(1).min(30);
+        let delay = self.session_retry_cooldown * f64::from(1u32 << doublings);
+        let jitter = 0.8 + 0.4 * chance;
+        (delay * jitter).min(self.session_retry_ceiling.max(self.session_retry_cooldown))
+    }
+}
+
+fn check_range(
+    field: &'static str,
+    value: f64,
+    fits: bool,
+    range: &'static str,
+) -> Result<(), ConfigError> {
+    if fits {
+        Ok(())
+    } else {
+        Err(ConfigError::OutOfRange {
+            field,
+            value,
+            range,
+        })
+    }
+}

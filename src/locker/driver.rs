@@ -1,0 +1,328 @@
+//! Drives a set of lockers: hands its requests to the storage, runs its hooks, delivers its
+//! events, all on the thread that called in and with no lock held.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::migration::Migrators;
+use crate::save_data::SaveData;
+use crate::storage::{self, Storage};
+
+use super::config::{Config, ConfigError};
+use super::event::Event;
+use super::set::{LockerId, LockerSet, Scope, Task};
+use super::state::{HookCall, HookResult, LockerState};
+
+/// Why a call on a locker, spec, store or profile was refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum LockerError {
+    /// An update, drain or wait is under way, on this thread or another.
+    #[error("an update, drain or wait of this store is under way")]
+    Busy,
+    /// A panic inside the library left this object in doubt; it does nothing any more.
+    #[error("this object was poisoned by an earlier panic inside the library")]
+    Poisoned,
+    /// The store was closed.
+    #[error("the store was closed; no session starts any more")]
+    Closed,
+    /// The session has ended, or the locker was deleted.
+    #[error("{0}")]
+    NotActive(&'static str),
+    /// A locker can be deleted only when it is idle.
+    #[error("the locker holds a session or has something under way; release it first")]
+    NotIdle,
+    /// The key cannot be stored.
+    #[error("the key is {bytes} bytes long, but must have 1 to {max} bytes of UTF-8", max = storage::MAX_KEY_BYTES)]
+    InvalidKey {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A user id cannot be stored.
+    #[error("user id {index} is {bytes} bytes long, but must have 1 to {max} bytes of UTF-8", max = storage::MAX_USER_ID_BYTES)]
+    InvalidUserId {
+        /// Which of the user ids.
+        index: usize,
+        /// Its length.
+        bytes: usize,
+    },
+    /// There are too many user ids.
+    #[error("{count} user ids were given, but a record carries at most {max}", max = storage::MAX_USER_IDS)]
+    TooManyUserIds {
+        /// How many were given.
+        count: usize,
+    },
+    /// The host does not read its events.
+    #[error("{unread} events are unread; no session starts until they are polled")]
+    UnreadEvents {
+        /// How many.
+        unread: usize,
+    },
+    /// The configuration cannot work.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+/// What a driver calls of its host's.
+pub(crate) trait Host {
+    /// An update begins: what was put off until now is told.
+    fn begin(&self) {}
+    /// An update ends.
+    fn end(&self) {}
+    fn create(&self, key: &str) -> Result<SaveData, String>;
+    fn before_save(&self, locker: LockerId, transform: bool) -> Result<(), String>;
+    fn event(&self, locker: LockerId, event: Event);
+}
+
+/// A set of lockers, its storage and its clocks.
+pub(crate) struct Driver {
+    set: Mutex<LockerSet>,
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+    migrators: Migrators,
+    config: Arc<Config>,
+    is_driving: AtomicBool,
+    is_poisoned: AtomicBool,
+    /// What the monotonic clock showed at the last update.
+    updated_at: Mutex<f64>,
+}
+
+/// Access to the set; a panic while it lasts poisons the driver.
+pub(crate) struct SetGuard<'a> {
+    set: MutexGuard<'a, LockerSet>,
+    is_poisoned: &'a AtomicBool,
+}
+
+/// The right to drive, one at a time.
+struct Driving<'a>(&'a AtomicBool);
+
+/// How often a blocking wait looks again.
+const WAIT_STEP_S: f64 = 0.001;
+
+impl Driver {
+    pub fn new(
+        set: LockerSet,
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+        migrators: Migrators,
+    ) -> Self {
+        let config = Arc::clone(set.config());
+        let updated_at = Mutex::new(clock.monotonic());
+        Self {
+            set: Mutex::new(set),
+            storage,
+            clock,
+            migrators,
+            config,
+            is_driving: AtomicBool::new(false),
+            is_poisoned: AtomicBool::new(false),
+            updated_at,
+        }
+    }
+
+    pub fn set(&self) -> Result<SetGuard<'_>, LockerError> {
+        let set = self.set.lock();
+        if self.is_poisoned.load(Ordering::Relaxed) {
+            return Err(LockerError::Poisoned);
+        }
+        Ok(SetGuard {
+            set,
+            is_poisoned: &self.is_poisoned,
+        })
+    }
+
+    /// Does all there is to do at `now`, monotonic seconds by the host's epoch.
+    pub fn update(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
+        let _driving = Driving::begin(&self.is_driving)?;
+        host.begin();
+        *self.updated_at.lock() = self.clock.monotonic();
+        self.set()?.begin_update(now, self.clock.wall(), scope);
+        while let Some(task) = self.next_task(scope)? {
+            self.run(task, host)?;
+        }
+        host.end();
+        Ok(())
+    }
+
+    /// The host's time at this moment: the last update's `now`, and what has passed since.
+    pub fn now(&self) -> Result<f64, LockerError> {
+        let monotonic = self.clock.monotonic();
+        let since = (monotonic - *self.updated_at.lock()).max(0.0);
+        let now = self.set()?.now();
+        Ok(if now.is_finite() {
+            now + since
+        } else {
+            monotonic
+        })
+    }
+
+    /// Updates until `is_done` or until `timeout` seconds have passed; true if done.
+    pub fn wait(
+        &self,
+        timeout: f64,
+        mut update: impl FnMut(f64) -> Result<(), LockerError>,
+        mut is_done: impl FnMut() -> Result<bool, LockerError>,
+    ) -> Result<bool, LockerError> {
+        let begun = self.clock.monotonic();
+        let start = self.now()?;
+        loop {
+            let elapsed = (self.clock.monotonic() - begun).max(0.0);
+            update(start + elapsed)?;
+            if is_done()? {
+                return Ok(true);
+            }
+            if elapsed >= timeout {
+                return Ok(false);
+            }
+            self.clock.sleep(WAIT_STEP_S.min(timeout - elapsed));
+        }
+    }
+
+    pub fn is_available(&self, id: LockerId) -> Result<bool, LockerError> {
+        let now = self.now()?;
+        let set = self.set()?;
+        let config = set.config();
+        Ok(set
+            .get(id)
+            .is_some_and(|locker| locker.is_available(config, now)))
+    }
+
+    /// The store is going away: every wait is answered.
+    pub fn abandon(&self, host: &dyn Host) -> Result<(), LockerError> {
+        self.set()?.abandon();
+        while let Some(task) = self.next_task(Scope::All)? {
+            if let Task::Event(id, event) = task {
+                host.event(id, event);
+            }
+        }
+        Ok(())
+    }
+
+    fn next_task(&self, scope: Scope) -> Result<Option<Task>, LockerError> {
+        Ok(self.set()?.poll(scope))
+    }
+
+    fn run(&self, task: Task, host: &dyn Host) -> Result<(), LockerError> {
+        match task {
+            Task::Submit(request) => self.storage.submit(request),
+            Task::Event(id, event) => host.event(id, event),
+            Task::Hook(id, hook, call) => {
+                let result = self.run_hook(id, call, host)?;
+                self.set()?.handle_hook_result(id, hook, result);
+            }
+        }
+        Ok(())
+    }
+
+    fn run_hook(
+        &self,
+        id: LockerId,
+        call: HookCall,
+        host: &dyn Host,
+    ) -> Result<HookResult, LockerError> {
+        Ok(match call {
+            HookCall::Create => {
+                let key = self.set()?.get(id).map(|locker| Arc::clone(locker.key()));
+                let key = key.unwrap_or_default();
+                let created = guarded(|| host.create(&key));
+                HookResult::Created(created.map(|data| self.config.stamp_new(data)))
+            }
+            HookCall::Migrate(mut draft) => {
+                let migrated = self
+                    .migrators
+                    .migrate(&mut draft, self.config.save_data_version);
+                HookResult::Migrated(migrated.map(|()| draft))
+            }
+            HookCall::BeforeSave(data) => {
+                HookResult::BeforeSave(data.with_hook(|| guarded(|| host.before_save(id, false))))
+            }
+            HookCall::BeforeSaveTransform(data) => {
+                HookResult::BeforeSave(data.with_hook(|| guarded(|| host.before_save(id, true))))
+            }
+        })
+    }
+}
+
+impl SetGuard<'_> {
+    /// Gives a command to a locker that must still be there.
+    pub fn with<R>(
+        &mut self,
+        id: LockerId,
+        command: impl FnOnce(&mut LockerState) -> R,
+    ) -> Result<R, LockerError> {
+        self.set
+            .command(id, command)
+            .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
+}
+
+impl std::ops::Deref for SetGuard<'_> {
+    type Target = LockerSet;
+
+    fn deref(&self) -> &LockerSet {
+        &self.set
+    }
+}
+
+impl std::ops::DerefMut for SetGuard<'_> {
+    fn deref_mut(&mut self) -> &mut LockerSet {
+        &mut self.set
+    }
+}
+
+impl Drop for SetGuard<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.is_poisoned.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<'a> Driving<'a> {
+    fn begin(flag: &'a AtomicBool) -> Result<Self, LockerError> {
+        match flag.swap(true, Ordering::Acquire) {
+            false => Ok(Self(flag)),
+            true => Err(LockerError::Busy),
+        }
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Runs host code; a panic in it is a failure of the hook and goes no further.
+fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
+    catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err("the hook panicked".to_owned()))
+}
+
+/// A key, and the ids of the users that its record belongs to.
+pub(crate) type Names = (Arc<str>, Arc<[Box<str>]>);
+
+/// Checks a key and its user ids, and makes them what a locker keeps.
+pub(crate) fn check_names(key: &str, user_ids: &[&str]) -> Result<Names, LockerError> {
+    let bytes = key.len();
+    if !(1..=storage::MAX_KEY_BYTES).contains(&bytes) {
+        return Err(LockerError::InvalidKey { bytes });
+    }
+    let count = user_ids.len();
+    if count > storage::MAX_USER_IDS {
+        return Err(LockerError::TooManyUserIds { count });
+    }
+    for (index, user_id) in user_ids.iter().enumerate() {
+        let bytes = user_id.len();
+        if !(1..=storage::MAX_USER_ID_BYTES).contains(&bytes) {
+            return Err(LockerError::InvalidUserId { index, bytes });
+        }
+    }
+    Ok((
+        key.into(),
+        user_ids.iter().map(|id| Box::from(*id)).collect(),
+    ))
+}

@@ -1,0 +1,550 @@
+//! Holding a key: saving, settling what is not known, releasing, and losing it.
+//!
+//! A save is one commit, numbered within the session. A release is the last save with `Session`
+//! removed. After a commit that failed or was not answered, a fetch asks `Saves` whether it was
+//! written, before anything is called lost.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::save_data::{Reserved, SaveData, SaveMark};
+use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError};
+
+use super::acquire::new_session;
+use super::config::Config;
+use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
+use super::lease;
+use super::state::{
+    Committed, Context, HookCall, HookId, Intent, LockerState, Phase, committed, fetched, timed_out,
+};
+
+/// How many sessions' saves a document remembers.
+const SAVES_REMEMBERED: usize = 8;
+
+/// A commit known to be in the storage.
+pub(super) struct Stored {
+    pub revision: Revision,
+    /// When it was handed over; the lease runs from here.
+    pub sent_at: f64,
+}
+
+/// A session that is ours.
+#[derive(Debug)]
+pub(super) struct Held {
+    lock_id: u64,
+    /// The revision of the last commit known to be stored.
+    revision: Revision,
+    /// The highest save number given out.
+    number: u64,
+    /// When the last commit known to be stored was handed over.
+    pub(super) lease_from: f64,
+    next_autosave: f64,
+    /// Failures in a row.
+    failures: u32,
+    /// No commit goes out before this: commits fail, and wait longer each time.
+    commit_from: f64,
+    /// Commits of unknown fate, oldest first. All expect `revision`, so at most one was written.
+    unsettled: Vec<Attempt>,
+    step: Step,
+}
+
+/// A commit handed over.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    number: u64,
+    /// The count of changes it contains.
+    covers: u64,
+    sent_at: f64,
+    releases: bool,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// Nothing to do until the next autosave.
+    Resting,
+    /// `urgent` is the retry after a conflict: it goes at once, and the hooks have run.
+    SaveQueued {
+        urgent: bool,
+    },
+    BeforeSave {
+        hook: HookId,
+        transform: bool,
+    },
+    Committing {
+        request: RequestId,
+        attempt: Attempt,
+        until: f64,
+    },
+    /// Finds out what became of the unsettled commits, or who is in the way.
+    FetchQueued {
+        urgent: bool,
+    },
+    Fetching {
+        request: RequestId,
+        conflict: bool,
+        until: f64,
+    },
+    /// The storage fails: waits, then fetches or saves.
+    Cooldown {
+        until: f64,
+        then_fetch: bool,
+    },
+    /// A before-save hook failed: waits, then saves.
+    PutOff {
+        until: f64,
+    },
+}
+
+impl Held {
+    pub fn intent(&self, config: &Config) -> Option<Intent> {
+        match self.step {
+            Step::SaveQueued { urgent: true } | Step::FetchQueued { urgent: true } => {
+                Some(Intent::Urgent)
+            }
+            Step::SaveQueued { .. } | Step::FetchQueued { .. } => Some(Intent::Save {
+                lease_end: config.lease_end(self.lease_from),
+            }),
+            _ => None,
+        }
+    }
+
+    pub fn outstanding(&self) -> Option<RequestId> {
+        match self.step {
+            Step::Committing { request, .. } | Step::Fetching { request, .. } => Some(request),
+            _ => None,
+        }
+    }
+
+    pub fn hook(&self) -> Option<HookId> {
+        match self.step {
+            Step::BeforeSave { hook, .. } => Some(hook),
+            _ => None,
+        }
+    }
+
+    pub fn deadline(&self) -> f64 {
+        match self.step {
+            Step::Resting => self.next_autosave,
+            Step::Committing { until, .. }
+            | Step::Fetching { until, .. }
+            | Step::Cooldown { until, .. }
+            | Step::PutOff { until } => until,
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// Whether a commit that gives up the key may be on its way.
+    pub fn is_releasing(&self) -> bool {
+        self.attempts().any(|attempt| attempt.releases)
+    }
+
+    pub fn has_unsettled_commit(&self) -> bool {
+        self.attempts().next().is_some()
+    }
+
+    fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        let in_flight = match &self.step {
+            Step::Committing { attempt, .. } => Some(attempt),
+            _ => None,
+        };
+        self.unsettled.iter().chain(in_flight)
+    }
+}
+
+impl LockerState {
+    /// The key is ours: the draft becomes the save data.
+    pub(super) fn hold(&mut self, draft: SaveData, stored: Stored, cx: &mut Context<'_>) {
+        let lock_id = draft
+            .reserved()
+            .session
+            .as_ref()
+            .map_or(0, |session| session.lock_id);
+        let spread = 1.0 - cx.rng.f64();
+        self.phase = Phase::Held(Box::new(Held {
+            lock_id,
+            revision: stored.revision,
+            number: 0,
+            lease_from: stored.sent_at,
+            next_autosave: cx.now + spread * cx.config.maintain_session_period,
+            failures: 0,
+            commit_from: 0.0,
+            unsettled: Vec::new(),
+            step: Step::Resting,
+        }));
+        // What was changed before the load is replaced by it.
+        let unchanged = self.saved;
+        self.answer_waiters(|target| (target > unchanged).then_some(SaveOutcome::NotSaved));
+        self.data.replace(draft);
+        self.saved = self.pending();
+        self.forced = 0;
+        self.emit_lifecycle(Lifecycle::Replaced(Reason::Loaded));
+        self.set_status(LoadStatus::Loaded);
+        self.answer_waiters(|_| Some(SaveOutcome::Saved));
+    }
+
+    pub(super) fn evaluate_hold(&mut self, cx: &mut Context<'_>) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        let is_due = match held.step {
+            Step::Resting => {
+                !self.wanted || self.forced > self.saved || cx.now >= held.next_autosave
+            }
+            Step::PutOff { .. } => !self.wanted,
+            _ => false,
+        };
+        if is_due {
+            held.step = Step::SaveQueued { urgent: false };
+        }
+    }
+
+    pub(super) fn hold_granted(&mut self, cx: &mut Context<'_>) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        match held.step {
+            Step::SaveQueued { urgent: false } if self.has_save_hooks => {
+                self.call_save_hook(false);
+            }
+            Step::SaveQueued { .. } => self.commit_save(cx),
+            Step::FetchQueued { urgent } => {
+                let request = self.request(Operation::Fetch {
+                    key: Arc::clone(&self.key),
+                });
+                let until = cx.now + cx.config.request_timeout;
+                self.hold_step(Step::Fetching {
+                    request,
+                    conflict: urgent,
+                    until,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn hold_replied(
+        &mut self,
+        result: Result<Outcome, StorageError>,
+        cx: &mut Context<'_>,
+    ) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        match held.step {
+            Step::Committing { attempt, .. } => match committed(result) {
+                Committed::Stored(revision) => {
+                    held.revision = revision;
+                    held.step = Step::Resting;
+                    self.stored(attempt);
+                    if attempt.releases {
+                        self.finish_release(cx);
+                    }
+                }
+                Committed::Conflict => held.step = Step::FetchQueued { urgent: true },
+                Committed::Unknown(error) => self.save_failed(error, attempt, cx),
+            },
+            Step::Fetching { conflict, .. } => match fetched(result) {
+                Ok(fetched) => self.hold_fetched(fetched, conflict, cx),
+                Err(error) => self.settling_failed(error, cx),
+            },
+            _ => {}
+        }
+    }
+
+    pub(super) fn hold_timed_out(&mut self, cx: &mut Context<'_>) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        match held.step {
+            Step::Committing { attempt, .. } => {
+                self.save_failed(timed_out(cx.config), attempt, cx);
+            }
+            Step::Fetching { .. } => self.settling_failed(timed_out(cx.config), cx),
+            Step::Cooldown {
+                then_fetch: true, ..
+            } => {
+                held.step = Step::FetchQueued { urgent: false };
+            }
+            Step::Cooldown { .. } | Step::PutOff { .. } => {
+                held.step = Step::SaveQueued { urgent: false };
+            }
+            // The autosave: `evaluate` sees that it is due.
+            _ => {}
+        }
+    }
+
+    pub(super) fn save_hook_done(&mut self, result: Result<(), String>, cx: &mut Context<'_>) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        let Step::BeforeSave { transform, .. } = held.step else {
+            return;
+        };
+        match result {
+            Ok(()) if transform => self.commit_save(cx),
+            Ok(()) => self.call_save_hook(true),
+            Err(message) => {
+                let last_call =
+                    cx.config.lease_end(held.lease_from) - 2.0 * cx.config.request_timeout;
+                let may_wait = self.wanted && cx.now < last_call;
+                let until = (cx.now + cx.config.session_retry_cooldown).min(last_call);
+                if may_wait {
+                    held.step = Step::PutOff { until };
+                }
+                self.report(ErrorReport::script(Activity::BeforeSave, message));
+                if !may_wait {
+                    // The document is as it stood before the hook.
+                    self.commit_save(cx);
+                }
+            }
+        }
+    }
+
+    fn call_save_hook(&mut self, transform: bool) {
+        let data = Arc::clone(&self.data);
+        let call = match transform {
+            false => HookCall::BeforeSave(data),
+            true => HookCall::BeforeSaveTransform(data),
+        };
+        let hook = self.call_hook(call);
+        self.hold_step(Step::BeforeSave { hook, transform });
+    }
+
+    /// Writes the document out as it stands; without `Session` if the key is no longer wanted.
+    fn commit_save(&mut self, cx: &mut Context<'_>) {
+        let releases = !self.wanted;
+        let marks = self.marks;
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        held.number += 1;
+        while held.next_autosave <= cx.now {
+            held.next_autosave += cx.config.maintain_session_period;
+        }
+        let session = new_session(held.lock_id, cx);
+        let (lock_id, number) = (held.lock_id, held.number);
+        let (bytes, covers) = self.data.with(|data, changes| {
+            stamp_saves(&mut data.reserved_mut().saves, lock_id, number);
+            let bytes = data.encode((!releases).then_some(&session));
+            data.reserved_mut().session = Some(session);
+            (bytes, changes.wrapping_add(marks))
+        });
+        let (key, user_ids) = (Arc::clone(&self.key), Arc::clone(&self.user_ids));
+        let expected = Expected::Present(held.revision.clone());
+        let request = self.request(Operation::Commit {
+            key,
+            expected,
+            bytes,
+            user_ids,
+        });
+        let attempt = Attempt {
+            number,
+            covers,
+            sent_at: cx.now,
+            releases,
+        };
+        let until = cx.now + cx.config.request_timeout;
+        self.hold_step(Step::Committing {
+            request,
+            attempt,
+            until,
+        });
+    }
+
+    /// The attempt is in the storage, and whatever was unsettled before it is not, or is in it.
+    fn stored(&mut self, attempt: Attempt) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        held.lease_from = attempt.sent_at;
+        held.failures = 0;
+        held.commit_from = 0.0;
+        held.unsettled = Vec::new();
+        self.saved = self.saved.max(attempt.covers);
+        self.emit_lifecycle(Lifecycle::Saved);
+        let saved = self.saved;
+        self.answer_waiters(|target| (target <= saved).then_some(SaveOutcome::Saved));
+    }
+
+    fn save_failed(&mut self, error: StorageError, attempt: Attempt, cx: &mut Context<'_>) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        held.unsettled.push(attempt);
+        held.failures += 1;
+        held.commit_from = cx.retry_at(held.failures);
+        held.step = Step::FetchQueued { urgent: false };
+        self.report(ErrorReport::storage(Activity::Save, error));
+    }
+
+    fn settling_failed(&mut self, error: StorageError, cx: &mut Context<'_>) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        held.failures += 1;
+        let until = cx.retry_at(held.failures);
+        held.step = Step::Cooldown {
+            until,
+            then_fetch: true,
+        };
+        self.report(ErrorReport::storage(Activity::Save, error));
+    }
+
+    fn hold_fetched(&mut self, fetched: Fetched, conflict: bool, cx: &mut Context<'_>) {
+        match fetched {
+            Fetched::Absent { .. } => self.lose(true, cx),
+            Fetched::Present {
+                bytes, revision, ..
+            } => {
+                self.hold_found(bytes, revision, conflict, cx);
+            }
+        }
+    }
+
+    fn hold_found(
+        &mut self,
+        bytes: Bytes,
+        revision: Revision,
+        conflict: bool,
+        cx: &mut Context<'_>,
+    ) {
+        let found = match SaveData::parse(bytes, cx.config.document_limit_bytes) {
+            Ok(found) => found,
+            Err(error) => {
+                self.report(ErrorReport::script(Activity::Save, error.to_string()));
+                return self.lose(false, cx);
+            }
+        };
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        let reserved = found.reserved();
+        let lock_id = held.lock_id;
+        let has_moved = revision != held.revision;
+        let mut landed = None;
+        if has_moved {
+            let written = lease::save_number(reserved, lock_id).unwrap_or(0);
+            let unsettled = std::mem::take(&mut held.unsettled);
+            landed = unsettled
+                .into_iter()
+                .rfind(|attempt| attempt.number <= written);
+        }
+        let released = landed.is_some_and(|attempt| attempt.releases);
+        if let Some(attempt) = landed {
+            self.stored(attempt);
+        }
+        let owner = reserved.session.as_ref().map(|session| session.lock_id);
+        let ours_was_last = reserved
+            .saves
+            .last()
+            .is_some_and(|mark| mark.lock_id == lock_id);
+        let has_more = self.wanted || self.has_unsaved_changes();
+        if owner == Some(lock_id) {
+            self.still_held(
+                reserved,
+                revision,
+                (conflict, has_moved, landed.is_some()),
+                cx,
+            );
+        } else if owner.is_none() && ours_was_last && (has_more || !released) {
+            self.take_again(reserved, revision);
+        } else if released {
+            self.finish_release(cx);
+        } else {
+            self.lose(false, cx);
+        }
+    }
+
+    /// The session in the storage is ours. What is unsaved is committed again: at once if the key
+    /// has moved, for then the fate of everything is known; otherwise after the cooldown, against
+    /// the same revision, which fences off what is unsettled.
+    fn still_held(
+        &mut self,
+        found: &Reserved,
+        revision: Revision,
+        (conflict, has_moved, landed): (bool, bool, bool),
+        cx: &mut Context<'_>,
+    ) {
+        self.take_over(found);
+        let is_done = landed && self.wanted && !self.has_unsaved_changes();
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        held.revision = revision;
+        if conflict && !has_moved {
+            // The engine contradicts itself; ask it again, but not in a circle.
+            held.failures += 1;
+            held.commit_from = cx.retry_at(held.failures);
+        }
+        held.step = match (is_done, has_moved) {
+            (true, _) => Step::Resting,
+            (false, true) => Step::SaveQueued { urgent: true },
+            (false, false) => Step::Cooldown {
+                until: held.commit_from,
+                then_fetch: false,
+            },
+        };
+    }
+
+    /// The key is free and our save was the last on it: it is taken again, with our data. Until
+    /// that is stored the key could be anyone's.
+    fn take_again(&mut self, found: &Reserved, revision: Revision) {
+        self.take_over(found);
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        held.revision = revision;
+        held.lease_from = f64::NEG_INFINITY;
+        held.step = Step::SaveQueued { urgent: true };
+    }
+
+    /// What senders have put into the stored document meanwhile.
+    fn take_over(&mut self, found: &Reserved) {
+        self.data.with(|data, _| {
+            let reserved = data.reserved_mut();
+            reserved.remote_changes.clone_from(&found.remote_changes);
+            reserved.received.clone_from(&found.received);
+        });
+    }
+
+    fn finish_release(&mut self, cx: &mut Context<'_>) {
+        self.end_session(Reason::Released, false, cx);
+    }
+
+    /// The key is another's, or the record is gone. What was not saved stays readable.
+    fn lose(&mut self, erased: bool, cx: &mut Context<'_>) {
+        let unsaved = self.data.with(|data, _| data.clone());
+        self.lost = Some(Box::new(unsaved.clone()));
+        self.emit(Event::Lost(Box::new(unsaved)));
+        self.end_session(Reason::Lost, erased, cx);
+    }
+
+    fn end_session(&mut self, reason: Reason, erased: bool, cx: &mut Context<'_>) {
+        if let Phase::Held(held) = &self.phase {
+            cx.claims.forget(held.lock_id);
+        }
+        self.answer_waiters(|_| Some(SaveOutcome::NotSaved));
+        self.phase = Phase::Resetting {
+            hook: None,
+            reason,
+            erased,
+        };
+    }
+
+    fn hold_step(&mut self, step: Step) {
+        if let Phase::Held(held) = &mut self.phase {
+            held.step = step;
+        }
+    }
+}
+
+/// Notes a session's highest save, newest last, and drops the oldest session's beyond the limit.
+pub(super) fn stamp_saves(saves: &mut Vec<SaveMark>, lock_id: u64, number: u64) {
+    match saves.last_mut() {
+        Some(mark) if mark.lock_id == lock_id => mark.number = number,
+        _ => saves.push(SaveMark { lock_id, number }),
+    }
+    let excess = saves.len().saturating_sub(SAVES_REMEMBERED);
+    saves.drain(..excess);
+}

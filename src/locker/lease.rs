@@ -1,0 +1,124 @@
+//! When another's session has expired, and what time it is for the storage.
+//!
+//! Pure arithmetic over what was observed; reads no clock. The rules are those of the protocol's
+//! *Expired* paragraph: a wrong clock is a delay, never a deadlock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::save_data::{Reserved, Session};
+
+use super::config::Config;
+
+/// The storage's clock as a reply reported it. Our own time is monotonic seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct ClockReading {
+    /// The storage's clock when it acted, in Unix seconds.
+    clock: f64,
+    /// When the request was handed over: the storage acted no earlier.
+    sent_at: f64,
+}
+
+impl ClockReading {
+    pub(crate) fn new(clock: f64, sent_at: f64) -> Self {
+        Self { clock, sent_at }
+    }
+
+    /// The latest the storage's clock can show at `now`: what an owner stamps.
+    pub(crate) fn upper_bound(&self, now: f64) -> f64 {
+        self.clock + (now - self.sent_at)
+    }
+}
+
+/// Another's session as seen on a key, and since when it has not moved.
+#[derive(Clone, Debug, PartialEq)]
+struct Watch {
+    lock_id: u64,
+    updated_at: f64,
+    save_number: u64,
+    /// When the first of the unchanged sightings was taken.
+    since: f64,
+    /// When the newest of them was asked for: the session stood unchanged until then at least.
+    until: f64,
+}
+
+/// What this server has seen of others' sessions. A watch belongs to the key, not to the locker
+/// that saw it.
+#[derive(Debug, Default)]
+pub(crate) struct Watches(HashMap<Arc<str>, Watch>);
+
+/// Watches beyond this many are looked through for ones that nobody can need any more.
+const WATCHES_BEFORE_PRUNING: usize = 1024;
+
+impl Watches {
+    /// Notes a sighting, asked for at `sent_at` and taken at `received_at`; answers for how long
+    /// the session is known to have stood unchanged.
+    pub(crate) fn see(
+        &mut self,
+        key: &Arc<str>,
+        reserved: &Reserved,
+        session: &Session,
+        (sent_at, received_at): (f64, f64),
+    ) -> f64 {
+        let save_number = save_number(reserved, session.lock_id).unwrap_or(0);
+        let fresh = Watch {
+            lock_id: session.lock_id,
+            updated_at: session.updated_at,
+            save_number,
+            since: received_at,
+            until: received_at,
+        };
+        self.prune(received_at);
+        let watch = self
+            .0
+            .entry(Arc::clone(key))
+            .or_insert_with(|| fresh.clone());
+        let unchanged = watch.lock_id == fresh.lock_id
+            && watch.updated_at == fresh.updated_at
+            && watch.save_number == fresh.save_number;
+        if unchanged {
+            watch.until = watch.until.max(sent_at);
+        } else {
+            *watch = fresh;
+        }
+        watch.until - watch.since
+    }
+
+    /// Ends the watch of a key that is free, gone, or ours.
+    pub(crate) fn forget(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
+    fn prune(&mut self, now: f64) {
+        const A_DAY: f64 = 86_400.0;
+        if self.0.len() >= WATCHES_BEFORE_PRUNING && self.0.len().is_power_of_two() {
+            self.0.retain(|_, watch| now - watch.until < A_DAY);
+        }
+    }
+}
+
+/// Whether another's session no longer protects its key. `storage_clock` came with the very fetch
+/// that showed the session: the earliest the storage's clock can show by now.
+pub(crate) fn is_expired(
+    config: &Config,
+    session: &Session,
+    storage_clock: Option<f64>,
+    wall: f64,
+    unchanged_for: f64,
+) -> bool {
+    let expiry = session.expiry.unwrap_or(0.0).max(config.session_expiry);
+    let age_has_passed = match storage_clock {
+        Some(clock) => clock - session.updated_at > expiry,
+        None => wall - session.updated_at > expiry + config.clock_tolerance,
+    };
+    age_has_passed || unchanged_for >= expiry
+}
+
+/// The highest save that the document remembers of a session.
+pub(crate) fn save_number(reserved: &Reserved, lock_id: u64) -> Option<u64> {
+    let newest_first = reserved.saves.iter().rev();
+    newest_first
+        .filter(|mark| mark.lock_id == lock_id)
+        .map(|mark| mark.number)
+        .max()
+}

@@ -1,0 +1,121 @@
+//! A wait for changes to be saved: the seed's `SavedConnection`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use super::event::SaveOutcome;
+
+/// What the host wants called with the answer.
+pub type SavedCallback = Box<dyn FnOnce(SaveOutcome) + Send>;
+
+const WAITING: u8 = 0;
+const SAVED: u8 = 1;
+const NOT_SAVED: u8 = 2;
+const UNKNOWN: u8 = 3;
+const DISCONNECTED: u8 = 4;
+
+/// Waits until the changes made before it are saved, and is answered exactly once.
+///
+/// A clone names the same wait. Disconnected, it is never answered.
+#[derive(Clone)]
+pub struct SavedConnection(Arc<Inner>);
+
+struct Inner {
+    state: AtomicU8,
+    callback: Mutex<Option<SavedCallback>>,
+    /// What the host's side knows it by; 0 for nothing.
+    tag: AtomicU64,
+}
+
+impl SavedConnection {
+    pub(crate) fn new(callback: Option<SavedCallback>) -> Self {
+        let (state, callback) = (AtomicU8::new(WAITING), Mutex::new(callback));
+        let tag = AtomicU64::new(0);
+        Self(Arc::new(Inner {
+            state,
+            callback,
+            tag,
+        }))
+    }
+
+    /// The callback, for the one who delivers the answer, with no lock held.
+    pub(crate) fn take_callback(&self) -> Option<SavedCallback> {
+        self.0.callback.lock().take()
+    }
+
+    /// True once the changes are known to be in the storage.
+    pub fn is_saved(&self) -> bool {
+        self.0.state.load(Ordering::Acquire) == SAVED
+    }
+
+    /// True until it is answered or disconnected.
+    pub fn is_connected(&self) -> bool {
+        self.0.state.load(Ordering::Acquire) == WAITING
+    }
+
+    /// The answer, once there is one.
+    pub fn outcome(&self) -> Option<SaveOutcome> {
+        match self.0.state.load(Ordering::Acquire) {
+            SAVED => Some(SaveOutcome::Saved),
+            NOT_SAVED => Some(SaveOutcome::NotSaved),
+            UNKNOWN => Some(SaveOutcome::Unknown),
+            _ => None,
+        }
+    }
+
+    /// Answers it if it still waits; false if it did not.
+    pub(crate) fn answer(&self, outcome: SaveOutcome) -> bool {
+        let state = match outcome {
+            SaveOutcome::Saved => SAVED,
+            SaveOutcome::NotSaved => NOT_SAVED,
+            SaveOutcome::Unknown => UNKNOWN,
+        };
+        self.leave_waiting(state)
+    }
+
+    /// Gives up the wait: it will not be answered. False if it was answered already.
+    pub fn disconnect(&self) -> bool {
+        let left = self.leave_waiting(DISCONNECTED);
+        if left {
+            drop(self.take_callback());
+        }
+        left
+    }
+
+    /// Notes what the host's side knows it by.
+    pub(crate) fn set_tag(&self, tag: u64) {
+        self.0.tag.store(tag, Ordering::Release);
+    }
+
+    /// What was noted by `set_tag`; 0 before.
+    pub(crate) fn tag(&self) -> u64 {
+        self.0.tag.load(Ordering::Acquire)
+    }
+
+    /// Whether both name the same wait.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn leave_waiting(&self, state: u8) -> bool {
+        let order = Ordering::AcqRel;
+        self.0
+            .state
+            .compare_exchange(WAITING, state, order, Ordering::Acquire)
+            .is_ok()
+    }
+}
+
+impl fmt::Debug for SavedConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = self.outcome();
+        let connected = self.is_connected();
+        f.debug_struct("SavedConnection")
+            .field("connected", &connected)
+            .field("outcome", &outcome)
+            .finish()
+    }
+}

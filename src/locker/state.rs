@@ -1,0 +1,599 @@
+//! The locker as a state machine: one player's key, from wanting it to having released it.
+//!
+//! It does no input or output and reads no clock. Its methods are of four kinds: *getters*;
+//! *commands*, what the host wants; `handle_*`, what arrives (a grant, a reply, a hook's result,
+//! a due timer); and [`LockerState::poll`], what comes out. **After a command or a `handle_*`,
+//! call [`LockerState::evaluate`], then poll until nothing is left.**
+//!
+//! A locker that wants to ask the storage something queues an [`Intent`]. The request's body,
+//! its stamp, its save number, its hooks and its timeout begin only when the intent is granted.
+//!
+//! How a key is acquired is in `acquire.rs`; how it is saved, released and lost in `hold.rs`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::migration::{MigrationError, Migrators};
+use crate::save_data::SaveData;
+use crate::storage::{Fetched, Operation, Outcome, RequestErrorKind, RequestId, StorageError};
+
+use super::acquire::Acquire;
+use super::claims::Claims;
+use super::config::Config;
+use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
+use super::hold::Held;
+use super::lease::{ClockReading, Watches};
+use super::saved_connection::{SavedCallback, SavedConnection};
+use super::shared_data::SharedSaveData;
+
+/// What a locker sees of its surroundings while something is handled.
+pub(crate) struct Context<'a> {
+    pub config: &'a Config,
+    pub migrators: &'a Migrators,
+    /// The default document; without one, the create hook makes it.
+    pub template: Option<&'a SaveData>,
+    /// Monotonic seconds.
+    pub now: f64,
+    /// Unix seconds by this server's clock.
+    pub wall: f64,
+    /// The storage's clock as last reported.
+    pub clock: Option<ClockReading>,
+    pub rng: &'a mut fastrand::Rng,
+    pub claims: &'a mut Claims,
+    pub watches: &'a mut Watches,
+}
+
+impl Context<'_> {
+    /// What an owner stamps its session with: whole Unix seconds, never early.
+    pub(super) fn stamp(&self) -> f64 {
+        let time = self
+            .clock
+            .map_or(self.wall, |clock| clock.upper_bound(self.now));
+        time.ceil()
+    }
+
+    /// When to try again after the `failures`th failure in a row.
+    pub(super) fn retry_at(&mut self, failures: u32) -> f64 {
+        self.now + self.config.retry_delay(failures, self.rng.f64())
+    }
+}
+
+/// The number by which a locker knows its hook call again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct HookId(pub u64);
+
+/// Something of the host's that must run before the locker can go on.
+#[derive(Debug)]
+pub(crate) enum HookCall {
+    /// Make a new document's fields.
+    Create,
+    /// Bring a draft to the configured version.
+    Migrate(Box<SaveData>),
+    /// Run the hook before a save, with the live document lent to it.
+    BeforeSave(Arc<SharedSaveData>),
+    /// Run the second hook before a save, just before the document is written out.
+    BeforeSaveTransform(Arc<SharedSaveData>),
+}
+
+/// What a hook answered.
+#[derive(Debug)]
+pub(crate) enum HookResult {
+    Created(Result<SaveData, String>),
+    Migrated(Result<Box<SaveData>, MigrationError>),
+    BeforeSave(Result<(), String>),
+}
+
+/// What comes out of a locker.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Request(RequestId, Operation),
+    Hook(HookId, HookCall),
+    Event(Event),
+}
+
+/// What a locker waits for a slot for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Intent {
+    /// A retry after a conflict: ahead of the budget.
+    Urgent,
+    /// A save or a release; the lease ends at this time.
+    Save { lease_end: f64 },
+    /// A step of loading.
+    Load,
+}
+
+/// Where a locker stands.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The default document is being made; the save data is replaced by it for this reason.
+    Resetting {
+        hook: Option<HookId>,
+        reason: Reason,
+        erased: bool,
+    },
+    /// The save data is the default one; what comes next is not decided yet.
+    Released,
+    /// Nothing held, nothing under way.
+    Idle,
+    /// The load status says why nothing more is tried until the host asks anew.
+    Refused,
+    /// Wants the key.
+    Acquire(Box<Acquire>),
+    /// Holds the key.
+    Held(Box<Held>),
+}
+
+#[derive(Debug)]
+struct Waiter {
+    connection: SavedConnection,
+    /// Answered once this count of changes is saved.
+    target: u64,
+}
+
+/// One key's state machine. See the module's page.
+#[derive(Debug)]
+pub(crate) struct LockerState {
+    pub(super) key: Arc<str>,
+    pub(super) user_ids: Arc<[Box<str>]>,
+    pub(super) data: Arc<SharedSaveData>,
+    pub(super) status: LoadStatus,
+    pub(super) phase: Phase,
+    pub(super) wanted: bool,
+    pub(super) has_save_hooks: bool,
+    /// What final load statuses say about the document's version; 0 when nothing.
+    pub(super) minimum_server_version: u32,
+    /// How many marks the host has made. With the document's own count of changes, it says how
+    /// far the host is; see [`LockerState::pending`].
+    pub(super) marks: u64,
+    /// The count of changes that must be saved at once.
+    pub(super) forced: u64,
+    /// The count of changes that is known to be in the storage.
+    pub(super) saved: u64,
+    waiters: Vec<Waiter>,
+    pub(super) lost: Option<Box<SaveData>>,
+    outputs: VecDeque<Output>,
+    slot: u32,
+    sequence: u32,
+}
+
+/// Getters.
+impl LockerState {
+    pub fn key(&self) -> &Arc<str> {
+        &self.key
+    }
+
+    pub fn data(&self) -> &Arc<SharedSaveData> {
+        &self.data
+    }
+
+    pub fn status(&self) -> LoadStatus {
+        self.status
+    }
+
+    pub fn minimum_server_version(&self) -> u32 {
+        self.minimum_server_version
+    }
+
+    pub fn lost(&self) -> Option<&SaveData> {
+        self.lost.as_deref()
+    }
+
+    /// Nothing held, nothing under way, and nothing wanted.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle) && !self.wanted
+    }
+
+    /// Loaded, within the lease, and not being released.
+    pub fn is_available(&self, config: &Config, now: f64) -> bool {
+        match &self.phase {
+            Phase::Held(held) => {
+                self.wanted
+                    && self.status == LoadStatus::Loaded
+                    && now < config.lease_end(held.lease_from)
+                    && !held.is_releasing()
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a commit is under way or its fate is not known.
+    pub fn has_unsettled_commit(&self) -> bool {
+        match &self.phase {
+            Phase::Acquire(acquire) => acquire.has_unsettled_commit(),
+            Phase::Held(held) => held.has_unsettled_commit(),
+            _ => false,
+        }
+    }
+
+    pub fn is_held(&self) -> bool {
+        matches!(self.phase, Phase::Held(_))
+    }
+
+    /// What it waits for a slot for.
+    pub fn intent(&self, config: &Config) -> Option<Intent> {
+        match &self.phase {
+            Phase::Acquire(acquire) => acquire.intent(),
+            Phase::Held(held) => held.intent(config),
+            _ => None,
+        }
+    }
+
+    /// The request whose reply it waits for.
+    pub fn outstanding(&self) -> Option<RequestId> {
+        match &self.phase {
+            Phase::Acquire(acquire) => acquire.outstanding(),
+            Phase::Held(held) => held.outstanding(),
+            _ => None,
+        }
+    }
+
+    /// When [`LockerState::handle_timeout`] wants to be called; infinite for never.
+    pub fn deadline(&self) -> f64 {
+        match &self.phase {
+            Phase::Acquire(acquire) => acquire.deadline(),
+            Phase::Held(held) => held.deadline(),
+            _ => f64::INFINITY,
+        }
+    }
+
+    /// The host's count of changes: it grows with each write and each mark, also across
+    /// replacements of the document.
+    pub fn pending(&self) -> u64 {
+        self.data.changes().wrapping_add(self.marks)
+    }
+
+    /// Whether the host has changes that no stored commit contains.
+    pub fn has_unsaved_changes(&self) -> bool {
+        self.pending() > self.saved
+    }
+
+    /// The last sequence number used, for the locker that takes over the slot.
+    pub fn sequence(&self) -> u32 {
+        self.sequence
+    }
+}
+
+/// Commands.
+impl LockerState {
+    /// A locker that wants nothing yet. `slot` and `sequence` make the ids of its requests.
+    pub fn new(
+        key: Arc<str>,
+        user_ids: Arc<[Box<str>]>,
+        data: SaveData,
+        (slot, sequence): (u32, u32),
+    ) -> Self {
+        let data = SharedSaveData::new(data);
+        let saved = data.changes();
+        Self {
+            key,
+            user_ids,
+            data,
+            status: LoadStatus::Loading,
+            phase: Phase::Resetting {
+                hook: None,
+                reason: Reason::Released,
+                erased: false,
+            },
+            wanted: false,
+            has_save_hooks: false,
+            minimum_server_version: 0,
+            marks: 0,
+            forced: 0,
+            saved,
+            waiters: Vec::new(),
+            lost: None,
+            outputs: VecDeque::new(),
+            slot,
+            sequence,
+        }
+    }
+
+    /// Wants the key; after a final load status, wants it anew.
+    pub fn want(&mut self) {
+        self.wanted = true;
+        if matches!(self.phase, Phase::Refused) {
+            self.phase = Phase::Idle;
+        }
+    }
+
+    /// Wants to be rid of the key.
+    pub fn unwant(&mut self) {
+        self.wanted = false;
+    }
+
+    pub fn set_has_save_hooks(&mut self, has: bool) {
+        self.has_save_hooks = has;
+    }
+
+    /// Something has changed; it is in the next save.
+    pub fn mark_should_save(&mut self) {
+        self.marks += 1;
+    }
+
+    /// Something has changed; save it now.
+    pub fn mark_force_save(&mut self) {
+        self.marks += 1;
+        self.forced = self.pending();
+    }
+
+    /// Waits for the changes made so far.
+    pub fn when_changes_saved(&mut self, callback: Option<SavedCallback>) -> SavedConnection {
+        let connection = SavedConnection::new(callback);
+        let target = self.pending();
+        if !self.wanted && !matches!(self.phase, Phase::Acquire(_) | Phase::Held(_)) {
+            self.answer(connection.clone(), SaveOutcome::NotSaved);
+        } else if self.is_held() && target <= self.saved {
+            self.answer(connection.clone(), SaveOutcome::Saved);
+        } else {
+            self.waiters
+                .retain(|waiter| waiter.connection.is_connected());
+            self.waiters.push(Waiter {
+                connection: connection.clone(),
+                target,
+            });
+        }
+        connection
+    }
+
+    /// Answers a wait by hand, as the seed's `Trigger` does.
+    pub fn trigger(&mut self, connection: SavedConnection, outcome: SaveOutcome) {
+        self.waiters
+            .retain(|waiter| !waiter.connection.is(&connection));
+        self.answer(connection, outcome);
+    }
+
+    /// Says farewell; the locker must be idle.
+    pub fn delete(&mut self) {
+        self.emit_lifecycle(Lifecycle::Deleted);
+    }
+
+    /// The store is going away: answers what still waits. A commit of unknown fate makes the
+    /// answer unknown; otherwise the changes were not saved.
+    pub fn abandon(&mut self) {
+        let unknown = self.has_unsettled_commit();
+        let outcome = if unknown {
+            SaveOutcome::Unknown
+        } else {
+            SaveOutcome::NotSaved
+        };
+        self.answer_waiters(|_| Some(outcome));
+    }
+}
+
+/// What arrives.
+impl LockerState {
+    /// The intent may go ahead: requests or hooks come out.
+    pub fn handle_grant(&mut self, cx: &mut Context<'_>) {
+        match &self.phase {
+            Phase::Acquire(_) => self.acquire_granted(cx),
+            Phase::Held(_) => self.hold_granted(cx),
+            _ => {}
+        }
+    }
+
+    /// A reply; one that is not outstanding is dropped.
+    pub fn handle_reply(
+        &mut self,
+        id: RequestId,
+        result: Result<Outcome, StorageError>,
+        clock: Option<f64>,
+        cx: &mut Context<'_>,
+    ) {
+        match &self.phase {
+            _ if self.outstanding() != Some(id) => {}
+            Phase::Acquire(_) => self.acquire_replied(result, clock, cx),
+            Phase::Held(_) => self.hold_replied(result, cx),
+            _ => {}
+        }
+    }
+
+    /// A hook's result, dropped if the locker has moved on.
+    pub fn handle_hook_result(&mut self, id: HookId, result: HookResult, cx: &mut Context<'_>) {
+        match (&self.phase, result) {
+            (
+                &Phase::Resetting {
+                    hook: Some(hook),
+                    reason,
+                    erased,
+                },
+                HookResult::Created(made),
+            ) if hook == id => {
+                let data = made.unwrap_or_else(|message| {
+                    self.report(ErrorReport::script(Activity::Create, message));
+                    SaveData::default()
+                });
+                self.reset_done(data, reason, erased);
+            }
+            (Phase::Acquire(acquire), result) if acquire.hook() == Some(id) => {
+                self.draft_made(result, cx);
+            }
+            (Phase::Held(held), HookResult::BeforeSave(result)) if held.hook() == Some(id) => {
+                self.save_hook_done(result, cx);
+            }
+            _ => {}
+        }
+    }
+
+    /// [`LockerState::deadline`] has come.
+    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        match &self.phase {
+            Phase::Acquire(_) => self.acquire_timed_out(cx),
+            Phase::Held(_) => self.hold_timed_out(cx),
+            _ => {}
+        }
+    }
+
+    /// Goes on from where the phase stands to what the host wants.
+    pub fn evaluate(&mut self, cx: &mut Context<'_>) {
+        if let Phase::Resetting {
+            hook: None,
+            reason,
+            erased,
+        } = self.phase
+        {
+            self.reset(reason, erased, cx);
+        }
+        match &self.phase {
+            Phase::Released | Phase::Idle if self.wanted => self.start_acquiring(cx),
+            Phase::Released => self.come_to_rest(cx),
+            Phase::Refused if !self.wanted => self.come_to_rest(cx),
+            // Others of this server may try their luck.
+            Phase::Refused => cx.claims.release(&self.key, self.slot),
+            Phase::Acquire(_) => self.evaluate_acquire(cx),
+            Phase::Held(_) => self.evaluate_hold(cx),
+            _ => {}
+        }
+    }
+
+    /// What comes out, in order.
+    pub fn poll(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front();
+        if self.outputs.is_empty() && self.outputs.capacity() > 0 {
+            // An idle locker keeps no buffer.
+            self.outputs = VecDeque::new();
+        }
+        output
+    }
+}
+
+/// What the phases share.
+impl LockerState {
+    pub(super) fn request(&mut self, operation: Operation) -> RequestId {
+        let id = RequestId(self.next_id());
+        self.outputs.push_back(Output::Request(id, operation));
+        id
+    }
+
+    pub(super) fn call_hook(&mut self, call: HookCall) -> HookId {
+        let id = HookId(self.next_id());
+        self.outputs.push_back(Output::Hook(id, call));
+        id
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(super) fn emit_lifecycle(&mut self, lifecycle: Lifecycle) {
+        self.emit(Event::Lifecycle(lifecycle));
+    }
+
+    pub(super) fn report(&mut self, report: ErrorReport) {
+        self.emit(Event::Error(report));
+    }
+
+    pub(super) fn set_status(&mut self, status: LoadStatus) {
+        if self.status != status {
+            self.status = status;
+            self.emit(Event::LoadStatusChanged(status));
+        }
+    }
+
+    /// Replaces the save data by the default one, which the create hook may have to make first.
+    pub(super) fn reset(&mut self, reason: Reason, erased: bool, cx: &mut Context<'_>) {
+        match cx.template {
+            Some(template) => self.reset_done(template.clone(), reason, erased),
+            None => {
+                let hook = Some(self.call_hook(HookCall::Create));
+                self.phase = Phase::Resetting {
+                    hook,
+                    reason,
+                    erased,
+                };
+            }
+        }
+    }
+
+    fn reset_done(&mut self, data: SaveData, reason: Reason, erased: bool) {
+        self.data.replace(data);
+        self.saved = self.pending();
+        self.emit_lifecycle(Lifecycle::Replaced(reason));
+        self.phase = if erased {
+            Phase::Refused
+        } else {
+            Phase::Released
+        };
+        self.set_status(if erased {
+            LoadStatus::Erased
+        } else {
+            LoadStatus::Loading
+        });
+    }
+
+    /// Gives up the claim on the key, answers who still waits, and is idle.
+    pub(super) fn come_to_rest(&mut self, cx: &mut Context<'_>) {
+        cx.claims.release(&self.key, self.slot);
+        self.phase = Phase::Idle;
+        self.answer_waiters(|_| Some(SaveOutcome::NotSaved));
+        self.set_status(LoadStatus::Loading);
+        self.emit_lifecycle(Lifecycle::Idling);
+    }
+
+    pub(super) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    /// Answers every waiter for whose count of changes `outcome` has an answer.
+    pub(super) fn answer_waiters(&mut self, outcome: impl Fn(u64) -> Option<SaveOutcome>) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let mut still_waiting = Vec::new();
+        for waiter in std::mem::take(&mut self.waiters) {
+            match outcome(waiter.target) {
+                Some(outcome) => self.answer(waiter.connection, outcome),
+                None => still_waiting.push(waiter),
+            }
+        }
+        self.waiters = still_waiting;
+    }
+
+    fn answer(&mut self, connection: SavedConnection, outcome: SaveOutcome) {
+        if connection.answer(outcome) {
+            self.emit(Event::ChangesSaved(connection, outcome));
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.sequence = self.sequence.wrapping_add(1);
+        u64::from(self.slot) << 32 | u64::from(self.sequence)
+    }
+}
+
+/// A fetch that was answered with something else: an engine's mistake, treated as a failure.
+pub(super) fn fetched(result: Result<Outcome, StorageError>) -> Result<Fetched, StorageError> {
+    match result {
+        Ok(Outcome::Fetched(fetched)) => Ok(fetched),
+        Ok(other) => Err(unexpected("a fetch", &other)),
+        Err(error) => Err(error),
+    }
+}
+
+/// What came of a commit.
+pub(super) enum Committed {
+    Stored(crate::storage::Revision),
+    Conflict,
+    Unknown(StorageError),
+}
+
+pub(super) fn committed(result: Result<Outcome, StorageError>) -> Committed {
+    match result {
+        Ok(Outcome::Committed(revision)) => Committed::Stored(revision),
+        Ok(Outcome::Conflict) => Committed::Conflict,
+        Ok(other) => Committed::Unknown(unexpected("a commit", &other)),
+        Err(error) => Committed::Unknown(error),
+    }
+}
+
+fn unexpected(asked: &str, got: &Outcome) -> StorageError {
+    let message = format!("the storage engine answered {asked} with {got:?}");
+    StorageError::new(RequestErrorKind::Script, message)
+}
+
+pub(super) fn timed_out(config: &Config) -> StorageError {
+    let message = format!(
+        "no answer from the storage within {} s",
+        config.request_timeout
+    );
+    StorageError::new(RequestErrorKind::Backend, message)
+}
