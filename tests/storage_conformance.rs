@@ -1,13 +1,13 @@
 //! Every engine keeps the storage contract. A new engine adds one line here.
 
-mod support;
+mod conformance;
 
 use std::sync::Arc;
 
+use conformance::host_style::HostStyleStorage;
+use conformance::{Asker, Opened, storage_behaviour};
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::overlay::ReadOnlyOverlay;
-use support::host_style::HostStyleStorage;
-use support::{Asker, Opened, storage_behaviour};
 use tempfile::TempDir;
 
 /// One module for each engine, one test for each behaviour.

@@ -5,41 +5,54 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use parking_lot::Mutex;
+use serde_json::{Value, json};
 use session_locker::clock::Clock;
-use session_locker::easy::{EasyStore, ProfileEvent, StoreEvent, StoreHooks};
-use session_locker::locker::{Config, SpecOptions};
+use session_locker::easy::{EasyStore, Profile, ProfileEvent, StoreEvent, StoreHooks};
+use session_locker::locker::{Config, Event, Locker, LockerHooks, LockerSpec, SpecOptions};
 use session_locker::migration::Migrators;
 use session_locker::save_data::SaveData;
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::{
-    Operation, Reply, ReplySink, Request, RequestErrorKind, RequestId, Responder, Storage,
-    StorageError,
+    Expected, Fetched, Operation, Outcome, Reply, ReplySink, Request, RequestErrorKind, RequestId,
+    Responder, Storage, StorageError,
 };
 
 /// When the world begins, in Unix seconds.
 pub const WALL_START: f64 = 1_800_000_000.0;
 
 /// Time that passes when told to.
-pub struct VirtualClock(Mutex<f64>);
+pub struct VirtualClock {
+    now: Arc<Mutex<f64>>,
+    /// How far the wall clock is off.
+    skew: f64,
+}
 
 impl VirtualClock {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(0.0)))
+        let (now, skew) = (Arc::default(), 0.0);
+        Arc::new(Self { now, skew })
+    }
+
+    /// The same time, told by a wall clock that is off by so many seconds.
+    pub fn skewed(&self, skew: f64) -> Arc<Self> {
+        let now = Arc::clone(&self.now);
+        Arc::new(Self { now, skew })
     }
 
     pub fn advance(&self, seconds: f64) {
-        *self.0.lock() += seconds;
+        *self.now.lock() += seconds;
     }
 
     pub fn now(&self) -> f64 {
-        *self.0.lock()
+        *self.now.lock()
     }
 }
 
 impl Clock for VirtualClock {
     fn wall(&self) -> f64 {
-        WALL_START + self.now()
+        WALL_START + self.now() + self.skew
     }
 
     fn monotonic(&self) -> f64 {
@@ -60,13 +73,13 @@ pub enum Fault {
     FailBefore,
     /// It is carried out, and answered as failed.
     FailAfter,
-    /// It is carried out, and the answer is kept until [`FaultyStorage::answer_held`].
+    /// It is carried out, and the answer is kept until [`FaultyStorage::let_go`].
     HoldAnswer,
-    /// It is kept, and carried out at [`FaultyStorage::carry_out_held`].
+    /// It is kept, and carried out at [`FaultyStorage::let_go`].
     HoldRequest,
 }
 
-/// An in-memory storage that fails on command.
+/// An in-memory storage that fails on command, and that others can look into and write to.
 pub struct FaultyStorage {
     inner: Arc<MemoryStorage>,
     state: Mutex<State>,
@@ -76,24 +89,38 @@ pub struct FaultyStorage {
 struct State {
     fetch_faults: VecDeque<Fault>,
     commit_faults: VecDeque<Fault>,
-    held_answers: Vec<(Responder, Reply)>,
-    held_requests: Vec<Request>,
+    held: Vec<Held>,
     fetches: usize,
     commits: usize,
+    history: Vec<Written>,
+}
+
+enum Held {
+    Answer(Responder, Reply),
+    Request(Request),
+}
+
+/// A write that happened, by whomever. No bytes: the key was erased.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub key: Arc<str>,
+    pub after: Option<Bytes>,
 }
 
 impl FaultyStorage {
     pub fn new() -> Arc<Self> {
-        let inner = Arc::new(MemoryStorage::new());
-        Arc::new(Self {
-            inner,
-            state: Mutex::default(),
-        })
+        Self::on(MemoryStorage::new())
     }
 
-    /// The storage beneath, which does not fail.
-    pub fn inner(&self) -> Arc<dyn Storage> {
-        Arc::clone(&self.inner) as Arc<dyn Storage>
+    /// A storage that has a clock of its own.
+    pub fn with_clock(clock: &Arc<VirtualClock>) -> Arc<Self> {
+        let clock = Arc::clone(clock);
+        Self::on(MemoryStorage::with_clock(Arc::new(move || clock.wall())))
+    }
+
+    fn on(inner: MemoryStorage) -> Arc<Self> {
+        let (inner, state) = (Arc::new(inner), Mutex::default());
+        Arc::new(Self { inner, state })
     }
 
     /// What goes wrong with the next fetches, in order.
@@ -121,25 +148,118 @@ impl FaultyStorage {
         self.state.lock().commits
     }
 
+    /// How many requests and answers are held back.
     pub fn held(&self) -> usize {
-        let state = self.state.lock();
-        state.held_answers.len() + state.held_requests.len()
+        self.state.lock().held.len()
     }
 
-    /// Gives the answers that were held back.
-    pub fn answer_held(&self) {
-        let held = std::mem::take(&mut self.state.lock().held_answers);
-        for (responder, reply) in held {
-            responder.answer_at(reply.result, reply.clock);
+    /// Carries out what was held back, and answers it, oldest first.
+    pub fn let_go(&self) {
+        while self.held() > 0 {
+            self.let_go_of(0);
         }
     }
 
-    /// Carries out, and answers, the requests that were held back.
-    pub fn carry_out_held(&self) {
-        let held = std::mem::take(&mut self.state.lock().held_requests);
-        held.into_iter()
-            .for_each(|request| self.inner.submit(request));
+    /// Carries out, and answers, one of the things held back.
+    pub fn let_go_of(&self, index: usize) {
+        let held = self.state.lock().held.remove(index);
+        let (responder, reply) = match held {
+            Held::Answer(responder, reply) => (responder, reply),
+            Held::Request(Request {
+                operation,
+                responder,
+            }) => (responder, self.carry_out(operation)),
+        };
+        responder.answer_at(reply.result, reply.clock);
     }
+
+    /// Every write so far, in order.
+    pub fn history(&self) -> Vec<Written> {
+        self.state.lock().history.clone()
+    }
+
+    fn carry_out(&self, operation: Operation) -> Reply {
+        let after = match &operation {
+            Operation::Commit { key, bytes, .. } => Some((Arc::clone(key), Some(bytes.clone()))),
+            Operation::Erase { key, .. } => Some((Arc::clone(key), None)),
+            _ => None,
+        };
+        let reply = ask(&*self.inner, operation);
+        let is_written = matches!(reply.result, Ok(Outcome::Committed(_) | Outcome::Erased(_)));
+        if let Some((key, after)) = after.filter(|_| is_written) {
+            self.state.lock().history.push(Written { key, after });
+        }
+        reply
+    }
+}
+
+/// What other writers do, past all faults.
+impl FaultyStorage {
+    fn look(&self, key: &str) -> Fetched {
+        let key = Arc::from(key);
+        match ask(&*self.inner, Operation::Fetch { key }).result {
+            Ok(Outcome::Fetched(fetched)) => fetched,
+            other => panic!("a fetch was answered with {other:?}"),
+        }
+    }
+
+    /// The stored text, if there is a record.
+    pub fn stored(&self, key: &str) -> Option<String> {
+        match self.look(key) {
+            Fetched::Present { bytes, .. } => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Fetched::Absent { .. } => None,
+        }
+    }
+
+    /// The stored document; null without a record, or if it is not JSON.
+    pub fn document(&self, key: &str) -> Value {
+        let stored = self.stored(key).unwrap_or_default();
+        serde_json::from_str(&stored).unwrap_or(Value::Null)
+    }
+
+    /// Writes a record, whatever is there.
+    pub fn put(&self, key: &str, text: impl AsRef<str>) {
+        let expected = match self.look(key) {
+            Fetched::Present { revision, .. } => Expected::Present(revision),
+            Fetched::Absent { tombstone } => Expected::Absent(tombstone),
+        };
+        self.carry_out(Operation::Commit {
+            key: key.into(),
+            expected,
+            bytes: Bytes::copy_from_slice(text.as_ref().as_bytes()),
+            user_ids: Arc::new([]),
+        });
+    }
+
+    /// Writes a record as another writer who has just read it.
+    pub fn edit(&self, key: &str, edit: impl FnOnce(&mut Value)) {
+        let mut document = self.document(key);
+        edit(&mut document);
+        self.put(key, document.to_string());
+    }
+
+    pub fn erase(&self, key: &str) {
+        let (key, expected) = (key.into(), None);
+        self.carry_out(Operation::Erase { key, expected });
+    }
+
+    /// Writes a record that another server owns, stamped at this Unix time.
+    pub fn put_locked(&self, key: &str, gold: i64, updated_at: f64) {
+        self.put(key, locked(gold, 77, updated_at));
+    }
+}
+
+/// A document owned by the session of another server.
+pub fn locked(gold: i64, lock_id: u64, updated_at: f64) -> String {
+    json!({
+        "Version": 1, "VersionPatch": 0, "Gold": gold,
+        "Session": {
+            "PlaceId": 0, "JobId": "elsewhere", "LockId": lock_id, "UpdatedAt": updated_at,
+            "Expiry": 1800.0,
+        },
+        "Saves": [[lock_id, 3]],
+    })
+    .to_string()
 }
 
 /// Keeps the one reply of a request that is answered at once.
@@ -167,74 +287,115 @@ pub fn ask(storage: &dyn Storage, operation: Operation) -> Reply {
 
 impl Storage for FaultyStorage {
     fn submit(&self, request: Request) {
-        let mut state = self.state.lock();
-        let fault = match &request.operation {
-            Operation::Fetch { .. } => {
-                state.fetches += 1;
-                state.fetch_faults.pop_front()
+        let fault = {
+            let mut state = self.state.lock();
+            match &request.operation {
+                Operation::Fetch { .. } => {
+                    state.fetches += 1;
+                    state.fetch_faults.pop_front()
+                }
+                Operation::Commit { .. } => {
+                    state.commits += 1;
+                    state.commit_faults.pop_front()
+                }
+                _ => None,
             }
-            Operation::Commit { .. } => {
-                state.commits += 1;
-                state.commit_faults.pop_front()
-            }
-            _ => None,
         };
-        let failed = || {
-            Err(StorageError::new(
-                RequestErrorKind::Backend,
-                "the test's storage is down",
-            ))
-        };
+        let down = "the test's storage is down";
+        let failed = Err(StorageError::new(RequestErrorKind::Backend, down));
+        let Request {
+            operation,
+            responder,
+        } = request;
         match fault.unwrap_or(Fault::None) {
             Fault::None => {
-                drop(state);
-                self.inner.submit(request);
+                let reply = self.carry_out(operation);
+                responder.answer_at(reply.result, reply.clock);
             }
-            Fault::FailBefore => {
-                drop(state);
-                request.responder.answer(failed());
-            }
+            Fault::FailBefore => responder.answer(failed),
             Fault::FailAfter => {
-                drop(state);
-                ask(&*self.inner, request.operation);
-                request.responder.answer(failed());
+                self.carry_out(operation);
+                responder.answer(failed);
             }
             Fault::HoldAnswer => {
-                let reply = ask(&*self.inner, request.operation);
-                state.held_answers.push((request.responder, reply));
+                let reply = self.carry_out(operation);
+                self.state.lock().held.push(Held::Answer(responder, reply));
             }
-            Fault::HoldRequest => state.held_requests.push(request),
+            Fault::HoldRequest => {
+                let request = Request {
+                    operation,
+                    responder,
+                };
+                self.state.lock().held.push(Held::Request(request));
+            }
         }
     }
 }
 
-/// A store whose events are polled, on a storage and a clock that it may share with others.
-pub struct Server {
-    pub store: EasyStore,
-    pub clock: Arc<VirtualClock>,
-}
+/// Hooks that only create documents.
+pub struct Creator<F>(pub F);
 
-struct NoHooks;
+type Created = Result<SaveData, String>;
 
-impl StoreHooks for NoHooks {
-    fn create(&self, _: &str) -> Result<SaveData, String> {
-        Err("the test has a template".to_owned())
+impl<F: Fn(&str) -> Created + Send + Sync> StoreHooks for Creator<F> {
+    fn create(&self, key: &str) -> Created {
+        (self.0)(key)
     }
 }
 
+impl<F: Fn(&str) -> Created + Send + Sync> LockerHooks for Creator<F> {
+    fn create(&self, key: &str) -> Created {
+        (self.0)(key)
+    }
+}
+
+/// Hooks for a store or spec that has a template.
+pub fn no_hooks() -> Creator<fn(&str) -> Created> {
+    Creator(|_| Err("the test has a template".to_owned()))
+}
+
+/// A new player's document.
+pub fn template() -> SaveData {
+    SaveData::from_json(r#"{"Gold":0}"#, 1 << 20).expect("a template")
+}
+
 pub fn options(clock: &Arc<VirtualClock>, seed: u64) -> SpecOptions {
-    let template = SaveData::from_json(r#"{"Gold":0}"#, 1 << 20).expect("a template");
     SpecOptions {
         config: Config {
             job_id: format!("server-{seed}").into(),
             ..Config::default()
         },
         migrators: Migrators::default(),
-        template: Some(template),
+        template: Some(template()),
         clock: Arc::clone(clock) as Arc<dyn Clock>,
         seed,
         polls_events: true,
     }
+}
+
+/// A spec whose events are polled.
+pub fn spec(storage: &Arc<FaultyStorage>, options: SpecOptions) -> LockerSpec {
+    let storage = Arc::clone(storage) as Arc<dyn Storage>;
+    LockerSpec::new(storage, options, Box::new(no_hooks())).expect("a spec")
+}
+
+/// What a locker has told since the last look, in words.
+pub fn heard_by(locker: &Locker) -> Vec<String> {
+    let in_words = |event| match event {
+        Event::Lifecycle(lifecycle) => format!("{lifecycle:?}"),
+        Event::Lost(_) => "data of the lost session".to_owned(),
+        Event::LoadStatusChanged(status) => format!("status {status:?}"),
+        Event::Error(report) => format!("error {:?}", report.activity),
+        Event::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+    };
+    let events = locker.poll_events(usize::MAX);
+    events.into_iter().map(in_words).collect()
+}
+
+/// A store whose events are polled, on a storage and a clock that it may share with others.
+pub struct Server {
+    pub store: EasyStore,
+    pub clock: Arc<VirtualClock>,
 }
 
 impl Server {
@@ -247,8 +408,17 @@ impl Server {
         clock: &Arc<VirtualClock>,
         options: SpecOptions,
     ) -> Self {
+        Self::with_hooks(storage, clock, options, Box::new(no_hooks()))
+    }
+
+    pub fn with_hooks(
+        storage: &Arc<FaultyStorage>,
+        clock: &Arc<VirtualClock>,
+        options: SpecOptions,
+        hooks: Box<dyn StoreHooks>,
+    ) -> Self {
         let storage = Arc::clone(storage) as Arc<dyn Storage>;
-        let store = EasyStore::new(storage, options, Box::new(NoHooks)).expect("a store");
+        let store = EasyStore::new(storage, options, hooks).expect("a store");
         Self {
             store,
             clock: Arc::clone(clock),
@@ -269,6 +439,27 @@ impl Server {
         }
     }
 
+    /// Lets time pass with no update but the one at its end.
+    pub fn jump(&self, seconds: f64) {
+        self.clock.advance(seconds);
+        self.update();
+    }
+
+    /// Starts a session and updates once.
+    pub fn start(&self, key: &str) -> Profile {
+        let profile = self.store.start_session(key, &[]).expect("a session");
+        self.update();
+        profile
+    }
+
+    /// Starts a session that must be loaded at once, and forgets what it told.
+    pub fn load(&self, key: &str) -> Profile {
+        let profile = self.start(key);
+        assert!(profile.is_loaded(), "not loaded: {:?}", self.heard());
+        self.heard();
+        profile
+    }
+
     /// The events since the last look.
     pub fn events(&self) -> Vec<StoreEvent> {
         self.store.poll_events(usize::MAX)
@@ -276,13 +467,27 @@ impl Server {
 
     /// The events since the last look, in words.
     pub fn heard(&self) -> Vec<String> {
-        let name = |event: StoreEvent| match event.event {
+        let in_words = |event: StoreEvent| match event.event {
             ProfileEvent::Lifecycle(status) => format!("{status:?}"),
-            ProfileEvent::Lost(data) => format!("LostData({})", data.to_json().len()),
+            ProfileEvent::Lost(_) => "data of the lost session".to_owned(),
             ProfileEvent::LoadStatusChanged(status) => format!("status {status:?}"),
             ProfileEvent::Error(report) => format!("error {:?}", report.activity),
             ProfileEvent::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
         };
-        self.events().into_iter().map(name).collect()
+        self.events().into_iter().map(in_words).collect()
     }
+}
+
+/// The player's gold, as the profile's save data has it.
+pub fn gold(profile: &Profile) -> i64 {
+    let gold = profile.save_data().read(|data| data.get_i64("/Gold"));
+    gold.expect("gold")
+}
+
+/// Changes the player's gold.
+pub fn add_gold(profile: &Profile, amount: i64) {
+    let added = profile
+        .save_data()
+        .write(|data| data.add_i64("/Gold", amount));
+    added.expect("a write");
 }
