@@ -217,6 +217,14 @@ impl FaultyStorage {
         serde_json::from_str(&stored).unwrap_or(Value::Null)
     }
 
+    /// Whom the record belongs to.
+    pub fn user_ids(&self, key: &str) -> Vec<String> {
+        match self.look(key) {
+            Fetched::Present { user_ids, .. } => user_ids.iter().map(|id| id.to_string()).collect(),
+            Fetched::Absent { .. } => Vec::new(),
+        }
+    }
+
     /// Writes a record, whatever is there.
     pub fn put(&self, key: &str, text: impl AsRef<str>) {
         let expected = match self.look(key) {
