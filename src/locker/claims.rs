@@ -50,9 +50,14 @@ impl Claims {
         }
     }
 
-    /// The locker that has the claim.
-    pub fn holder(&self, key: &str) -> Option<u32> {
-        self.keys.get(key).map(|claim| claim.holder)
+    /// The locker that has the claim, and those behind it, in order.
+    pub fn in_line(&self, key: &str) -> impl Iterator<Item = u32> {
+        let claim = self.keys.get(key);
+        let waiting = claim.and_then(|claim| claim.waiting.as_deref());
+        let holder = claim.map(|claim| claim.holder);
+        holder
+            .into_iter()
+            .chain(waiting.into_iter().flatten().copied())
     }
 
     /// Gives up the claim, or the place in the queue for it.
