@@ -82,6 +82,7 @@ pub enum Fault {
 /// An in-memory storage that fails on command, and that others can look into and write to.
 pub struct FaultyStorage {
     inner: Arc<MemoryStorage>,
+    clock: Arc<VirtualClock>,
     state: Mutex<State>,
 }
 
@@ -93,6 +94,17 @@ struct State {
     fetches: usize,
     commits: usize,
     history: Vec<Written>,
+    /// What goes wrong by chance, and how often, where nothing was commanded.
+    chance: Option<(fastrand::Rng, f64)>,
+}
+
+impl State {
+    fn by_chance(&mut self) -> Option<Fault> {
+        use Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
+        let (rng, share) = self.chance.as_mut()?;
+        let faults = [FailBefore, FailAfter, HoldAnswer, HoldRequest];
+        (rng.f64() < *share).then(|| faults[rng.usize(..faults.len())])
+    }
 }
 
 enum Held {
@@ -100,27 +112,41 @@ enum Held {
     Request(Request),
 }
 
-/// A write that happened, by whomever. No bytes: the key was erased.
+/// A write that happened.
 #[derive(Clone, Debug)]
 pub struct Written {
     pub key: Arc<str>,
+    /// None: the key was erased.
     pub after: Option<Bytes>,
+    /// Written by a server, and not by the test.
+    pub by_server: bool,
+    /// When, in Unix seconds.
+    pub at: f64,
 }
 
 impl FaultyStorage {
     pub fn new() -> Arc<Self> {
-        Self::on(MemoryStorage::new())
+        Self::without_clock(&VirtualClock::new())
+    }
+
+    /// A storage that tells nobody its time, but notes in its history when it wrote.
+    pub fn without_clock(clock: &Arc<VirtualClock>) -> Arc<Self> {
+        Self::on(MemoryStorage::new(), clock)
     }
 
     /// A storage that has a clock of its own.
     pub fn with_clock(clock: &Arc<VirtualClock>) -> Arc<Self> {
-        let clock = Arc::clone(clock);
-        Self::on(MemoryStorage::with_clock(Arc::new(move || clock.wall())))
+        let told = Arc::clone(clock);
+        let inner = MemoryStorage::with_clock(Arc::new(move || told.wall()));
+        Self::on(inner, clock)
     }
 
-    fn on(inner: MemoryStorage) -> Arc<Self> {
-        let (inner, state) = (Arc::new(inner), Mutex::default());
-        Arc::new(Self { inner, state })
+    fn on(inner: MemoryStorage, clock: &Arc<VirtualClock>) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Arc::new(inner),
+            clock: Arc::clone(clock),
+            state: Mutex::default(),
+        })
     }
 
     /// What goes wrong with the next fetches, in order.
@@ -133,9 +159,15 @@ impl FaultyStorage {
         self.state.lock().commit_faults.extend(faults);
     }
 
+    /// From now on this share of all requests goes wrong, in every way there is.
+    pub fn misbehave(&self, seed: u64, share: f64) {
+        self.state.lock().chance = Some((fastrand::Rng::with_seed(seed), share));
+    }
+
     /// Forgets the faults that have not happened yet.
     pub fn heal(&self) {
         let mut state = self.state.lock();
+        state.chance = None;
         state.fetch_faults.clear();
         state.commit_faults.clear();
     }
@@ -168,7 +200,7 @@ impl FaultyStorage {
             Held::Request(Request {
                 operation,
                 responder,
-            }) => (responder, self.carry_out(operation)),
+            }) => (responder, self.carry_out(operation, true)),
         };
         responder.answer_at(reply.result, reply.clock);
     }
@@ -178,7 +210,7 @@ impl FaultyStorage {
         self.state.lock().history.clone()
     }
 
-    fn carry_out(&self, operation: Operation) -> Reply {
+    fn carry_out(&self, operation: Operation, by_server: bool) -> Reply {
         let after = match &operation {
             Operation::Commit { key, bytes, .. } => Some((Arc::clone(key), Some(bytes.clone()))),
             Operation::Erase { key, .. } => Some((Arc::clone(key), None)),
@@ -187,7 +219,12 @@ impl FaultyStorage {
         let reply = ask(&*self.inner, operation);
         let is_written = matches!(reply.result, Ok(Outcome::Committed(_) | Outcome::Erased(_)));
         if let Some((key, after)) = after.filter(|_| is_written) {
-            self.state.lock().history.push(Written { key, after });
+            self.state.lock().history.push(Written {
+                key,
+                after,
+                by_server,
+                at: self.clock.wall(),
+            });
         }
         reply
     }
@@ -231,12 +268,13 @@ impl FaultyStorage {
             Fetched::Present { revision, .. } => Expected::Present(revision),
             Fetched::Absent { tombstone } => Expected::Absent(tombstone),
         };
-        self.carry_out(Operation::Commit {
+        let commit = Operation::Commit {
             key: key.into(),
             expected,
             bytes: Bytes::copy_from_slice(text.as_ref().as_bytes()),
             user_ids: Arc::new([]),
-        });
+        };
+        self.carry_out(commit, false);
     }
 
     /// Writes a record as another writer who has just read it.
@@ -248,7 +286,7 @@ impl FaultyStorage {
 
     pub fn erase(&self, key: &str) {
         let (key, expected) = (key.into(), None);
-        self.carry_out(Operation::Erase { key, expected });
+        self.carry_out(Operation::Erase { key, expected }, false);
     }
 
     /// Writes a record that another server owns, stamped at this Unix time.
@@ -297,7 +335,7 @@ impl Storage for FaultyStorage {
     fn submit(&self, request: Request) {
         let fault = {
             let mut state = self.state.lock();
-            match &request.operation {
+            let commanded = match &request.operation {
                 Operation::Fetch { .. } => {
                     state.fetches += 1;
                     state.fetch_faults.pop_front()
@@ -307,7 +345,8 @@ impl Storage for FaultyStorage {
                     state.commit_faults.pop_front()
                 }
                 _ => None,
-            }
+            };
+            commanded.or_else(|| state.by_chance())
         };
         let down = "the test's storage is down";
         let failed = Err(StorageError::new(RequestErrorKind::Backend, down));
@@ -317,16 +356,16 @@ impl Storage for FaultyStorage {
         } = request;
         match fault.unwrap_or(Fault::None) {
             Fault::None => {
-                let reply = self.carry_out(operation);
+                let reply = self.carry_out(operation, true);
                 responder.answer_at(reply.result, reply.clock);
             }
             Fault::FailBefore => responder.answer(failed),
             Fault::FailAfter => {
-                self.carry_out(operation);
+                self.carry_out(operation, true);
                 responder.answer(failed);
             }
             Fault::HoldAnswer => {
-                let reply = self.carry_out(operation);
+                let reply = self.carry_out(operation, true);
                 self.state.lock().held.push(Held::Answer(responder, reply));
             }
             Fault::HoldRequest => {
