@@ -77,6 +77,8 @@ pub enum Fault {
     HoldAnswer,
     /// It is kept, and carried out at [`FaultyStorage::let_go`].
     HoldRequest,
+    /// It is not carried out, and answered with a conflict, true or not.
+    Conflict,
 }
 
 /// An in-memory storage that fails on command, and that others can look into and write to.
@@ -360,6 +362,7 @@ impl Storage for FaultyStorage {
                 responder.answer_at(reply.result, reply.clock);
             }
             Fault::FailBefore => responder.answer(failed),
+            Fault::Conflict => responder.answer(Ok(Outcome::Conflict)),
             Fault::FailAfter => {
                 self.carry_out(operation, true);
                 responder.answer(failed);
