@@ -127,8 +127,7 @@ impl Profile {
         let entry = entry.ok_or(FINISHED)?;
         let mut set = self.store.driver.set()?;
         let connection = set.with(entry.locker, |locker| locker.when_changes_saved(callback))?;
-        entry.has_open_waits();
-        entry.waits.push(connection.clone());
+        entry.add_wait(connection.clone());
         Ok(connection)
     }
 

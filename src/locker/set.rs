@@ -54,6 +54,8 @@ struct Slot {
     is_in_line: bool,
     /// Stands in one of the queues for a grant.
     is_queued: bool,
+    /// Its reply has come, and waits for bytes of the budget: it can no longer time out.
+    has_reply: bool,
     /// The time of its earliest entry among the timers; infinite without one.
     armed: f64,
     /// The request whose reply its locker waits for.
@@ -95,6 +97,7 @@ pub(crate) struct LockerSet {
     loads: VecDeque<u32>,
     tasks: VecDeque<Task>,
     budget: Budget,
+    touches: u64,
 }
 
 /// What the present update may still do, and what is under way.
@@ -145,7 +148,13 @@ impl LockerSet {
             loads: VecDeque::new(),
             tasks: VecDeque::new(),
             budget,
+            touches: 0,
         }
+    }
+
+    /// How many times a locker has had something to do.
+    pub fn touches(&self) -> u64 {
+        self.touches
     }
 
     pub fn now(&self) -> f64 {
@@ -161,11 +170,15 @@ impl LockerSet {
         self.slots.len() - self.free.len()
     }
 
-    /// The locker that holds the key, or is the one to acquire it.
-    pub fn holder(&self, key: &str) -> Option<LockerId> {
-        let slot = self.claims.holder(key)?;
-        let generation = self.slots[slot as usize].generation;
-        Some(LockerId { slot, generation })
+    /// The first locker that has the key, or is to have it, and whose host goes on wanting it.
+    pub fn live(&self, key: &str) -> Option<LockerId> {
+        let mut in_line = self.claims.in_line(key);
+        in_line.find_map(|slot| {
+            let entry = &self.slots[slot as usize];
+            let locker = entry.locker.as_deref()?;
+            let generation = entry.generation;
+            locker.is_live().then_some(LockerId { slot, generation })
+        })
     }
 
     /// Lets a locker want its key, before others that come later.
@@ -233,7 +246,11 @@ impl LockerSet {
         self.command(id, LockerState::delete);
         self.drain(id.slot);
         let slot = &mut self.slots[id.slot as usize];
-        slot.sequence = slot.locker.take().map_or(0, |locker| locker.sequence());
+        if let Some(locker) = slot.locker.take() {
+            slot.sequence = locker.sequence();
+            // A locker that wanted its key and thought better of it still stands in line.
+            self.claims.release(locker.key(), id.slot);
+        }
         slot.generation = slot.generation.wrapping_add(1);
         self.note_answered(id.slot);
         self.free.push(id.slot);
@@ -275,7 +292,12 @@ impl LockerSet {
             self.budget.requests = self.config.requests_per_update;
             self.budget.bytes = self.config.bytes_per_update;
         }
-        self.mailbox.take_into(&mut self.replies);
+        self.collect_replies();
+    }
+
+    /// What the host was to do already; nothing goes on.
+    pub fn take_task(&mut self) -> Option<Task> {
+        self.tasks.pop_front()
     }
 
     /// The next thing for the host to do. None: the update is over.
@@ -320,6 +342,7 @@ impl LockerSet {
             },
         };
         if std::mem::take(&mut self.slots[slot as usize].is_touched) {
+            self.touches += 1;
             self.with_context(slot, |locker, cx| locker.evaluate(cx));
             self.drain(slot);
             self.note_answered(slot);
@@ -345,6 +368,7 @@ impl LockerSet {
                 Output::Hook(hook, call) => Task::Hook(id, hook, call),
                 Output::Request(request, operation) => {
                     entry.sent_at = self.now;
+                    entry.has_reply = false;
                     let before = entry.outstanding.replace(request);
                     self.budget.in_flight += u32::from(before.is_none());
                     if let Operation::Commit { bytes, .. } = &operation {
@@ -420,6 +444,9 @@ impl LockerSet {
             return true;
         }
         entry.armed = f64::INFINITY;
+        if entry.has_reply {
+            return true;
+        }
         if entry
             .locker
             .as_deref()
@@ -432,10 +459,21 @@ impl LockerSet {
         true
     }
 
+    fn collect_replies(&mut self) {
+        let known = self.replies.len();
+        self.mailbox.take_into(&mut self.replies);
+        for reply in self.replies.range(known..) {
+            let entry = self.slots.get_mut(slot_of(reply.id));
+            if let Some(entry) = entry.filter(|entry| entry.outstanding == Some(reply.id)) {
+                entry.has_reply = true;
+            }
+        }
+    }
+
     /// Replies count against the update's bytes: what is left over waits for the next.
     fn take_reply(&mut self) -> bool {
         if self.replies.is_empty() {
-            self.mailbox.take_into(&mut self.replies);
+            self.collect_replies();
         }
         if self.budget.bytes == 0 && self.replies.front().is_some_and(|reply| size(reply) > 0) {
             return false;
@@ -445,18 +483,18 @@ impl LockerSet {
         };
         self.budget.bytes = self.budget.bytes.saturating_sub(size(&reply));
         let Reply { id, result, clock } = reply;
-        // The id names the slot; a reply that nobody waits for is dropped.
-        let slot = (id.0 >> 32) as u32;
+        // A reply that nobody waits for is dropped.
         let entry = self
             .slots
-            .get(slot as usize)
+            .get_mut(slot_of(id))
             .filter(|entry| entry.outstanding == Some(id));
         let Some(entry) = entry else { return true };
+        entry.has_reply = false;
         let clock = clock.filter(|clock| clock.is_finite());
         if let Some(clock) = clock {
             self.clock = Some(ClockReading::new(clock, entry.sent_at));
         }
-        self.handle(slot, |locker, cx| {
+        self.handle(slot_of(id) as u32, |locker, cx| {
             locker.handle_reply(id, result, clock, cx)
         });
         true
@@ -466,33 +504,33 @@ impl LockerSet {
         let Some(slot) = self.next_granted(scope) else {
             return false;
         };
-        self.slots[slot as usize].is_queued = false;
         self.handle(slot, |locker, cx| locker.handle_grant(cx));
         true
     }
 
     fn next_granted(&mut self, scope: Scope) -> Option<u32> {
-        if let Some(slot) = pop(&mut self.urgent, &self.slots) {
+        if let Scope::One(id) = scope {
+            // Lockers that are updated one by one are granted in the order of their updates; each
+            // stays where it stands in the queues.
+            let intent = self.get(id)?.intent(&self.config)?;
+            if intent != Intent::Urgent {
+                self.spend_request()?;
+            }
+            return Some(id.slot);
+        }
+        if let Some(slot) = pop(&mut self.urgent, &mut self.slots) {
             return Some(slot);
         }
-        let budget = &mut self.budget;
-        let is_spent = budget.requests == 0
-            || budget.bytes == 0
-            || budget.in_flight >= self.config.requests_in_flight;
-        if is_spent {
+        if self.loads.is_empty() && self.saves.is_empty() {
             return None;
         }
-        if let Scope::One(id) = scope {
-            let slot = self.slots.get(id.slot as usize)?;
-            let is_waiting = slot.is_queued && slot.generation == id.generation;
-            budget.requests -= u32::from(is_waiting);
-            return is_waiting.then_some(id.slot);
-        }
+        self.spend_request()?;
+        let budget = &mut self.budget;
         let loads_first = budget.saves_in_a_row >= A_TENTH && !self.loads.is_empty();
         let save = if loads_first {
             None
         } else {
-            pop_save(&mut self.saves, &self.slots)
+            pop_save(&mut self.saves, &mut self.slots)
         };
         budget.saves_in_a_row = if save.is_some() {
             budget.saves_in_a_row + 1
@@ -500,11 +538,23 @@ impl LockerSet {
             0
         };
         let load_or_save = |set: &mut Self| {
-            pop(&mut set.loads, &set.slots).or_else(|| pop_save(&mut set.saves, &set.slots))
+            let load = pop(&mut set.loads, &mut set.slots);
+            load.or_else(|| pop_save(&mut set.saves, &mut set.slots))
         };
-        let slot = save.or_else(|| load_or_save(self))?;
-        self.budget.requests -= 1;
-        Some(slot)
+        save.or_else(|| load_or_save(self))
+    }
+
+    /// Takes one request from the budget, if it has one left.
+    fn spend_request(&mut self) -> Option<()> {
+        let budget = &mut self.budget;
+        let is_spent = budget.requests == 0
+            || budget.bytes == 0
+            || budget.in_flight >= self.config.requests_in_flight;
+        if is_spent {
+            return None;
+        }
+        budget.requests -= 1;
+        Some(())
     }
 
     fn touch(&mut self, slot: u32) {
@@ -540,23 +590,23 @@ impl LockerSet {
     }
 }
 
-/// Takes the first slot that still waits; one that was granted on its own does not.
-fn pop(queue: &mut VecDeque<u32>, slots: &[Slot]) -> Option<u32> {
-    loop {
-        let slot = queue.pop_front()?;
-        if slots[slot as usize].is_queued {
-            return Some(slot);
-        }
-    }
+/// Takes the first slot.
+fn pop(queue: &mut VecDeque<u32>, slots: &mut [Slot]) -> Option<u32> {
+    let slot = queue.pop_front()?;
+    slots[slot as usize].is_queued = false;
+    Some(slot)
 }
 
-fn pop_save(queue: &mut BinaryHeap<Timed>, slots: &[Slot]) -> Option<u32> {
-    loop {
-        let Timed { slot, .. } = queue.pop()?;
-        if slots[slot as usize].is_queued {
-            return Some(slot);
-        }
-    }
+/// Takes the slot with the shortest lease.
+fn pop_save(queue: &mut BinaryHeap<Timed>, slots: &mut [Slot]) -> Option<u32> {
+    let Timed { slot, .. } = queue.pop()?;
+    slots[slot as usize].is_queued = false;
+    Some(slot)
+}
+
+/// The slot that a request's id names.
+fn slot_of(id: RequestId) -> usize {
+    (id.0 >> 32) as usize
 }
 
 /// How many bytes of document a reply brings.
