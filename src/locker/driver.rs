@@ -288,6 +288,18 @@ impl SetGuard<'_> {
             .command(id, command)
             .ok_or(LockerError::NotActive("the locker was deleted"))
     }
+
+    /// Notes something with a locker that must still be there, and that has nothing to do for it.
+    pub fn note<R>(
+        &mut self,
+        id: LockerId,
+        note: impl FnOnce(&mut LockerState) -> R,
+    ) -> Result<R, LockerError> {
+        self.set
+            .get_mut(id)
+            .map(note)
+            .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
 }
 
 impl std::ops::Deref for SetGuard<'_> {

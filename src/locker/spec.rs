@@ -197,7 +197,9 @@ impl Locker {
 
     /// Notes a change; it is in the next save.
     pub fn mark_should_save(&self) -> Result<(), LockerError> {
-        self.command(LockerState::mark_should_save)
+        self.driver()
+            .set()?
+            .note(self.id(), LockerState::mark_should_save)
     }
 
     /// Notes a change and saves now.
