@@ -584,11 +584,11 @@ typedef struct SlEasyStoreConfig {
     double request_timeout;
     /** The largest document that may be written, reserved fields not counted, in bytes (4 MiB). */
     uint64_t document_limit_bytes;
-    /** The most bytes of documents that one update reads and writes (512 KiB). */
+    /** The most bytes of documents that one update reads and writes (256 KiB). */
     uint64_t bytes_per_update;
     /** How many purchases a document remembers (100). */
     uint32_t purchase_history_limit;
-    /** The most requests that one update starts (256). */
+    /** The most requests that one update starts (128). */
     uint32_t requests_per_update;
     /** The most requests under way at once (4096). */
     uint32_t requests_in_flight;
@@ -693,11 +693,11 @@ typedef struct SlLockerSpecConfig {
     double request_timeout;
     /** The largest document that may be written, in bytes (4 MiB). */
     uint64_t document_limit_bytes;
-    /** The most bytes of documents that the updates of one moment read and write (512 KiB). */
+    /** The most bytes of documents that the updates of one moment read and write (256 KiB). */
     uint64_t bytes_per_update;
     /** How many purchases a document remembers (100). */
     uint32_t purchase_history_limit;
-    /** The most requests that the updates of one moment start (256). */
+    /** The most requests that the updates of one moment start (128). */
     uint32_t requests_per_update;
     /** The most requests under way at once (4096). */
     uint32_t requests_in_flight;
@@ -764,7 +764,7 @@ typedef struct SlLockerSpecConfig {
  */
 #define SL_ERROR_RESERVED_FIELD (-9)
 
-/** The save data would be larger than its limit. */
+/** The save data would be larger than its limit, or nested deeper than 128 levels. */
 #define SL_ERROR_TOO_LARGE (-10)
 
 /** An operation of a JSON patch failed, so none of it was done. */

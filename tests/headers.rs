@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 17] = [
+const SOURCES: [&str; 18] = [
     "status",
     "error",
     "text",
@@ -15,6 +15,7 @@ const SOURCES: [&str; 17] = [
     "migrator",
     "storage",
     "storage_host",
+    "storage_request",
     "clock",
     "event",
     "settings",
@@ -178,5 +179,64 @@ fn every_function_says_how_it_can_fail() {
                 documentation.clear();
             }
         }
+    }
+}
+
+/// The functions of the header, each with what stands before the end of its declaration's first
+/// line: its name, a bracket, its first parameter.
+fn functions(header: &str) -> Vec<(&str, &str)> {
+    let lines = header.lines().filter(|line| {
+        let starts = line.starts_with(|first: char| first.is_ascii_alphabetic());
+        starts && !line.starts_with("typedef") && line.contains('(')
+    });
+    let parts = lines.filter_map(|line| line.split_once('('));
+    parts
+        .map(|(declared, parameters)| {
+            let name = declared.rsplit([' ', '*']).next().expect("a name");
+            (name, parameters)
+        })
+        .collect()
+}
+
+#[test]
+fn every_function_is_called_by_a_c_program() {
+    let folder = fs::read_dir(root().join("tests/c")).expect("the folder");
+    let programs = folder
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.is_file())
+        .map(|path| fs::read_to_string(path).expect("a source file"))
+        .collect::<String>();
+    let header = generate("cbindgen.toml");
+    for (name, _) in functions(&header) {
+        assert!(
+            programs.contains(&format!("{name}(")),
+            "nothing in tests/c calls {name}"
+        );
+    }
+}
+
+#[test]
+fn every_function_that_takes_a_handle_is_tried_with_wrong_ones() {
+    let header = generate("cbindgen.toml");
+    let opaque = header.lines().filter_map(|line| {
+        let names = line.strip_prefix("typedef struct ")?.strip_suffix(';')?;
+        names.split_once(' ').map(|(name, _)| name)
+    });
+    let opaque = opaque.collect::<Vec<_>>();
+    assert!(opaque.contains(&"SlSaveData"));
+    let program = fs::read_to_string(root().join("tests/c/handles.c")).expect("the program");
+    for (name, parameters) in functions(&header) {
+        let first = parameters.trim_start_matches("const ");
+        let is_handle = opaque.iter().any(|handle| {
+            let rest = first
+                .strip_prefix(handle)
+                .and_then(|rest| rest.strip_prefix(" *"));
+            rest.is_some_and(|rest| !rest.starts_with('*'))
+        });
+        let tried = program.contains(&format!("{name}(handle"));
+        assert!(
+            tried || !is_handle,
+            "tests/c/handles.c does not try {name} with wrong handles"
+        );
     }
 }

@@ -119,6 +119,20 @@ fn storing_twice_gives_the_same_bytes() {
 }
 
 #[test]
+fn a_stored_document_holds_on_to_nothing_but_the_text_it_was_stored_as() {
+    let text = Bytes::from(br#"{"Gold":5,"List":[1,2,3],"a\"b":0}"#.to_vec());
+    let mut data = SaveData::parse(text.clone(), DEFAULT_LIMIT_BYTES).unwrap();
+    data.get_i64("/List/0").unwrap();
+    assert!(!text.is_unique());
+    let first = data.encode(None);
+    assert!(text.is_unique());
+    assert!(!first.is_unique());
+    data.set_i64("/Gold", 6).unwrap();
+    data.encode(None);
+    assert!(first.is_unique());
+}
+
+#[test]
 fn text_that_is_not_utf8_is_refused_with_its_offset() {
     let bytes = Bytes::from_static(b"{\"a\":\"\xff\"}");
     let error = SaveData::parse(bytes, DEFAULT_LIMIT_BYTES).unwrap_err();
@@ -321,4 +335,16 @@ fn no_text_makes_loading_panic() {
         let text = data.encode(None);
         SaveData::parse(text, DEFAULT_LIMIT_BYTES).unwrap();
     }
+}
+
+#[test]
+fn a_document_can_be_handed_to_another_thread() {
+    let data = parse(r#"{"Gold":5}"#).unwrap();
+    let (mut moved, backup) = (data.clone(), data.backup());
+    let thread = std::thread::spawn(move || {
+        moved.add_i64("/Gold", 1).unwrap();
+        moved.restore(&backup);
+        moved.get_i64("/Gold")
+    });
+    assert_eq!(thread.join().unwrap(), Ok(5));
 }

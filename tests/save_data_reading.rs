@@ -150,6 +150,26 @@ fn whole_floats_are_read_as_integers_when_they_fit() {
 }
 
 #[test]
+fn floats_are_read_to_the_last_bit() {
+    for (text, expected) in [
+        ("0", 0.0),
+        ("-0", -0.0),
+        ("-0.0", -0.0),
+        ("-12", -12.0),
+        ("0.1", 0.1),
+        ("9007199254740993", 9_007_199_254_740_992.0),
+        ("18446744073709551615", 18_446_744_073_709_551_615.0),
+        ("5e-324", 5e-324),
+        ("1.7976931348623157e308", f64::MAX),
+    ] {
+        for mut data in raw_and_parsed(&format!(r#"{{"n":{text}}}"#)) {
+            let found = data.get_f64("/n").unwrap();
+            assert_eq!(found.to_bits(), f64::to_bits(expected), "{text}: {found}");
+        }
+    }
+}
+
+#[test]
 fn a_number_is_an_integer_without_fraction_and_exponent() {
     for (text, expected) in [
         ("5", ValueType::Integer),

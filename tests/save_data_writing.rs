@@ -296,3 +296,23 @@ fn a_field_that_is_written_is_counted_as_it_will_be_stored() {
     let read: serde_json::Value = serde_json::from_str(&expected).unwrap();
     assert_eq!(read["a"]["x"].as_f64(), Some(1e15));
 }
+
+#[test]
+fn the_size_follows_every_element_and_member_down_to_the_last() {
+    let mut data = parse(r#"{"l":[1,20],"o":{"a":1,"bc":"é\n"}}"#);
+    for pointer in ["/l/0", "/l/0", "/o/bc", "/o/a", "/l", "/o"] {
+        data.remove(pointer).unwrap();
+        assert_eq!(data.size_bytes(), fields(&data).len(), "{pointer}");
+    }
+    data.set_json("/l", "[]").unwrap();
+    data.set_json("/o", "{}").unwrap();
+    for (pointer, json) in [
+        ("/l/-", "1"),
+        ("/l/-", "[2]"),
+        ("/o/a", "1"),
+        ("/o/b\n", "{}"),
+    ] {
+        data.set_json(pointer, json).unwrap();
+        assert_eq!(data.size_bytes(), fields(&data).len(), "{pointer}");
+    }
+}

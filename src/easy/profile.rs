@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::locker::{
-    LoadStatus, LockerError, LockerState, SaveOutcome, SavedCallback, SavedConnection,
+    LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback, SavedConnection,
     SharedSaveData, WriteError,
 };
 use crate::save_data::SaveData;
@@ -105,7 +105,11 @@ impl Profile {
 
     /// Notes a change; it is in the next save.
     pub fn mark_should_save(&self) -> Result<(), LockerError> {
-        self.command(LockerState::mark_should_save)
+        let locker = self.active()?;
+        self.store
+            .driver
+            .set()?
+            .note(locker, LockerState::mark_should_save)
     }
 
     /// Notes a change and saves now.
@@ -127,8 +131,7 @@ impl Profile {
         let entry = entry.ok_or(FINISHED)?;
         let mut set = self.store.driver.set()?;
         let connection = set.with(entry.locker, |locker| locker.when_changes_saved(callback))?;
-        entry.has_open_waits();
-        entry.waits.push(connection.clone());
+        entry.add_wait(connection.clone());
         Ok(connection)
     }
 
@@ -273,9 +276,15 @@ impl Profile {
     }
 
     fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
+        let locker = self.active()?;
+        self.store.driver.set()?.with(locker, command)
+    }
+
+    /// The locker of a profile that the host has not ended.
+    fn active(&self) -> Result<LockerId, LockerError> {
         match self.entry(|entry| (entry.locker, entry.is_active))? {
             (_, false) => Err(ENDED),
-            (locker, true) => self.store.driver.set()?.with(locker, command),
+            (locker, true) => Ok(locker),
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Entry {
     /// The host has let go of it: forgotten once it is finished.
     pub is_dropped: bool,
     pub is_finished: bool,
-    /// Waits that were not answered yet when last looked at.
+    /// Waits whose answer has not been told yet.
     pub waits: Vec<SavedConnection>,
     listeners: Option<Box<Listeners>>,
 }
@@ -174,8 +174,20 @@ impl Entry {
     }
 
     pub fn has_open_waits(&mut self) -> bool {
-        self.waits.retain(SavedConnection::is_connected);
-        !self.waits.is_empty()
+        self.waits.iter().any(SavedConnection::is_connected)
+    }
+
+    /// Remembers a wait, and forgets those that nobody waits for.
+    pub fn add_wait(&mut self, wait: SavedConnection) {
+        self.waits
+            .retain(|wait| wait.is_connected() || wait.outcome().is_some());
+        self.waits.push(wait);
+    }
+
+    /// Forgets a wait; false if it is not this profile's.
+    pub fn take_wait(&mut self, wait: &SavedConnection) -> bool {
+        let index = self.waits.iter().position(|other| other.is(wait));
+        index.map(|index| self.waits.swap_remove(index)).is_some()
     }
 }
 

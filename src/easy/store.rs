@@ -88,8 +88,8 @@ impl EasyStore {
     }
 
     /// Like [`EasyStore::start_session`], but joins the session that this store has of the key,
-    /// if it has one. That session ends when the last of its profiles has ended. On a loaded
-    /// session the profile is loaded at once.
+    /// if it has one that is not ending. That session ends when the last of its profiles has
+    /// ended. On a loaded session the profile is loaded at once.
     pub fn start_session_reusable(
         &self,
         key: &str,
@@ -98,11 +98,10 @@ impl EasyStore {
         let (key, _) = check_names(key, user_ids)?;
         let mut profiles = self.0.open_profiles()?;
         let mut set = self.0.driver.set()?;
-        let Some(locker) = set.holder(&key) else {
+        let Some(locker) = set.live(&key) else {
             drop((set, profiles));
             return self.start_session(&key, user_ids);
         };
-        set.want(locker);
         let (data, is_loaded) = set.with(locker, |state| {
             (
                 Arc::clone(state.data()),
@@ -149,10 +148,17 @@ impl EasyStore {
     /// Whether the store was closed and every session is released.
     pub fn is_closed(&self) -> Result<bool, LockerError> {
         let profiles = self.0.profiles.lock();
-        let is_quiet = profiles.pending.is_empty() && profiles.leaving.is_empty();
+        let is_quiet = profiles.pending.is_empty()
+            && profiles.leaving.is_empty()
+            && profiles.lockers.is_empty();
         let is_closed = profiles.is_closed && is_quiet;
         drop(profiles);
         Ok(is_closed && self.0.driver.set()?.len() == 0)
+    }
+
+    /// How many times a locker has had something to do: an idle frame adds none.
+    pub fn touches(&self) -> Result<u64, LockerError> {
+        Ok(self.0.driver.set()?.touches())
     }
 
     /// Moves up to `most` unread events to the host, oldest first.

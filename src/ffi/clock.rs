@@ -117,10 +117,11 @@ fn finite_or_zero(seconds: f64) -> f64 {
     if seconds.is_finite() { seconds } else { 0.0 }
 }
 
-/// The clock that a configuration names, and what of the host's is to be accepted with it.
-pub(crate) fn from_config(
-    table: *const SlClock,
-) -> FfiResult<(Arc<dyn Clock>, Option<Arc<UserData>>)> {
+/// A clock, and what of the host's is to be accepted with it.
+pub(crate) type ClockAndData = (Arc<dyn Clock>, Option<Arc<UserData>>);
+
+/// The clock that a configuration names.
+pub(crate) fn from_config(table: *const SlClock) -> FfiResult<ClockAndData> {
     if table.is_null() {
         return Ok((Arc::new(SystemClock::new()), None));
     }

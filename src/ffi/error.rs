@@ -25,11 +25,13 @@ impl FfiError {
     }
 
     /// A parameter that is not allowed; the message begins with the parameter's name.
+    #[cold]
     pub(crate) fn argument(parameter: &str, what: impl std::fmt::Display) -> Self {
         Self::new(SL_ERROR_INVALID_ARGUMENT, format!("{parameter} {what}"))
     }
 
     /// Leaves the message for `session_locker_last_error` on this thread, and gives the status.
+    #[cold]
     pub(crate) fn report(self) -> SlStatus {
         let Self { status, message } = self;
         // A thread that is ending has no message any more; the status still stands.

@@ -341,7 +341,7 @@ pub(crate) fn outcome_number(outcome: SaveOutcome) -> i32 {
 }
 
 fn error_kind_number(kind: RequestErrorKind) -> i32 {
-    super::storage_host::REQUEST_ERROR_KINDS
+    super::storage_request::REQUEST_ERROR_KINDS
         .iter()
         .find(|(_, _, other)| *other == kind)
         .map_or(0, |row| row.0)

@@ -112,6 +112,7 @@ fn insert_as<H: Handle>(object: Arc<H::Object>, owned: bool) -> FfiResult<*mut H
 }
 
 /// The object that a handle names.
+#[inline]
 pub(crate) fn get<H: Handle>(handle: *const H) -> FfiResult<Held<H>> {
     let place = Place::of(handle).ok_or_else(|| invalid(handle))?;
     match H::table().get(place) {

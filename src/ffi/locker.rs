@@ -17,7 +17,7 @@ use super::spec::{LockerHandles, SlLockerSpec};
 use super::status::*;
 use super::store::{check_events, lend_events};
 use super::text::{SlBuffer, SlText};
-use crate::locker::{Locker, SaveOutcome};
+use crate::locker::{Locker, LockerError, SaveOutcome};
 use crate::storage::MAX_USER_IDS;
 
 /// One key's lock and save data: the seed's `LockerState`. The host updates each locker every
@@ -173,11 +173,13 @@ pub unsafe extern "C" fn locker_mark_deleted(locker: *const SlLocker) -> SlStatu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_destroy(locker: *mut SlLocker) -> SlStatus {
     boundary(|| {
-        let object = handle::get(locker)?;
-        if !object.locker.is_deleted()? {
-            object.locker.mark_deleted()?;
+        // A poisoned locker says no more, and can be destroyed all the same.
+        if let Ok(object) = handle::get(locker)
+            && let Err(error @ LockerError::NotIdle) = object.locker.mark_deleted()
+        {
+            return Err(error.into());
         }
-        handle::remove(locker)?;
+        let object = handle::remove(locker)?;
         object.handles.remove(object.locker.id());
         let save_data = std::mem::take(&mut *object.save_data.lock());
         if save_data != 0 {

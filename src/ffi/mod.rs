@@ -3,8 +3,8 @@
 //!
 //! # The rules of the boundary
 //!
-//! 1. **Nothing crosses but a status.** Every export runs inside [`boundary`](self), which turns an
-//!    error into an [`SlStatus`] with a message for `session_locker_last_error`, and a panic into
+//! 1. **Nothing crosses but a status.** Every export runs inside `boundary`, which turns an error
+//!    into an [`SlStatus`] with a message for `session_locker_last_error`, and a panic into
 //!    [`SL_ERROR_PANIC`]. The object that was in use when it panicked is poisoned and can only be
 //!    destroyed; the process goes on.
 //! 2. **A refused call changes nothing.** All parameters are checked before anything is done, the
@@ -28,7 +28,9 @@
 //!
 //! Checks first, in the order of the parameters, by the macros `text!`, `texts!`, `bytes!`,
 //! `config!` and `out!` (each names the parameter in its message) and by `handle::get`; then one
-//! call of a safe method; then the outputs.
+//! call of a safe method; then the outputs. A new type gets its line in `handle::Kind` and a
+//! `handle_kind!`; a new file, its line in `tests/headers.rs`, whose tests then ask for the rest:
+//! the header, a C program that calls the function, and one that calls it with wrong handles.
 //!
 //! ```text
 //! #[unsafe(no_mangle)]
@@ -75,6 +77,7 @@ mod spec;
 mod status;
 mod storage;
 mod storage_host;
+mod storage_request;
 mod store;
 mod text;
 
@@ -93,5 +96,6 @@ pub use spec::*;
 pub use status::*;
 pub use storage::*;
 pub use storage_host::*;
+pub use storage_request::*;
 pub use store::*;
 pub use text::*;

@@ -33,7 +33,7 @@ pub const SL_ERROR_OUT_OF_RANGE: SlStatus = -8;
 /// The write concerns a field that the library keeps for itself (`Version`, `Session`,
 /// `Purchases` and the like).
 pub const SL_ERROR_RESERVED_FIELD: SlStatus = -9;
-/// The save data would be larger than its limit.
+/// The save data would be larger than its limit, or nested deeper than 128 levels.
 pub const SL_ERROR_TOO_LARGE: SlStatus = -10;
 /// An operation of a JSON patch failed, so none of it was done.
 pub const SL_ERROR_PATCH_FAILED: SlStatus = -11;

@@ -24,6 +24,13 @@ use crate::storage::{
 pub struct SlStorage(());
 handle_kind!(SlStorage, Kind::Storage, dyn Storage);
 
+impl SlStorage {
+    /// The engine that a handle names, for Rust code in the same program; `None` for a wrong one.
+    pub fn engine(handle: *const Self) -> Option<Arc<dyn Storage>> {
+        handle::get(handle).ok().map(|engine| Arc::clone(&*engine))
+    }
+}
+
 /// The most keys that one call of `locker_storage_list` gives.
 pub const SL_MAX_LISTED_KEYS: usize = 10_000;
 

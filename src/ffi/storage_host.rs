@@ -1,32 +1,18 @@
-//! Storages that the host brings: its callbacks behind the library's storage contract, and the
-//! requests by which it answers.
+//! Storages that the host brings: its callbacks behind the library's storage contract.
 
-use std::collections::HashSet;
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
-
-use bytes::Bytes;
-use parking_lot::Mutex;
 
 use super::boundary::boundary;
 use super::callback::{SlDrop, UserData};
 use super::config::{self, Versioned};
-use super::error::{FfiError, FfiResult, run_hook};
-use super::handle::{self, Kind};
-use super::number::{self, Choice};
+use super::error::{FfiError, run_hook};
+use super::handle;
 use super::status::*;
-use super::storage::{SlStorage, check_user_ids};
+use super::storage::SlStorage;
+use super::storage_request::{self, Asked, OpenRequests, SlStorageRequest};
 use super::text::{SlText, lend_text};
-use crate::storage::{
-    Expected, Fetched, MAX_REVISION_BYTES, MAX_USER_IDS, Operation, Outcome, Request,
-    RequestErrorKind, Responder, Revision, Storage, StorageError,
-};
-
-/// A request to a storage of the host's own: the right, and the duty, to answer it once, with one
-/// of the `storage_request_` functions, from any thread. The answer frees the handle; so does the
-/// end of the storage, after which there is nobody left to hear it.
-pub struct SlStorageRequest(());
-handle_kind!(SlStorageRequest, Kind::StorageRequest, HostRequest);
+use crate::storage::{Expected, Operation, Outcome, Request, Revision, Storage};
 
 /// What must be true of a key: its record is there, at the given revision.
 pub const SL_EXPECTED_PRESENT: i32 = 0;
@@ -35,34 +21,6 @@ pub const SL_EXPECTED_PRESENT: i32 = 0;
 pub const SL_EXPECTED_ABSENT: i32 = 1;
 /// What must be true of a key: nothing. Only an erasure says this.
 pub const SL_EXPECTED_ANY: i32 = 2;
-
-/// A failure that is our own: code or configuration. Trying again does not help.
-pub const SL_REQUEST_ERROR_SCRIPT: i32 = 0;
-/// A failure that is unknown, or perhaps passes.
-pub const SL_REQUEST_ERROR_MISC: i32 = 1;
-/// A failure of the backend: its limits, its network, its outages. It is tried again.
-pub const SL_REQUEST_ERROR_BACKEND: i32 = 2;
-
-pub(crate) const REQUEST_ERROR_KINDS: [Choice<RequestErrorKind>; 3] = [
-    (
-        SL_REQUEST_ERROR_SCRIPT,
-        "SL_REQUEST_ERROR_SCRIPT",
-        RequestErrorKind::Script,
-    ),
-    (
-        SL_REQUEST_ERROR_MISC,
-        "SL_REQUEST_ERROR_MISC",
-        RequestErrorKind::Misc,
-    ),
-    (
-        SL_REQUEST_ERROR_BACKEND,
-        "SL_REQUEST_ERROR_BACKEND",
-        RequestErrorKind::Backend,
-    ),
-];
-
-/// The most keys that a request of the host's own storage can be answered with.
-pub const SL_MAX_ANSWERED_KEYS: usize = 1_000_000;
 
 /// What a storage of the host's own is asked to write. All of it is lent: it lives until the
 /// callback returns. The texts are not NUL-terminated.
@@ -239,7 +197,7 @@ pub unsafe extern "C" fn locker_storage_open_host(
         let host = Arc::new(HostStorage {
             callbacks,
             user_data: Arc::clone(&user_data),
-            outstanding: Arc::default(),
+            requests: OpenRequests::default(),
         });
         let opened = handle::insert::<SlStorage>(host)?;
         user_data.accept();
@@ -252,79 +210,42 @@ pub unsafe extern "C" fn locker_storage_open_host(
 struct HostStorage {
     callbacks: SlStorageCallbacks,
     user_data: Arc<UserData>,
-    outstanding: Arc<Outstanding>,
+    requests: OpenRequests,
 }
 
-/// The handles of the requests that wait for the host.
-#[derive(Default)]
-struct Outstanding(Mutex<HashSet<usize>>);
-
-/// One request that waits for the host.
-pub(crate) struct HostRequest {
-    asked: Asked,
-    responder: Mutex<Option<Responder>>,
-    outstanding: Arc<Outstanding>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Fetch,
-    Commit,
-    Erase,
-    Keys,
-}
-
-impl Asked {
-    /// How messages call it.
-    fn name(self) -> &'static str {
-        match self {
-            Asked::Fetch => "fetch",
-            Asked::Commit => "commit",
-            Asked::Erase => "erasure",
-            Asked::Keys => "list of keys",
+impl Storage for HostStorage {
+    fn submit(&self, request: Request) {
+        let Request {
+            operation,
+            responder,
+        } = request;
+        // Every revision of the host's is bytes, so its key is never at one that is a number.
+        if expected_revision(&operation).is_some_and(|revision| revision.as_bytes().is_none()) {
+            return responder.answer(Ok(Outcome::Conflict));
+        }
+        let Some(request) = self.requests.open(Asked::of(&operation), responder) else {
+            return;
+        };
+        let ran = run_hook(|| {
+            let missing = || FfiError::new(SL_ERROR_UNSUPPORTED, "there is no such callback");
+            let status = self.call(&operation, request);
+            status.unwrap_or_else(|| missing().report())
+        });
+        if let Err(reason) = ran {
+            let callback = callback_name(&operation);
+            let message = format!("the host storage's {callback} failed: {reason}");
+            storage_request::fail(request, message);
         }
     }
 }
 
-impl Storage for HostStorage {
-    fn submit(
-        &self,
-        Request {
-            operation,
-            responder,
-        }: Request,
-    ) {
-        let (asked, callback) = match &operation {
-            Operation::Fetch { .. } => (Asked::Fetch, "fetch"),
-            Operation::Commit { .. } => (Asked::Commit, "commit"),
-            Operation::Erase { .. } => (Asked::Erase, "erase"),
-            Operation::List { .. } => (Asked::Keys, "list"),
-            Operation::KeysOfUser { .. } => (Asked::Keys, "keys_of_user"),
-        };
-        let request = Arc::new(HostRequest {
-            asked,
-            responder: Mutex::new(Some(responder)),
-            outstanding: Arc::clone(&self.outstanding),
-        });
-        let handle = match handle::lend::<SlStorageRequest>(Arc::clone(&request)) {
-            Ok(handle) => handle,
-            Err(error) => return request.fail(error.message),
-        };
-        self.outstanding.0.lock().insert(handle.addr());
-        let mut has_callback = true;
-        let ran = run_hook(|| {
-            let status = self.call(&operation, handle);
-            has_callback = status.is_some();
-            status.unwrap_or(SL_ERROR_UNSUPPORTED)
-        });
-        if let Err(reason) = ran
-            && let Ok(request) = take(handle)
-        {
-            request.fail(match has_callback {
-                true => format!("the host storage's {callback} failed: {reason}"),
-                false => format!("the host's storage has no callback {callback}"),
-            });
-        }
+fn callback_name(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Fetch { .. } => "fetch",
+        Operation::Commit { .. } => "commit",
+        Operation::Erase { .. } => "erase",
+        Operation::List { .. } => "list",
+        Operation::KeysOfUser { .. } => "keys_of_user",
     }
 }
 
@@ -419,223 +340,152 @@ impl HostStorage {
 
 impl Drop for HostStorage {
     fn drop(&mut self) {
-        // Nobody can ask this storage any more, so no new ones come while these go.
-        let outstanding = std::mem::take(&mut *self.outstanding.0.lock());
-        for handle in outstanding {
-            let handle = std::ptr::without_provenance::<SlStorageRequest>(handle);
-            if let Ok(request) = handle::take_back(handle) {
-                request.fail("the storage was destroyed before the host answered".to_owned());
-            }
-        }
+        // Nobody can ask this storage any more, so no new request comes while these go.
+        self.requests
+            .fail_all("the storage was destroyed before the host answered");
     }
 }
 
 fn lend_expected(expected: Option<&Expected>) -> (i32, SlText) {
-    let (kind, revision) = match expected {
-        Some(Expected::Present(revision)) => (SL_EXPECTED_PRESENT, Some(revision)),
-        Some(Expected::Absent(tombstone)) => (SL_EXPECTED_ABSENT, tombstone.as_ref()),
-        None => (SL_EXPECTED_ANY, None),
+    let kind = match expected {
+        Some(Expected::Present(_)) => SL_EXPECTED_PRESENT,
+        Some(Expected::Absent(_)) => SL_EXPECTED_ABSENT,
+        None => SL_EXPECTED_ANY,
     };
-    let bytes = revision.and_then(Revision::as_bytes).unwrap_or_default();
-    (kind, lend_text(bytes))
+    let revision = expected.and_then(revision_of).and_then(Revision::as_bytes);
+    (kind, lend_text(revision.unwrap_or_default()))
 }
 
-/// Takes a request out of the table: whoever succeeds answers it.
-fn take(handle: *const SlStorageRequest) -> FfiResult<Arc<HostRequest>> {
-    let request = handle::take_back(handle)?;
-    request.outstanding.0.lock().remove(&handle.addr());
-    Ok(request)
+/// The revision that an operation expects its key to be at.
+fn expected_revision(operation: &Operation) -> Option<&Revision> {
+    match operation {
+        Operation::Commit { expected, .. } => revision_of(expected),
+        Operation::Erase { expected, .. } => expected.as_ref().and_then(revision_of),
+        Operation::Fetch { .. } | Operation::List { .. } | Operation::KeysOfUser { .. } => None,
+    }
 }
 
-impl HostRequest {
-    fn answer(&self, result: Result<Outcome, StorageError>, clock: Option<f64>) {
-        let responder = self.responder.lock().take();
-        if let Some(responder) = responder {
-            responder.answer_at(result, clock);
+fn revision_of(expected: &Expected) -> Option<&Revision> {
+    match expected {
+        Expected::Present(revision) => Some(revision),
+        Expected::Absent(tombstone) => tombstone.as_ref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ffi::storage_request::storage_request_absent;
+    use crate::storage::{Reply, ReplySink, RequestId, Responder};
+    use parking_lot::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    struct Replies(Sender<Reply>);
+
+    impl ReplySink for Replies {
+        fn deliver(&self, reply: Reply) {
+            let _ = self.0.send(reply);
         }
     }
 
-    fn fail(&self, message: String) {
-        self.answer(
-            Err(StorageError::new(RequestErrorKind::Misc, message)),
-            None,
+    /// A host that keeps each request for the test to answer: its `user_data` is where.
+    type Kept = Mutex<Vec<usize>>;
+
+    unsafe extern "C" fn fetch(
+        kept: *mut c_void,
+        request: *mut SlStorageRequest,
+        _key: *const c_char,
+        _key_length: usize,
+    ) -> SlStatus {
+        // SAFETY: the tests give a `Kept` that outlives the storage.
+        unsafe { &*kept.cast::<Kept>() }.lock().push(request.addr());
+        SL_OK
+    }
+
+    fn host(kept: &Kept) -> HostStorage {
+        let mut callbacks = SlStorageCallbacks::defaults();
+        callbacks.fetch = Some(fetch);
+        HostStorage {
+            callbacks,
+            user_data: UserData::new(std::ptr::from_ref(kept).cast_mut().cast(), None),
+            requests: OpenRequests::default(),
+        }
+    }
+
+    fn submit(storage: &HostStorage, operation: Operation) -> Receiver<Reply> {
+        let (sender, replies) = channel();
+        let responder = Responder::new(RequestId(1), Arc::new(Replies(sender)));
+        storage.submit(Request {
+            operation,
+            responder,
+        });
+        replies
+    }
+
+    fn fetch_key(storage: &HostStorage) -> Receiver<Reply> {
+        let key = "key".into();
+        submit(storage, Operation::Fetch { key })
+    }
+
+    fn answer_absent(request: usize, clock: f64) -> SlStatus {
+        let request = std::ptr::without_provenance_mut(request);
+        // SAFETY: a handle is never dereferenced, and NULL is no revision.
+        unsafe { storage_request_absent(request, std::ptr::null(), 0, clock) }
+    }
+
+    #[test]
+    fn an_answer_carries_the_hosts_clock_unless_it_is_zero() {
+        let kept = Kept::default();
+        let storage = host(&kept);
+        for (clock, expected) in [(1.7e9, Some(1.7e9)), (0.0, None)] {
+            let replies = fetch_key(&storage);
+            let request = kept.lock().pop().unwrap();
+            assert_eq!(answer_absent(request, clock), SL_OK);
+            assert_eq!(replies.recv().unwrap().clock, expected);
+        }
+    }
+
+    #[test]
+    fn of_many_threads_that_answer_one_request_exactly_one_succeeds() {
+        let kept = Kept::default();
+        let storage = host(&kept);
+        for _ in 0..200 {
+            let replies = fetch_key(&storage);
+            let request = kept.lock().pop().unwrap();
+            let answered = std::thread::scope(|scope| {
+                let threads = [0, 1, 2].map(|_| scope.spawn(move || answer_absent(request, 0.0)));
+                let statuses = threads.map(|thread| thread.join().unwrap());
+                statuses
+                    .into_iter()
+                    .filter(|status| *status == SL_OK)
+                    .count()
+            });
+            assert_eq!((answered, replies.iter().count()), (1, 1));
+            assert!(storage.requests.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_storage_that_ends_fails_what_the_host_has_not_answered() {
+        let kept = Kept::default();
+        let storage = host(&kept);
+        let replies = fetch_key(&storage);
+        drop(storage);
+        assert!(replies.recv().unwrap().result.is_err());
+        let request = kept.lock().pop().unwrap();
+        assert_eq!(answer_absent(request, 0.0), SL_ERROR_INVALID_HANDLE);
+    }
+
+    #[test]
+    fn a_revision_that_the_host_cannot_have_given_conflicts() {
+        let kept = Kept::default();
+        let replies = submit(
+            &host(&kept),
+            Operation::Erase {
+                key: "key".into(),
+                expected: Some(Expected::Absent(Some(Revision::from_u64(7)))),
+            },
         );
+        assert_eq!(replies.recv().unwrap().result, Ok(Outcome::Conflict));
     }
-}
-
-/// Answers a fetch: the record is there. `bytes` (`length` of them) is its value, `revision` its
-/// revision (1 to 64 bytes of the host's choosing, or SL_NUL_TERMINATED), `user_ids` the users it
-/// belongs to (up to 64). All are copied.
-///
-/// `clock` is the storage's own clock when it acted, in Unix seconds, or 0 if it has none: with it,
-/// sessions expire exactly, whatever the servers' clocks say.
-///
-/// Frees the handle if it returns SL_OK; otherwise the request still waits. Any thread; may be
-/// called inside the callback.
-///
-/// Errors: SL_ERROR_INVALID_HANDLE (also: answered before, or the storage is no more),
-/// SL_ERROR_INVALID_ARGUMENT (also: not an answer to what was asked), SL_ERROR_INVALID_UTF8,
-/// SL_ERROR_OUT_OF_RANGE (the clock).
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn storage_request_fetched(
-    request: *mut SlStorageRequest,
-    bytes: *const c_void,
-    length: usize,
-    revision: *const c_char,
-    revision_length: usize,
-    user_ids: *const SlText,
-    user_id_count: usize,
-    clock: f64,
-) -> SlStatus {
-    boundary(|| {
-        check_asked(request, "fetched", &[Asked::Fetch])?;
-        let fetched = Fetched::Present {
-            bytes: Bytes::copy_from_slice(bytes!(bytes, length)),
-            revision: check_revision(raw_text!(revision, revision_length))?,
-            user_ids: check_user_ids(texts!(user_ids, user_id_count, MAX_USER_IDS))?,
-        };
-        answer(request, Ok(Outcome::Fetched(fetched)), clock)
-    })
-}
-
-/// Answers a fetch: there is no record. `revision` is that of its erasure, or NULL with length 0 if
-/// the storage knows of none. The clock, errors and all else are as for `storage_request_fetched`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn storage_request_absent(
-    request: *mut SlStorageRequest,
-    revision: *const c_char,
-    revision_length: usize,
-    clock: f64,
-) -> SlStatus {
-    boundary(|| {
-        check_asked(request, "absent", &[Asked::Fetch])?;
-        let tombstone = match raw_text!(revision, revision_length) {
-            [] => None,
-            revision => Some(check_revision(revision)?),
-        };
-        answer(
-            request,
-            Ok(Outcome::Fetched(Fetched::Absent { tombstone })),
-            clock,
-        )
-    })
-}
-
-/// Answers a commit: it is written and durable, and the record is now at `revision`. The clock,
-/// errors and all else are as for `storage_request_fetched`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn storage_request_committed(
-    request: *mut SlStorageRequest,
-    revision: *const c_char,
-    revision_length: usize,
-    clock: f64,
-) -> SlStatus {
-    boundary(|| {
-        check_asked(request, "committed", &[Asked::Commit])?;
-        let revision = check_revision(raw_text!(revision, revision_length))?;
-        answer(request, Ok(Outcome::Committed(revision)), clock)
-    })
-}
-
-/// Answers an erasure: it is durable, and `revision` is what it left. The clock, errors and all
-/// else are as for `storage_request_fetched`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn storage_request_erased(
-    request: *mut SlStorageRequest,
-    revision: *const c_char,
-    revision_length: usize,
-    clock: f64,
-) -> SlStatus {
-    boundary(|| {
-        check_asked(request, "erased", &[Asked::Erase])?;
-        let revision = check_revision(raw_text!(revision, revision_length))?;
-        answer(request, Ok(Outcome::Erased(revision)), clock)
-    })
-}
-
-/// Answers a commit or an erasure: the key is not as expected, so this request has written nothing
-/// and never will. The clock, errors and all else are as for `storage_request_fetched`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn storage_request_conflict(
-    request: *mut SlStorageRequest,
-    clock: f64,
-) -> SlStatus {
-    boundary(|| {
-        check_asked(request, "conflict", &[Asked::Commit, Asked::Erase])?;
-        answer(request, Ok(Outcome::Conflict), clock)
-    })
-}
-
-/// Answers a list, or a search for a user's records, with `key_count` keys in byte order (up to
-/// SL_MAX_ANSWERED_KEYS). They are copied. Errors and all else are as for
-/// `storage_request_fetched`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn storage_request_keys(
-    request: *mut SlStorageRequest,
-    keys: *const SlText,
-    key_count: usize,
-) -> SlStatus {
-    boundary(|| {
-        check_asked(request, "keys", &[Asked::Keys])?;
-        let keys = texts!(keys, key_count, SL_MAX_ANSWERED_KEYS);
-        let keys = keys.into_iter().map(str::to_owned).collect();
-        answer(request, Ok(Outcome::Keys(keys)), 0.0)
-    })
-}
-
-/// Answers any request: it failed, or nobody knows whether it did. **A commit or an erasure that is
-/// answered so may have been written, or may still be**; a locker then looks before it writes
-/// again. `kind` is an SL_REQUEST_ERROR_ constant, `message` says what happened, for a person.
-/// The clock, errors and all else are as for `storage_request_fetched`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn storage_request_failed(
-    request: *mut SlStorageRequest,
-    kind: i32,
-    message: *const c_char,
-    message_length: usize,
-    clock: f64,
-) -> SlStatus {
-    boundary(|| {
-        handle::get(request)?;
-        let kind = number::choice("kind", kind, &REQUEST_ERROR_KINDS)?;
-        let message = text!(message, message_length);
-        answer(request, Err(StorageError::new(kind, message)), clock)
-    })
-}
-
-/// Refuses an answer to something else than was asked.
-fn check_asked(request: *const SlStorageRequest, answer: &str, fits: &[Asked]) -> FfiResult<()> {
-    let asked = handle::get(request)?.asked;
-    if fits.contains(&asked) {
-        return Ok(());
-    }
-    let message = format!(
-        "asked for a {}, which \"{answer}\" does not answer",
-        asked.name()
-    );
-    Err(FfiError::argument("request", message))
-}
-
-fn check_revision(revision: &[u8]) -> FfiResult<Revision> {
-    Revision::from_bytes(revision).ok_or_else(|| {
-        let length = revision.len();
-        let message = format!("has {length} bytes; it must have 1 to {MAX_REVISION_BYTES}");
-        FfiError::argument("revision", message)
-    })
-}
-
-/// Answers a request whose other parameters have been checked.
-fn answer(
-    request: *const SlStorageRequest,
-    result: Result<Outcome, StorageError>,
-    clock: f64,
-) -> FfiResult<()> {
-    let clock = number::finite("clock", clock)?;
-    if clock < 0.0 {
-        let message = format!("clock is {clock}; it must be Unix seconds, or 0 for none");
-        return Err(FfiError::new(SL_ERROR_OUT_OF_RANGE, message));
-    }
-    // Another thread may have answered since the request was looked at; then this fails.
-    take(request)?.answer(result, (clock > 0.0).then_some(clock));
-    Ok(())
 }

@@ -79,11 +79,11 @@ pub struct SlEasyStoreConfig {
     pub request_timeout: f64,
     /// The largest document that may be written, reserved fields not counted, in bytes (4 MiB).
     pub document_limit_bytes: u64,
-    /// The most bytes of documents that one update reads and writes (512 KiB).
+    /// The most bytes of documents that one update reads and writes (256 KiB).
     pub bytes_per_update: u64,
     /// How many purchases a document remembers (100).
     pub purchase_history_limit: u32,
-    /// The most requests that one update starts (256).
+    /// The most requests that one update starts (128).
     pub requests_per_update: u32,
     /// The most requests under way at once (4096).
     pub requests_in_flight: u32,

@@ -97,6 +97,7 @@ pub(crate) fn lend_text(bytes: &[u8]) -> SlText {
 ///
 /// # Safety
 /// As [`raw_text`].
+#[inline]
 pub(crate) unsafe fn text<'a>(
     parameter: &str,
     data: *const c_char,
@@ -104,11 +105,13 @@ pub(crate) unsafe fn text<'a>(
 ) -> FfiResult<&'a str> {
     // SAFETY: as promised to this function.
     let bytes = unsafe { raw_text(parameter, data, length) }?;
-    std::str::from_utf8(bytes).map_err(|error| {
-        let offset = error.valid_up_to();
-        let message = format!("{parameter} is not UTF-8 at byte {offset}");
-        FfiError::new(SL_ERROR_INVALID_UTF8, message)
-    })
+    std::str::from_utf8(bytes).map_err(|error| not_utf8(parameter, error.valid_up_to()))
+}
+
+#[cold]
+fn not_utf8(parameter: &str, offset: usize) -> FfiError {
+    let message = format!("{parameter} is not UTF-8 at byte {offset}");
+    FfiError::new(SL_ERROR_INVALID_UTF8, message)
 }
 
 /// A text parameter that need not be UTF-8; see the macro `raw_text!`.
@@ -116,6 +119,7 @@ pub(crate) unsafe fn text<'a>(
 /// # Safety
 /// `data` is NULL or points to `length` bytes (with [`SL_NUL_TERMINATED`]: to bytes with a NUL
 /// among them) that stay unchanged for `'a`.
+#[inline]
 pub(crate) unsafe fn raw_text<'a>(
     parameter: &str,
     data: *const c_char,
@@ -133,6 +137,7 @@ pub(crate) unsafe fn raw_text<'a>(
 ///
 /// # Safety
 /// `data` is NULL or points to `length` bytes that stay unchanged for `'a`.
+#[inline]
 pub(crate) unsafe fn bytes<'a>(
     parameter: &str,
     data: *const c_void,

@@ -139,8 +139,7 @@ impl Driver {
     pub fn update(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
         let _driving = Driving::begin(&self.is_driving)?;
         host.begin();
-        *self.updated_at.lock() = self.clock.monotonic();
-        self.set()?.begin_update(now, self.clock.wall(), scope);
+        self.begin_update(now, scope)?;
         while let Some(task) = self.next_task(scope)? {
             self.run(task, host)?;
         }
@@ -148,11 +147,25 @@ impl Driver {
         Ok(())
     }
 
+    /// The clocks are the host's, and are read with no lock held.
+    fn begin_update(&self, now: f64, scope: Scope) -> Result<(), LockerError> {
+        let (monotonic, wall) = (self.clock.monotonic(), self.clock.wall());
+        // What is not a time counts as the last.
+        let now = if now.is_finite() { now } else { self.now()? };
+        let mut set = self.set()?;
+        set.begin_update(now, wall, scope);
+        *self.updated_at.lock() = monotonic;
+        Ok(())
+    }
+
     /// The host's time at this moment: the last update's `now`, and what has passed since.
     pub fn now(&self) -> Result<f64, LockerError> {
         let monotonic = self.clock.monotonic();
-        let since = (monotonic - *self.updated_at.lock()).max(0.0);
-        let now = self.set()?.now();
+        // Both under one lock: together they are the last update's.
+        let set = self.set()?;
+        let (now, updated_at) = (set.now(), *self.updated_at.lock());
+        drop(set);
+        let since = (monotonic - updated_at).max(0.0);
         Ok(if now.is_finite() {
             now + since
         } else {
@@ -175,10 +188,12 @@ impl Driver {
             if is_done()? {
                 return Ok(true);
             }
-            if elapsed >= timeout {
+            let left = timeout - elapsed;
+            // A timeout that is not a number is none.
+            if left.is_nan() || left <= 0.0 {
                 return Ok(false);
             }
-            self.clock.sleep(WAIT_STEP_S.min(timeout - elapsed));
+            self.clock.sleep(WAIT_STEP_S.min(left));
         }
     }
 
@@ -191,15 +206,30 @@ impl Driver {
             .is_some_and(|locker| locker.is_available(config, now)))
     }
 
-    /// The store is going away: every wait is answered.
+    /// The store is going away: every wait is answered, and nothing else is begun.
     pub fn abandon(&self, host: &dyn Host) -> Result<(), LockerError> {
         self.set()?.abandon();
-        while let Some(task) = self.next_task(Scope::All)? {
+        while let Some(task) = self.take_task()? {
             if let Task::Event(id, event) = task {
                 host.event(id, event);
             }
         }
         Ok(())
+    }
+
+    /// Tells at once what a command has brought about. During an update, the update tells it.
+    pub fn tell(&self, host: &dyn Host) -> Result<(), LockerError> {
+        let Ok(_driving) = Driving::begin(&self.is_driving) else {
+            return Ok(());
+        };
+        while let Some(task) = self.take_task()? {
+            self.run(task, host)?;
+        }
+        Ok(())
+    }
+
+    fn take_task(&self) -> Result<Option<Task>, LockerError> {
+        Ok(self.set()?.take_task())
     }
 
     fn next_task(&self, scope: Scope) -> Result<Option<Task>, LockerError> {
@@ -258,6 +288,18 @@ impl SetGuard<'_> {
             .command(id, command)
             .ok_or(LockerError::NotActive("the locker was deleted"))
     }
+
+    /// Notes something with a locker that must still be there, and that has nothing to do for it.
+    pub fn note<R>(
+        &mut self,
+        id: LockerId,
+        note: impl FnOnce(&mut LockerState) -> R,
+    ) -> Result<R, LockerError> {
+        self.set
+            .get_mut(id)
+            .map(note)
+            .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
 }
 
 impl std::ops::Deref for SetGuard<'_> {
@@ -302,11 +344,11 @@ fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err("the hook panicked".to_owned()))
 }
 
+/// A key, and the ids of the users that its record belongs to.
+pub(crate) type Names = (Arc<str>, Arc<[Box<str>]>);
+
 /// Checks a key and its user ids, and makes them what a locker keeps.
-pub(crate) fn check_names(
-    key: &str,
-    user_ids: &[&str],
-) -> Result<(Arc<str>, Arc<[Box<str>]>), LockerError> {
+pub(crate) fn check_names(key: &str, user_ids: &[&str]) -> Result<Names, LockerError> {
     let bytes = key.len();
     if !(1..=storage::MAX_KEY_BYTES).contains(&bytes) {
         return Err(LockerError::InvalidKey { bytes });

@@ -100,16 +100,18 @@ impl SharedSaveData {
         result
     }
 
-    /// Puts another document in its place and gives back the one that was there.
-    pub(crate) fn replace(&self, data: SaveData) -> SaveData {
-        self.0.lock().replace(data)
+    /// Puts another document in its place, and answers what `changes` counted at that moment.
+    pub(crate) fn replace(&self, data: SaveData) -> u64 {
+        let mut inner = self.0.lock();
+        inner.replace(data);
+        inner.changes()
     }
 
     /// The locker's own access, past any hook, for stamping and encoding; `changes` is the count
     /// of changes that the document contains at this moment.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut SaveData, u64) -> R) -> R {
         let mut inner = self.0.lock();
-        let changes = inner.base.wrapping_add(inner.data.change_count());
+        let changes = inner.changes();
         f(&mut inner.data, changes)
     }
 
@@ -120,12 +122,13 @@ impl SharedSaveData {
 }
 
 impl Inner {
-    fn replace(&mut self, data: SaveData) -> SaveData {
-        let next = self
-            .base
-            .wrapping_add(self.data.change_count())
-            .wrapping_add(1);
+    fn changes(&self) -> u64 {
+        self.base.wrapping_add(self.data.change_count())
+    }
+
+    fn replace(&mut self, data: SaveData) {
+        let next = self.changes().wrapping_add(1);
         self.base = next.wrapping_sub(data.change_count());
-        std::mem::replace(&mut self.data, data)
+        self.data = data;
     }
 }

@@ -76,7 +76,9 @@ struct Inner {
 
 /// One key's lock and save data: the seed's `LockerState`. A clone names the same locker.
 #[derive(Clone)]
-pub struct Locker {
+pub struct Locker(Arc<Handle>);
+
+struct Handle {
     spec: LockerSpec,
     id: LockerId,
     data: Arc<SharedSaveData>,
@@ -120,11 +122,13 @@ impl LockerSpec {
             locker.set_has_save_hooks(has_hooks);
             Arc::clone(locker.data())
         })?;
-        Ok(Locker {
-            spec: self.clone(),
-            id,
-            data,
-        })
+        let spec = self.clone();
+        Ok(Locker(Arc::new(Handle { spec, id, data })))
+    }
+
+    /// How many times a locker has had something to do: an idle frame adds none.
+    pub fn touches(&self) -> Result<u64, LockerError> {
+        Ok(self.0.driver.set()?.touches())
     }
 }
 
@@ -152,7 +156,7 @@ pub(crate) fn new_driver(
 
 /// The seed's `JobId` where the host gave none: a random UUID.
 fn random_job_id(seed: u64) -> String {
-    let mut rng = fastrand::Rng::with_seed(seed ^ 0x4a6f_6249_64);
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x006a_6f62_6964);
     let bits = rng.u128(..);
     let (a, b, c) = (
         (bits >> 96) as u32,
@@ -169,17 +173,17 @@ fn random_job_id(seed: u64) -> String {
 impl Locker {
     /// The locker's name among the spec's.
     pub fn id(&self) -> LockerId {
-        self.id
+        self.0.id
     }
 
     /// The save data: the player's while the load status is loaded, else the default.
     pub fn save_data(&self) -> &Arc<SharedSaveData> {
-        &self.data
+        &self.0.data
     }
 
     /// Acquires the key, now or as soon as it is free; after a final load status, tries anew.
     pub fn mark_should_acquire(&self) -> Result<(), LockerError> {
-        if self.driver().set()?.want(self.id) {
+        if self.driver().set()?.want(self.id()) {
             Ok(())
         } else {
             Err(LockerError::NotActive("the locker was deleted"))
@@ -193,7 +197,9 @@ impl Locker {
 
     /// Notes a change; it is in the next save.
     pub fn mark_should_save(&self) -> Result<(), LockerError> {
-        self.command(LockerState::mark_should_save)
+        self.driver()
+            .set()?
+            .note(self.id(), LockerState::mark_should_save)
     }
 
     /// Notes a change and saves now.
@@ -236,12 +242,12 @@ impl Locker {
 
     /// True once deleted.
     pub fn is_deleted(&self) -> Result<bool, LockerError> {
-        Ok(self.driver().set()?.get(self.id).is_none())
+        Ok(self.driver().set()?.get(self.id()).is_none())
     }
 
     /// Loaded, within the lease, and not being released: changes made now will be saved.
     pub fn is_available(&self) -> Result<bool, LockerError> {
-        self.driver().is_available(self.id)
+        self.driver().is_available(self.id())
     }
 
     /// The unsaved document of the session that was lost last.
@@ -253,30 +259,30 @@ impl Locker {
     /// seconds. True when the locker is idle and may be deleted.
     pub fn update(&self, now: f64) -> Result<bool, LockerError> {
         self.driver()
-            .update(now, Scope::One(self.id), &*self.spec.0)?;
+            .update(now, Scope::One(self.id()), &*self.0.spec.0)?;
         self.is_idle()
     }
 
-    /// The seed's `MarkDeleted`: removes the locker, which must be idle.
+    /// The seed's `MarkDeleted`: removes the locker, which must be idle. The host hears of it
+    /// before this returns, or from the update that is under way.
     pub fn mark_deleted(&self) -> Result<(), LockerError> {
         self.query(|_| ())?;
-        if self.driver().set()?.remove(self.id) {
-            Ok(())
-        } else {
-            Err(LockerError::NotIdle)
+        if !self.driver().set()?.remove(self.id()) {
+            return Err(LockerError::NotIdle);
         }
+        self.driver().tell(&*self.0.spec.0)
     }
 
     /// Moves up to `most` unread events to the host, oldest first.
     pub fn poll_events(&self, most: usize) -> Vec<Event> {
-        let mut unread = self.spec.0.unread.lock();
-        let Some(events) = unread.get_mut(&self.id) else {
+        let mut unread = self.0.spec.0.unread.lock();
+        let Some(events) = unread.get_mut(&self.id()) else {
             return Vec::new();
         };
         let count = most.min(events.len());
         let taken = events.drain(..count).collect();
         if events.is_empty() {
-            unread.remove(&self.id);
+            unread.remove(&self.id());
         }
         taken
     }
@@ -292,18 +298,25 @@ impl Locker {
     }
 
     fn driver(&self) -> &Driver {
-        &self.spec.0.driver
+        &self.0.spec.0.driver
     }
 
     fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
-        self.driver().set()?.with(self.id, command)
+        self.driver().set()?.with(self.id(), command)
     }
 
     fn query<R>(&self, query: impl FnOnce(&LockerState) -> R) -> Result<R, LockerError> {
         let set = self.driver().set()?;
-        set.get(self.id)
+        set.get(self.id())
             .map(query)
             .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
+}
+
+impl Drop for Handle {
+    /// Nobody is left to read these events.
+    fn drop(&mut self) {
+        self.spec.0.unread.lock().remove(&self.id);
     }
 }
 

@@ -183,6 +183,16 @@ impl LockerState {
         matches!(self.phase, Phase::Idle) && !self.wanted
     }
 
+    /// Has a session or is on its way to one, and is not about to end it.
+    pub fn is_live(&self) -> bool {
+        let is_ending = match &self.phase {
+            Phase::Held(held) => held.is_releasing(),
+            Phase::Refused => true,
+            _ => false,
+        };
+        self.wanted && !is_ending
+    }
+
     /// Loaded, within the lease, and not being released.
     pub fn is_available(&self, config: &Config, now: f64) -> bool {
         match &self.phase {
@@ -347,16 +357,19 @@ impl LockerState {
         self.emit_lifecycle(Lifecycle::Deleted);
     }
 
-    /// The store is going away: answers what still waits. A commit of unknown fate makes the
-    /// answer unknown; otherwise the changes were not saved.
+    /// The store is going away: answers what still waits. Changes in a commit of unknown fate are
+    /// unknown; all others were not saved.
     pub fn abandon(&mut self) {
-        let unknown = self.has_unsettled_commit();
-        let outcome = if unknown {
-            SaveOutcome::Unknown
-        } else {
-            SaveOutcome::NotSaved
+        let covered = match &self.phase {
+            Phase::Held(held) => held.perhaps_covered(),
+            _ => 0,
         };
-        self.answer_waiters(|_| Some(outcome));
+        self.answer_waiters(|target| {
+            Some(match target <= covered {
+                true => SaveOutcome::Unknown,
+                false => SaveOutcome::NotSaved,
+            })
+        });
     }
 }
 
@@ -439,6 +452,8 @@ impl LockerState {
             Phase::Refused if !self.wanted => self.come_to_rest(cx),
             // Others of this server may try their luck.
             Phase::Refused => cx.claims.release(&self.key, self.slot),
+            // It may have wanted the key for a moment.
+            Phase::Idle => cx.claims.release(&self.key, self.slot),
             Phase::Acquire(_) => self.evaluate_acquire(cx),
             Phase::Held(_) => self.evaluate_hold(cx),
             _ => {}
@@ -505,8 +520,7 @@ impl LockerState {
     }
 
     fn reset_done(&mut self, data: SaveData, reason: Reason, erased: bool) {
-        self.data.replace(data);
-        self.saved = self.pending();
+        self.replace_data(data);
         self.emit_lifecycle(Lifecycle::Replaced(reason));
         self.phase = if erased {
             Phase::Refused
@@ -518,6 +532,14 @@ impl LockerState {
         } else {
             LoadStatus::Loading
         });
+    }
+
+    /// Puts another document in place, which has no unsaved changes yet. A host thread may write
+    /// to it from the very next moment.
+    pub(super) fn replace_data(&mut self, data: SaveData) {
+        let changes = self.data.replace(data);
+        self.saved = changes.wrapping_add(self.marks);
+        self.forced = 0;
     }
 
     /// Gives up the claim on the key, answers who still waits, and is idle.

@@ -311,7 +311,7 @@ static void the_hosts_own(void) {
     CHECK_STATUS(SL_ERROR_STORAGE, fetch_key(storage, LONG, &fetched));
     CHECK(last_error_says("the host storage's fetch failed: the disk is gone"));
     CHECK_STATUS(SL_ERROR_STORAGE, locker_storage_list(storage, NULL, 0, NULL, 0, 1, 1, &keys));
-    CHECK(last_error_says("no callback list"));
+    CHECK(last_error_says("list failed: there is no such callback"));
 
     /* An answer that comes too late is taken and goes nowhere; there is no second one. */
     host.manner = NEVER;

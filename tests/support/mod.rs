@@ -1,189 +1,543 @@
-//! What tests of storages share: asking and waiting for the answer.
+//! A small world for behaviour tests: virtual time, and a storage that fails on command.
 
-// Every test file uses its own part of this.
 #![allow(dead_code)]
 
-pub mod host_style;
-pub mod storage_behaviour;
-
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use session_locker::clock::Clock;
+use session_locker::easy::{EasyStore, Profile, ProfileEvent, StoreEvent, StoreHooks};
+use session_locker::locker::{Config, Event, Locker, LockerHooks, LockerSpec, SpecOptions};
+use session_locker::migration::Migrators;
+use session_locker::save_data::SaveData;
+use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::{
-    Expected, Fetched, Operation, Outcome, Reply, ReplySink, Request, RequestId, Responder,
-    Revision, Storage, StorageError,
+    Expected, Fetched, Operation, Outcome, Reply, ReplySink, Request, RequestErrorKind, RequestId,
+    Responder, Storage, StorageError,
 };
-use tempfile::TempDir;
 
-/// No answer takes this long, on however slow a machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// When the world begins, in Unix seconds.
+pub const WALL_START: f64 = 1_800_000_000.0;
 
-/// Replies as a channel.
-pub struct Replies(pub Sender<Reply>);
+/// Time that passes when told to.
+pub struct VirtualClock {
+    now: Arc<Mutex<f64>>,
+    /// How far the wall clock is off.
+    skew: f64,
+}
 
-impl ReplySink for Replies {
-    fn deliver(&self, reply: Reply) {
-        // A test that has seen enough may have stopped listening.
-        let _ = self.0.send(reply);
+impl VirtualClock {
+    pub fn new() -> Arc<Self> {
+        let (now, skew) = (Arc::default(), 0.0);
+        Arc::new(Self { now, skew })
+    }
+
+    /// The same time, told by a wall clock that is off by so many seconds.
+    pub fn skewed(&self, skew: f64) -> Arc<Self> {
+        let now = Arc::clone(&self.now);
+        Arc::new(Self { now, skew })
+    }
+
+    pub fn advance(&self, seconds: f64) {
+        *self.now.lock() += seconds;
+    }
+
+    pub fn now(&self) -> f64 {
+        *self.now.lock()
     }
 }
 
-/// A storage, and the directory it lives in.
-pub struct Opened {
-    pub storage: Arc<dyn Storage>,
-    pub directory: Option<TempDir>,
+impl Clock for VirtualClock {
+    fn wall(&self) -> f64 {
+        WALL_START + self.now() + self.skew
+    }
+
+    fn monotonic(&self) -> f64 {
+        self.now()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.advance(seconds);
+    }
 }
 
-/// Somebody who asks a storage and waits for the answer.
-#[derive(Clone)]
-pub struct Asker {
-    pub storage: Arc<dyn Storage>,
+/// What goes wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: it is carried out and answered.
+    None,
+    /// It is not carried out, and answered as failed.
+    FailBefore,
+    /// It is carried out, and answered as failed.
+    FailAfter,
+    /// It is carried out, and the answer is kept until [`FaultyStorage::let_go`].
+    HoldAnswer,
+    /// It is kept, and carried out at [`FaultyStorage::let_go`].
+    HoldRequest,
+    /// It is not carried out, and answered with a conflict, true or not.
+    Conflict,
 }
 
-impl Asker {
-    pub fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage }
+/// An in-memory storage that fails on command, and that others can look into and write to.
+pub struct FaultyStorage {
+    inner: Arc<MemoryStorage>,
+    clock: Arc<VirtualClock>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    fetch_faults: VecDeque<Fault>,
+    commit_faults: VecDeque<Fault>,
+    held: Vec<Held>,
+    fetches: usize,
+    commits: usize,
+    history: Vec<Written>,
+    /// What goes wrong by chance, and how often, where nothing was commanded.
+    chance: Option<(fastrand::Rng, f64)>,
+}
+
+impl State {
+    fn by_chance(&mut self) -> Option<Fault> {
+        use Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
+        let (rng, share) = self.chance.as_mut()?;
+        let faults = [FailBefore, FailAfter, HoldAnswer, HoldRequest];
+        (rng.f64() < *share).then(|| faults[rng.usize(..faults.len())])
+    }
+}
+
+enum Held {
+    Answer(Responder, Reply),
+    Request(Request),
+}
+
+/// A write that happened.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub key: Arc<str>,
+    /// None: the key was erased.
+    pub after: Option<Bytes>,
+    /// Written by a server, and not by the test.
+    pub by_server: bool,
+    /// When, in Unix seconds.
+    pub at: f64,
+}
+
+impl FaultyStorage {
+    pub fn new() -> Arc<Self> {
+        Self::without_clock(&VirtualClock::new())
     }
 
-    /// Submits without waiting.
-    pub fn submit(&self, operation: Operation) -> Receiver<Reply> {
-        let (sender, replies) = channel();
-        self.submit_to(1, operation, &Arc::new(Replies(sender)));
-        replies
+    /// A storage that tells nobody its time, but notes in its history when it wrote.
+    pub fn without_clock(clock: &Arc<VirtualClock>) -> Arc<Self> {
+        Self::on(MemoryStorage::new(), clock)
     }
 
-    /// Submits request `id` with its replies going to `sink`.
-    pub fn submit_to(&self, id: u64, operation: Operation, sink: &Arc<Replies>) {
-        let sink: Arc<dyn ReplySink> = Arc::<Replies>::clone(sink);
-        let responder = Responder::new(RequestId(id), sink);
-        self.storage.submit(Request {
-            operation,
-            responder,
-        });
+    /// A storage that has a clock of its own.
+    pub fn with_clock(clock: &Arc<VirtualClock>) -> Arc<Self> {
+        let told = Arc::clone(clock);
+        let inner = MemoryStorage::with_clock(Arc::new(move || told.wall()));
+        Self::on(inner, clock)
     }
 
-    pub fn reply(&self, operation: Operation) -> Reply {
-        let reply = self.submit(operation).recv_timeout(PATIENCE);
-        reply.expect("every request is answered")
+    fn on(inner: MemoryStorage, clock: &Arc<VirtualClock>) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Arc::new(inner),
+            clock: Arc::clone(clock),
+            state: Mutex::default(),
+        })
     }
 
-    pub fn try_ask(&self, operation: Operation) -> Result<Outcome, StorageError> {
-        self.reply(operation).result
+    /// What goes wrong with the next fetches, in order.
+    pub fn on_fetch(&self, faults: &[Fault]) {
+        self.state.lock().fetch_faults.extend(faults);
     }
 
-    pub fn ask(&self, operation: Operation) -> Outcome {
-        self.try_ask(operation).expect("the storage works")
+    /// What goes wrong with the next commits, in order.
+    pub fn on_commit(&self, faults: &[Fault]) {
+        self.state.lock().commit_faults.extend(faults);
     }
 
-    pub fn fetch(&self, key: &str) -> Fetched {
-        match self.ask(fetch(key)) {
-            Outcome::Fetched(fetched) => fetched,
+    /// From now on this share of all requests goes wrong, in every way there is.
+    pub fn misbehave(&self, seed: u64, share: f64) {
+        self.state.lock().chance = Some((fastrand::Rng::with_seed(seed), share));
+    }
+
+    /// Forgets the faults that have not happened yet.
+    pub fn heal(&self) {
+        let mut state = self.state.lock();
+        state.chance = None;
+        state.fetch_faults.clear();
+        state.commit_faults.clear();
+    }
+
+    pub fn fetches(&self) -> usize {
+        self.state.lock().fetches
+    }
+
+    pub fn commits(&self) -> usize {
+        self.state.lock().commits
+    }
+
+    /// How many requests and answers are held back.
+    pub fn held(&self) -> usize {
+        self.state.lock().held.len()
+    }
+
+    /// Carries out what was held back, and answers it, oldest first.
+    pub fn let_go(&self) {
+        while self.held() > 0 {
+            self.let_go_of(0);
+        }
+    }
+
+    /// Carries out, and answers, one of the things held back.
+    pub fn let_go_of(&self, index: usize) {
+        let held = self.state.lock().held.remove(index);
+        let (responder, reply) = match held {
+            Held::Answer(responder, reply) => (responder, reply),
+            Held::Request(Request {
+                operation,
+                responder,
+            }) => (responder, self.carry_out(operation, true)),
+        };
+        responder.answer_at(reply.result, reply.clock);
+    }
+
+    /// Every write so far, in order.
+    pub fn history(&self) -> Vec<Written> {
+        self.state.lock().history.clone()
+    }
+
+    fn carry_out(&self, operation: Operation, by_server: bool) -> Reply {
+        let after = match &operation {
+            Operation::Commit { key, bytes, .. } => Some((Arc::clone(key), Some(bytes.clone()))),
+            Operation::Erase { key, .. } => Some((Arc::clone(key), None)),
+            _ => None,
+        };
+        let reply = ask(&*self.inner, operation);
+        let is_written = matches!(reply.result, Ok(Outcome::Committed(_) | Outcome::Erased(_)));
+        if let Some((key, after)) = after.filter(|_| is_written) {
+            self.state.lock().history.push(Written {
+                key,
+                after,
+                by_server,
+                at: self.clock.wall(),
+            });
+        }
+        reply
+    }
+}
+
+/// What other writers do, past all faults.
+impl FaultyStorage {
+    fn look(&self, key: &str) -> Fetched {
+        let key = Arc::from(key);
+        match ask(&*self.inner, Operation::Fetch { key }).result {
+            Ok(Outcome::Fetched(fetched)) => fetched,
             other => panic!("a fetch was answered with {other:?}"),
         }
     }
 
-    /// What the key is expected to be, as it is now.
-    pub fn expected(&self, key: &str) -> Expected {
-        match self.fetch(key) {
+    /// The stored text, if there is a record.
+    pub fn stored(&self, key: &str) -> Option<String> {
+        match self.look(key) {
+            Fetched::Present { bytes, .. } => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Fetched::Absent { .. } => None,
+        }
+    }
+
+    /// The stored document; null without a record, or if it is not JSON.
+    pub fn document(&self, key: &str) -> Value {
+        let stored = self.stored(key).unwrap_or_default();
+        serde_json::from_str(&stored).unwrap_or(Value::Null)
+    }
+
+    /// Whom the record belongs to.
+    pub fn user_ids(&self, key: &str) -> Vec<String> {
+        match self.look(key) {
+            Fetched::Present { user_ids, .. } => user_ids.iter().map(|id| id.to_string()).collect(),
+            Fetched::Absent { .. } => Vec::new(),
+        }
+    }
+
+    /// Writes a record, whatever is there.
+    pub fn put(&self, key: &str, text: impl AsRef<str>) {
+        let expected = match self.look(key) {
             Fetched::Present { revision, .. } => Expected::Present(revision),
             Fetched::Absent { tombstone } => Expected::Absent(tombstone),
+        };
+        let commit = Operation::Commit {
+            key: key.into(),
+            expected,
+            bytes: Bytes::copy_from_slice(text.as_ref().as_bytes()),
+            user_ids: Arc::new([]),
+        };
+        self.carry_out(commit, false);
+    }
+
+    /// Writes a record as another writer who has just read it.
+    pub fn edit(&self, key: &str, edit: impl FnOnce(&mut Value)) {
+        let mut document = self.document(key);
+        edit(&mut document);
+        self.put(key, document.to_string());
+    }
+
+    pub fn erase(&self, key: &str) {
+        let (key, expected) = (key.into(), None);
+        self.carry_out(Operation::Erase { key, expected }, false);
+    }
+
+    /// Writes a record that another server owns, stamped at this Unix time.
+    pub fn put_locked(&self, key: &str, gold: i64, updated_at: f64) {
+        self.put(key, locked(gold, 77, updated_at));
+    }
+}
+
+/// A document owned by the session of another server.
+pub fn locked(gold: i64, lock_id: u64, updated_at: f64) -> String {
+    json!({
+        "Version": 1, "VersionPatch": 0, "Gold": gold,
+        "Session": {
+            "PlaceId": 0, "JobId": "elsewhere", "LockId": lock_id, "UpdatedAt": updated_at,
+            "Expiry": 1800.0,
+        },
+        "Saves": [[lock_id, 3]],
+    })
+    .to_string()
+}
+
+/// Keeps the one reply of a request that is answered at once.
+struct Kept(Mutex<Option<Reply>>);
+
+impl ReplySink for Kept {
+    fn deliver(&self, reply: Reply) {
+        *self.0.lock() = Some(reply);
+    }
+}
+
+/// Carries out one operation of a storage that answers at once.
+pub fn ask(storage: &dyn Storage, operation: Operation) -> Reply {
+    let kept = Arc::new(Kept(Mutex::new(None)));
+    let responder = Responder::new(RequestId(1), Arc::clone(&kept) as Arc<dyn ReplySink>);
+    storage.submit(Request {
+        operation,
+        responder,
+    });
+    kept.0
+        .lock()
+        .take()
+        .expect("a storage that answers at once")
+}
+
+impl Storage for FaultyStorage {
+    fn submit(&self, request: Request) {
+        let fault = {
+            let mut state = self.state.lock();
+            let commanded = match &request.operation {
+                Operation::Fetch { .. } => {
+                    state.fetches += 1;
+                    state.fetch_faults.pop_front()
+                }
+                Operation::Commit { .. } => {
+                    state.commits += 1;
+                    state.commit_faults.pop_front()
+                }
+                _ => None,
+            };
+            commanded.or_else(|| state.by_chance())
+        };
+        let down = "the test's storage is down";
+        let failed = Err(StorageError::new(RequestErrorKind::Backend, down));
+        let Request {
+            operation,
+            responder,
+        } = request;
+        match fault.unwrap_or(Fault::None) {
+            Fault::None => {
+                let reply = self.carry_out(operation, true);
+                responder.answer_at(reply.result, reply.clock);
+            }
+            Fault::FailBefore => responder.answer(failed),
+            Fault::Conflict => responder.answer(Ok(Outcome::Conflict)),
+            Fault::FailAfter => {
+                self.carry_out(operation, true);
+                responder.answer(failed);
+            }
+            Fault::HoldAnswer => {
+                let reply = self.carry_out(operation, true);
+                self.state.lock().held.push(Held::Answer(responder, reply));
+            }
+            Fault::HoldRequest => {
+                let request = Request {
+                    operation,
+                    responder,
+                };
+                self.state.lock().held.push(Held::Request(request));
+            }
+        }
+    }
+}
+
+/// Hooks that only create documents.
+pub struct Creator<F>(pub F);
+
+type Created = Result<SaveData, String>;
+
+impl<F: Fn(&str) -> Created + Send + Sync> StoreHooks for Creator<F> {
+    fn create(&self, key: &str) -> Created {
+        (self.0)(key)
+    }
+}
+
+impl<F: Fn(&str) -> Created + Send + Sync> LockerHooks for Creator<F> {
+    fn create(&self, key: &str) -> Created {
+        (self.0)(key)
+    }
+}
+
+/// Hooks for a store or spec that has a template.
+pub fn no_hooks() -> Creator<fn(&str) -> Created> {
+    Creator(|_| Err("the test has a template".to_owned()))
+}
+
+/// A new player's document.
+pub fn template() -> SaveData {
+    SaveData::from_json(r#"{"Gold":0}"#, 1 << 20).expect("a template")
+}
+
+pub fn options(clock: &Arc<VirtualClock>, seed: u64) -> SpecOptions {
+    SpecOptions {
+        config: Config {
+            job_id: format!("server-{seed}").into(),
+            ..Config::default()
+        },
+        migrators: Migrators::default(),
+        template: Some(template()),
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        seed,
+        polls_events: true,
+    }
+}
+
+/// A spec whose events are polled.
+pub fn spec(storage: &Arc<FaultyStorage>, options: SpecOptions) -> LockerSpec {
+    let storage = Arc::clone(storage) as Arc<dyn Storage>;
+    LockerSpec::new(storage, options, Box::new(no_hooks())).expect("a spec")
+}
+
+/// What a locker has told since the last look, in words.
+pub fn heard_by(locker: &Locker) -> Vec<String> {
+    let in_words = |event| match event {
+        Event::Lifecycle(lifecycle) => format!("{lifecycle:?}"),
+        Event::Lost(_) => "data of the lost session".to_owned(),
+        Event::LoadStatusChanged(status) => format!("status {status:?}"),
+        Event::Error(report) => format!("error {:?}", report.activity),
+        Event::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+    };
+    let events = locker.poll_events(usize::MAX);
+    events.into_iter().map(in_words).collect()
+}
+
+/// A store whose events are polled, on a storage and a clock that it may share with others.
+pub struct Server {
+    pub store: EasyStore,
+    pub clock: Arc<VirtualClock>,
+}
+
+impl Server {
+    pub fn new(storage: &Arc<FaultyStorage>, clock: &Arc<VirtualClock>, seed: u64) -> Self {
+        Self::with(storage, clock, options(clock, seed))
+    }
+
+    pub fn with(
+        storage: &Arc<FaultyStorage>,
+        clock: &Arc<VirtualClock>,
+        options: SpecOptions,
+    ) -> Self {
+        Self::with_hooks(storage, clock, options, Box::new(no_hooks()))
+    }
+
+    pub fn with_hooks(
+        storage: &Arc<FaultyStorage>,
+        clock: &Arc<VirtualClock>,
+        options: SpecOptions,
+        hooks: Box<dyn StoreHooks>,
+    ) -> Self {
+        let storage = Arc::clone(storage) as Arc<dyn Storage>;
+        let store = EasyStore::new(storage, options, hooks).expect("a store");
+        Self {
+            store,
+            clock: Arc::clone(clock),
         }
     }
 
-    /// Commits without user ids; the new revision, or `None` for a conflict.
-    pub fn commit(&self, key: &str, expected: Expected, bytes: &[u8]) -> Option<Revision> {
-        self.commit_for(key, expected, bytes, &[])
+    /// One update at the clock's time.
+    pub fn update(&self) {
+        self.store.update(self.clock.now()).expect("an update");
     }
 
-    pub fn commit_for(
-        &self,
-        key: &str,
-        expected: Expected,
-        bytes: &[u8],
-        user_ids: &[&str],
-    ) -> Option<Revision> {
-        match self.ask(commit(key, expected, bytes, user_ids)) {
-            Outcome::Committed(revision) => Some(revision),
-            Outcome::Conflict => None,
-            other => panic!("a commit was answered with {other:?}"),
+    /// Lets time pass, with an update every second.
+    pub fn run(&self, seconds: f64) {
+        let end = self.clock.now() + seconds;
+        while self.clock.now() < end {
+            self.clock.advance(1.0);
+            self.update();
         }
     }
 
-    /// Writes whatever is there now.
-    pub fn put(&self, key: &str, bytes: &[u8]) -> Revision {
-        self.put_for(key, bytes, &[])
+    /// Lets time pass with no update but the one at its end.
+    pub fn jump(&self, seconds: f64) {
+        self.clock.advance(seconds);
+        self.update();
     }
 
-    pub fn put_for(&self, key: &str, bytes: &[u8], user_ids: &[&str]) -> Revision {
-        let expected = self.expected(key);
-        let revision = self.commit_for(key, expected, bytes, user_ids);
-        revision.expect("nobody else writes this key")
+    /// Starts a session and updates once.
+    pub fn start(&self, key: &str) -> Profile {
+        let profile = self.store.start_session(key, &[]).expect("a session");
+        self.update();
+        profile
     }
 
-    /// The revision of the tombstone, or `None` for a conflict.
-    pub fn erase(&self, key: &str, expected: Option<Expected>) -> Option<Revision> {
-        match self.ask(erase(key, expected)) {
-            Outcome::Erased(revision) => Some(revision),
-            Outcome::Conflict => None,
-            other => panic!("an erasure was answered with {other:?}"),
-        }
+    /// Starts a session that must be loaded at once, and forgets what it told.
+    pub fn load(&self, key: &str) -> Profile {
+        let profile = self.start(key);
+        assert!(profile.is_loaded(), "not loaded: {:?}", self.heard());
+        self.heard();
+        profile
     }
 
-    pub fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-        let (prefix, after) = (prefix.into(), after.map(Into::into));
-        self.keys(Operation::List {
-            prefix,
-            after,
-            limit,
-        })
+    /// The events since the last look.
+    pub fn events(&self) -> Vec<StoreEvent> {
+        self.store.poll_events(usize::MAX)
     }
 
-    pub fn keys_of_user(&self, user_id: &str) -> Vec<String> {
-        let user_id = user_id.into();
-        self.keys(Operation::KeysOfUser { user_id })
-    }
-
-    fn keys(&self, operation: Operation) -> Vec<String> {
-        match self.ask(operation) {
-            Outcome::Keys(keys) => keys,
-            other => panic!("a list was answered with {other:?}"),
-        }
+    /// The events since the last look, in words.
+    pub fn heard(&self) -> Vec<String> {
+        let in_words = |event: StoreEvent| match event.event {
+            ProfileEvent::Lifecycle(status) => format!("{status:?}"),
+            ProfileEvent::Lost(_) => "data of the lost session".to_owned(),
+            ProfileEvent::LoadStatusChanged(status) => format!("status {status:?}"),
+            ProfileEvent::Error(report) => format!("error {:?}", report.activity),
+            ProfileEvent::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+        };
+        self.events().into_iter().map(in_words).collect()
     }
 }
 
-pub fn fetch(key: &str) -> Operation {
-    Operation::Fetch { key: key.into() }
+/// The player's gold, as the profile's save data has it.
+pub fn gold(profile: &Profile) -> i64 {
+    let gold = profile.save_data().read(|data| data.get_i64("/Gold"));
+    gold.expect("gold")
 }
 
-pub fn commit(key: &str, expected: Expected, bytes: &[u8], user_ids: &[&str]) -> Operation {
-    Operation::Commit {
-        key: key.into(),
-        expected,
-        bytes: Bytes::copy_from_slice(bytes),
-        user_ids: user_ids.iter().map(|&id| id.into()).collect(),
-    }
+/// Changes the player's gold.
+pub fn add_gold(profile: &Profile, amount: i64) {
+    let added = profile
+        .save_data()
+        .write(|data| data.add_i64("/Gold", amount));
+    added.expect("a write");
 }
-
-pub fn erase(key: &str, expected: Option<Expected>) -> Operation {
-    Operation::Erase {
-        key: key.into(),
-        expected,
-    }
-}
-
-pub fn present(bytes: &[u8], revision: &Revision, user_ids: &[&str]) -> Fetched {
-    Fetched::Present {
-        bytes: Bytes::copy_from_slice(bytes),
-        revision: revision.clone(),
-        user_ids: user_ids.iter().map(|&id| id.into()).collect(),
-    }
-}
-
-pub fn absent(tombstone: Option<&Revision>) -> Fetched {
-    let tombstone = tombstone.cloned();
-    Fetched::Absent { tombstone }
-}
-
-pub const NEVER_WRITTEN: Expected = Expected::Absent(None);
