@@ -583,7 +583,6 @@ static long long play(const SlStorage *storage, long long reward) {
     user.length = SL_NUL_TERMINATED;
     OK(easy_store_config_init(&config, sizeof config));
     config.template_json = "{\"Gold\":0}";
-    config.template_json_length = SL_NUL_TERMINATED;
     OK(easy_store_create(storage, &config, &store));
     OK(easy_store_start_session(store, TEXT(KEY), &user, 1, &profile));
     OK(profile_wait_until_loaded(profile, PATIENCE_S));

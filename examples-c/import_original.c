@@ -210,9 +210,7 @@ static SlEasyStore *make_store(const SlStorage *storage, double session_expiry) 
     SlEasyStore *store = NULL;
     OK(easy_store_config_init(&config, sizeof config));
     config.template_json = "{}";
-    config.template_json_length = SL_NUL_TERMINATED;
     config.job_id = "import_original";
-    config.job_id_length = SL_NUL_TERMINATED;
     config.session_expiry = session_expiry;
     if (session_expiry < 60.0) {
         config.maintain_session_period = session_expiry / 8.0;

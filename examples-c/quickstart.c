@@ -62,7 +62,6 @@ int main(int argc, char **argv) {
     OK(locker_storage_open(TEXT(url), &storage));
     OK(easy_store_config_init(&config, sizeof config));
     config.template_json = "{\"Gold\":0,\"Items\":[]}";
-    config.template_json_length = SL_NUL_TERMINATED;
     config.event = on_event;
     OK(easy_store_create(storage, &config, &store));
 

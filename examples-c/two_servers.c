@@ -75,9 +75,7 @@ static SlEasyStore *make_store(const char *url, const char *name, Server *server
     OK(locker_storage_open(TEXT(url), &storage));
     OK(easy_store_config_init(&config, sizeof config));
     config.template_json = "{\"Gold\":0}";
-    config.template_json_length = SL_NUL_TERMINATED;
     config.job_id = name;
-    config.job_id_length = SL_NUL_TERMINATED;
     config.maintain_session_period = SAVE_PERIOD_S;
     config.request_timeout = TIMEOUT_S;
     config.session_expiry = EXPIRY_S;

@@ -552,18 +552,18 @@ typedef struct SlEasyStoreConfig {
     const SlMigrators *migrators;
     /** The fields of a new document, a JSON object; NULL if `create_save_data` makes them. */
     const char *template_json;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t template_json_length;
     /**
      * A document to show under every key that this store has not written, for tests; then nothing
      * is read from or written to the storage. NULL for none.
      */
     const char *test_data_json;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t test_data_json_length;
     /** Which server this is, for people who read a document; NULL for a random one. */
     const char *job_id;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t job_id_length;
     /** Which game this is, for people who read a document (0). */
     int64_t place_id;
@@ -667,15 +667,15 @@ typedef struct SlLockerSpecConfig {
     const SlMigrators *migrators;
     /** The fields of a new document; NULL if `create_save_data` makes them. */
     const char *template_json;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t template_json_length;
     /** A document to show under every key, for tests; NULL for none. */
     const char *test_data_json;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t test_data_json_length;
     /** Which server this is; NULL for a random one. */
     const char *job_id;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t job_id_length;
     /** Which game this is (0). */
     int64_t place_id;

@@ -46,15 +46,15 @@ pub struct SlLockerSpecConfig {
     pub migrators: *const SlMigrators,
     /// The fields of a new document; NULL if `create_save_data` makes them.
     pub template_json: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub template_json_length: usize,
     /// A document to show under every key, for tests; NULL for none.
     pub test_data_json: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub test_data_json_length: usize,
     /// Which server this is; NULL for a random one.
     pub job_id: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub job_id_length: usize,
     /// Which game this is (0).
     pub place_id: i64,

@@ -51,16 +51,16 @@ pub struct SlEasyStoreConfig {
     pub migrators: *const SlMigrators,
     /// The fields of a new document, a JSON object; NULL if `create_save_data` makes them.
     pub template_json: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub template_json_length: usize,
     /// A document to show under every key that this store has not written, for tests; then nothing
     /// is read from or written to the storage. NULL for none.
     pub test_data_json: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub test_data_json_length: usize,
     /// Which server this is, for people who read a document; NULL for a random one.
     pub job_id: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub job_id_length: usize,
     /// Which game this is, for people who read a document (0).
     pub place_id: i64,
