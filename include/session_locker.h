@@ -529,6 +529,8 @@ typedef struct SlEvent {
     SlSavedConnection *saved_connection;
     /** An error's message, or the document that was lost. */
     SlText text;
+    /** 0. Room for what later versions tell, so that arrays of events keep their stride. */
+    uint64_t reserved_for_later[7];
 } SlEvent;
 
 /**

@@ -228,6 +228,7 @@ typedef struct SlEvent {
     SlLocker *locker;
     SlSavedConnection *saved_connection;
     SlText text;
+    uint64_t reserved_for_later[7];
 } SlEvent;
 
 typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);

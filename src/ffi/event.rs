@@ -155,7 +155,12 @@ pub struct SlEvent {
     pub saved_connection: *mut SlSavedConnection,
     /// An error's message, or the document that was lost.
     pub text: SlText,
+    /// 0. Room for what later versions tell, so that arrays of events keep their stride.
+    pub reserved_for_later: [u64; 7],
 }
+
+// Hosts lay out arrays of events.
+const _: () = assert!(size_of::<SlEvent>() == 128);
 
 impl SlEvent {
     const NONE: Self = Self {
@@ -174,6 +179,7 @@ impl SlEvent {
             data: c"".as_ptr() as *const c_char,
             length: 0,
         },
+        reserved_for_later: [0; 7],
     };
 }
 
