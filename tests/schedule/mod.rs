@@ -4,16 +4,18 @@
 //! Every change of the player's is a token of its own, appended to the document's `Log`. Owners
 //! load the log and only ever append, so a token that was acknowledged must be there at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod host;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use session_locker::easy::{Profile, ProfileEvent, ProfileId, Status};
-use session_locker::locker::{Config, SaveOutcome, SavedConnection};
+use session_locker::locker::{Config, LoadStatus, SaveOutcome, SavedConnection};
 use session_locker::save_data::SaveData;
 
-use crate::support::{FaultyStorage, Server, VirtualClock, Written, options};
+use crate::support::{FaultyStorage, Server, VirtualClock, Written, options, spec};
+use host::{Handle, Host, Kind};
 
 /// Wall clocks are off by at most this, so no two by more than the tolerance.
 const MAX_SKEW: f64 = 14.0;
@@ -37,17 +39,6 @@ struct Promise {
     key: &'static str,
     connection: SavedConnection,
     answers: Arc<AtomicU32>,
-}
-
-struct Session {
-    key: &'static str,
-    profile: Profile,
-}
-
-struct Host {
-    server: Server,
-    sessions: Vec<Session>,
-    told: BTreeMap<ProfileId, Vec<Option<Status>>>,
 }
 
 /// An erasure, in order.
@@ -114,11 +105,10 @@ impl Schedule {
         options.clock = self.clock.skewed(skew);
         options.config = config(options.config);
         options.template = SaveData::from_json(r#"{"Log":[]}"#, 1 << 20).ok();
-        Host {
-            server: Server::with(&self.storage, &self.clock, options),
-            sessions: Vec::new(),
-            told: BTreeMap::new(),
-        }
+        Host::new(match self.rng.u32(..3) {
+            0 => Kind::Spec(spec(&self.storage, options), Arc::clone(&self.clock)),
+            _ => Kind::Store(Server::with(&self.storage, &self.clock, options)),
+        })
     }
 
     /// Runs the schedule and its end, and checks everything on the way.
@@ -161,8 +151,7 @@ impl Schedule {
     }
 
     fn update(&mut self, host: usize) {
-        self.hosts[host].server.update();
-        self.hosts[host].listen();
+        self.hosts[host].update();
         self.check_single_availability();
     }
 
@@ -172,13 +161,7 @@ impl Schedule {
         let index = self.rng.usize(..self.hosts.len());
         let host = &mut self.hosts[index];
         if host.sessions.len() < 3 {
-            let store = &host.server.store;
-            let profile = match reusable {
-                true => store.start_session_reusable(key, &[]),
-                false => store.start_session(key, &[]),
-            };
-            let profile = profile.expect("a session");
-            host.sessions.push(Session { key, profile });
+            host.start_session(key, reusable);
         }
     }
 
@@ -192,13 +175,13 @@ impl Schedule {
         let Some((host, session)) = self.any_session() else {
             return;
         };
-        let Session { key, profile } = &self.hosts[host].sessions[session];
-        if !profile.is_loaded() {
+        let session = &self.hosts[host].sessions[session];
+        if session.status() != LoadStatus::Loaded {
             return;
         }
         let token = self.next_token.fetch_add(1, Ordering::Relaxed);
         let text = token.to_string();
-        let written = profile.save_data().write(|data| data.append("/Log", &text));
+        let written = session.data().write(|data| data.append("/Log", &text));
         written.expect("a write");
         let answers = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&answers);
@@ -206,21 +189,19 @@ impl Schedule {
             counted.fetch_add(1, Ordering::Relaxed);
         };
         if self.rng.bool() {
-            profile.mark_force_save().expect("an active profile");
+            session.mark_force_save();
         }
-        let connection = profile.when_changes_saved(Some(Box::new(count)));
         self.promises.push(Promise {
             token,
-            key,
-            connection: connection.expect("a live profile"),
+            key: session.key,
+            connection: session.when_changes_saved(Box::new(count)),
             answers,
         });
     }
 
     fn end_session(&mut self) {
         if let Some((host, session)) = self.any_session() {
-            let session = self.hosts[host].sessions.swap_remove(session);
-            session.profile.end_session().expect("an end");
+            self.hosts[host].change_mind(session);
         }
     }
 
@@ -271,8 +252,11 @@ impl Schedule {
         let Some((host, session)) = self.any_session() else {
             return;
         };
-        let profile = &self.hosts[host].sessions[session].profile;
-        let data = Arc::clone(profile.save_data());
+        let session = &self.hosts[host].sessions[session];
+        let Handle::Profile(profile) = &session.handle else {
+            return;
+        };
+        let data = Arc::clone(session.data());
         let rng = parking_lot::Mutex::new(self.rng.fork());
         let (tokens, undone) = (Arc::clone(&self.next_token), Arc::clone(&self.undone));
         let hook = move || {
@@ -302,7 +286,7 @@ impl Schedule {
             }
             let owns = |host: &&Host| {
                 let mut sessions = host.sessions.iter().filter(|session| session.key == *key);
-                sessions.any(|session| session.profile.is_available().expect("a live profile"))
+                sessions.any(|session| session.is_available())
             };
             let owners = self.hosts.iter().filter(owns).count();
             assert!(owners <= 1, "seed {}: {owners} owners of {key}", self.seed);
@@ -315,36 +299,24 @@ impl Schedule {
         while self.storage.held() > 0 {
             self.let_something_go();
         }
-        self.run_until("loaded, or waiting for another's session", |host| {
-            let settled = |session: &Session| {
-                let status = session.profile.load_status().expect("a live profile");
-                use session_locker::locker::LoadStatus::{Erased, Loaded, SessionIsLocked};
-                matches!(status, Loaded | SessionIsLocked | Erased)
-            };
-            host.sessions.iter().all(settled)
+        self.run_until("settled", |host| {
+            host.sessions.iter().all(|session| session.is_settled())
         });
-        for host in &self.hosts {
-            host.server.store.close().expect("a close");
-        }
-        self.run_until("closed", |host| host.server.store.is_closed() == Ok(true));
+        self.hosts.iter_mut().for_each(Host::close);
+        self.run_until("closed", Host::is_closed);
         for host in &self.hosts {
             host.check_told(self.seed);
         }
         self.hosts.clear();
         let mut last = self.boot();
         for key in self.keys {
-            let profile = last
-                .server
-                .store
-                .start_session(key, &[])
-                .expect("a session");
-            last.sessions.push(Session { key, profile });
+            last.start_session(key, false);
         }
         self.hosts.push(last);
         self.run_until("loaded", |host| {
             host.sessions
                 .iter()
-                .all(|session| session.profile.is_loaded())
+                .all(|session| session.status() == LoadStatus::Loaded)
         });
     }
 
@@ -476,33 +448,6 @@ impl Schedule {
     fn was_made_on_an_erased_record(&self, promise: &Promise) -> bool {
         promise.connection.outcome() == Some(SaveOutcome::NotSaved)
             && self.erased.iter().any(|erased| erased.key == promise.key)
-    }
-}
-
-impl Host {
-    fn listen(&mut self) {
-        for event in self.server.events() {
-            let status = match event.event {
-                ProfileEvent::Lifecycle(status) => Some(status),
-                _ => None,
-            };
-            self.told.entry(event.profile).or_default().push(status);
-        }
-    }
-
-    /// A profile hears everything up to `Finished`, once and last.
-    fn check_told(&self, seed: u64) {
-        for told in self.told.values() {
-            let finished = told
-                .iter()
-                .filter(|status| **status == Some(Status::Finished));
-            assert_eq!(finished.count(), 1, "seed {seed}: {told:?}");
-            assert_eq!(told.last(), Some(&Some(Status::Finished)), "seed {seed}");
-            let destroyed = told
-                .iter()
-                .filter(|status| **status == Some(Status::Destroyed));
-            assert_eq!(destroyed.count(), 1, "seed {seed}: {told:?}");
-        }
     }
 }
 
