@@ -9,7 +9,7 @@ use serde_json::json;
 use session_locker::locker::LoadStatus;
 use session_locker::migration::MigratorBuilder;
 use session_locker::save_data::SaveData;
-use support::Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
+use support::Fault::{ConflictAfter, FailAfter, FailBefore, HoldAnswer, HoldRequest};
 use support::{
     Creator, FaultyStorage, Server, VirtualClock, WALL_START, add_gold, gold, locked, options,
 };
@@ -44,6 +44,18 @@ fn a_new_key_begins_with_the_template_and_the_user_ids() {
     assert_eq!(gold(&profile), 0);
     assert_eq!(storage.document(KEY)["Version"], 1);
     assert_eq!(storage.user_ids(KEY), ["u1", "u2"]);
+}
+
+#[test]
+fn a_session_without_user_ids_keeps_those_of_the_record() {
+    let (storage, _, server) = world();
+    let profile = server.store.start_session(KEY, &["u1"]).unwrap();
+    server.update();
+    profile.end_session().unwrap();
+    server.update();
+    server.load(KEY).mark_force_save().unwrap();
+    server.update();
+    assert_eq!(storage.user_ids(KEY), ["u1"]);
 }
 
 #[test]
@@ -189,6 +201,15 @@ fn an_acquire_that_was_written_but_answered_with_an_error_is_ours() {
     server.update();
     assert_eq!(storage.document(KEY)["Gold"], 3);
     assert_eq!(storage.document(KEY)["Session"], json!(null));
+}
+
+#[test]
+fn an_acquire_that_was_written_but_answered_with_a_conflict_is_ours() {
+    let (storage, _, server) = world();
+    storage.on_commit(&[ConflictAfter]);
+    let profile = server.start(KEY);
+    assert_eq!(server.heard(), ["Replaced(Loaded)", "status Loaded"]);
+    assert!(profile.is_available().unwrap());
 }
 
 #[test]

@@ -218,7 +218,7 @@ impl Schedule {
         if self.storage.stored(key).is_some() {
             let id = self.next_token.load(Ordering::Relaxed);
             self.storage.edit(key, |document| {
-                let entry = json!({"K": "gift", "I": id.to_string(), "A": 0});
+                let entry = json!({"K": "gift", "I": format!("{id}-{}", self.clock.now()), "A": 0});
                 match &mut document["RemoteChanges"] {
                     Value::Array(inbox) => inbox.push(entry),
                     inbox => *inbox = json!([entry]),
@@ -371,6 +371,23 @@ impl Schedule {
         }
     }
 
+    /// What a sender has put into the inbox stays there: nobody applies it here.
+    pub fn check_inbox_is_kept(&self) {
+        for key in self.keys {
+            let mut sent = BTreeSet::new();
+            for written in self.history_of(key) {
+                let document = parse(&written.after);
+                let inbox = inbox(&document);
+                let seed = self.seed;
+                match written.after {
+                    None => sent.clear(),
+                    Some(_) => assert!(sent.is_subset(&inbox), "seed {seed}: {sent:?}, {document}"),
+                }
+                sent.extend(inbox);
+            }
+        }
+    }
+
     /// Law 3.
     pub fn check_no_false_alarm(&self) {
         for promise in &self.promises {
@@ -464,6 +481,12 @@ fn owner(document: &Value) -> Option<u64> {
 fn writer(document: &Value) -> Option<u64> {
     let last = document["Saves"].as_array().and_then(|saves| saves.last());
     owner(document).or(last.and_then(|mark| mark[0].as_u64()))
+}
+
+fn inbox(document: &Value) -> BTreeSet<String> {
+    let entries = document["RemoteChanges"].as_array();
+    let ids = entries.into_iter().flatten().map(|entry| &entry["I"]);
+    ids.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn tokens(document: &Value) -> Vec<u64> {

@@ -79,6 +79,10 @@ pub enum Fault {
     HoldRequest,
     /// It is not carried out, and answered with a conflict, true or not.
     Conflict,
+    /// It is carried out, and answered with a conflict: an engine's mistake.
+    ConflictAfter,
+    /// Another writer is faster: the record is written anew as it is, then it is carried out.
+    Overtaken,
 }
 
 /// An in-memory storage that fails on command, and that others can look into and write to.
@@ -362,6 +366,17 @@ impl Storage for FaultyStorage {
                 responder.answer_at(reply.result, reply.clock);
             }
             Fault::FailBefore => responder.answer(failed),
+            Fault::ConflictAfter => {
+                self.carry_out(operation, true);
+                responder.answer(Ok(Outcome::Conflict));
+            }
+            Fault::Overtaken => {
+                if let Operation::Commit { key, .. } = &operation {
+                    self.edit(key, |_| ());
+                }
+                let reply = self.carry_out(operation, true);
+                responder.answer_at(reply.result, reply.clock);
+            }
             Fault::Conflict => responder.answer(Ok(Outcome::Conflict)),
             Fault::FailAfter => {
                 self.carry_out(operation, true);
