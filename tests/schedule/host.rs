@@ -164,12 +164,14 @@ impl Session {
 
     /// Loaded, waiting for another's session, or done: nothing that a fault could keep up.
     pub fn is_settled(&self) -> bool {
-        use LoadStatus::{Erased, Loaded, SessionIsLocked};
+        let status = self.status();
         let is_idle = match &self.handle {
             Handle::Locker(locker, false) => locker.is_idle().expect("a locker"),
             _ => false,
         };
-        is_idle || matches!(self.status(), Loaded | SessionIsLocked | Erased)
+        is_idle
+            || status.is_final()
+            || matches!(status, LoadStatus::Loaded | LoadStatus::SessionIsLocked)
     }
 
     pub fn mark_force_save(&self) {
