@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod easy;
+pub mod ffi;
 pub mod locker;
 pub mod migration;
 pub mod save_data;

@@ -43,7 +43,7 @@ fn a_lockers_life_is_told_in_the_order_of_the_original() {
     locker.mark_deleted().unwrap();
     assert_eq!(heard_by(&locker), ["Deleted"]);
     assert!(locker.is_deleted().unwrap());
-    assert!(matches!(locker.update(4.0), Err(LockerError::Closed(_))));
+    assert!(matches!(locker.update(4.0), Err(LockerError::NotActive(_))));
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn an_ended_profile_hears_everything_up_to_finished_once_and_last() {
     assert!(profile.is_finished());
     assert!(matches!(
         profile.mark_force_save(),
-        Err(LockerError::Closed(_))
+        Err(LockerError::NotActive(_))
     ));
     assert!(profile.when_changes_saved(None).is_err());
 }

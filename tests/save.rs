@@ -48,7 +48,9 @@ fn every_session_saves_once_a_period_and_they_are_spread() {
         .iter()
         .map(|key| server.store.start_session(key, &[]).unwrap())
         .collect();
-    server.update();
+    while !profiles.iter().all(|profile| profile.is_loaded()) {
+        server.update();
+    }
     let mut in_each_second = Vec::new();
     for _ in 0..300 {
         let before = storage.commits();

@@ -8,7 +8,6 @@ use conformance::host_style::HostStyleStorage;
 use conformance::{Asker, Opened, storage_behaviour};
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::overlay::ReadOnlyOverlay;
-use tempfile::TempDir;
 
 /// One module for each engine, one test for each behaviour.
 macro_rules! conformance {
@@ -63,6 +62,7 @@ conformance! {
     memory => in_memory(Arc::new(MemoryStorage::new()));
     memory_by_url => in_memory(session_locker::storage::open("memory:").unwrap());
     host_style => in_memory(Arc::new(HostStyleStorage::new()));
+    host_callbacks => in_memory(conformance::c_host::open());
     overlay_over_memory => over(in_memory(Arc::new(MemoryStorage::new())));
     overlay_over_host_style => over(in_memory(Arc::new(HostStyleStorage::new())));
 }
@@ -81,7 +81,7 @@ fn in_memory(storage: Arc<dyn session_locker::storage::Storage>) -> Opened {
 
 #[cfg(feature = "sqlite")]
 fn sqlite(parameters: &str) -> Opened {
-    let directory = TempDir::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("saves.db");
     let url = format!("sqlite:{}{parameters}", path.display());
     Opened {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::locker::{
-    LoadStatus, LockerError, LockerState, SaveOutcome, SavedCallback, SavedConnection,
+    LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback, SavedConnection,
     SharedSaveData, WriteError,
 };
 use crate::save_data::SaveData;
@@ -35,8 +35,8 @@ pub enum LoadWait {
     TimedOut,
 }
 
-const FINISHED: LockerError = LockerError::Closed("the profile is finished");
-const ENDED: LockerError = LockerError::Closed("the profile's session was ended");
+const FINISHED: LockerError = LockerError::NotActive("the profile is finished");
+const ENDED: LockerError = LockerError::NotActive("the profile's session was ended");
 
 impl Profile {
     /// The profile's name among the store's.
@@ -105,7 +105,11 @@ impl Profile {
 
     /// Notes a change; it is in the next save.
     pub fn mark_should_save(&self) -> Result<(), LockerError> {
-        self.command(LockerState::mark_should_save)
+        let locker = self.active()?;
+        self.store
+            .driver
+            .set()?
+            .note(locker, LockerState::mark_should_save)
     }
 
     /// Notes a change and saves now.
@@ -272,9 +276,15 @@ impl Profile {
     }
 
     fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
+        let locker = self.active()?;
+        self.store.driver.set()?.with(locker, command)
+    }
+
+    /// The locker of a profile that the host has not ended.
+    fn active(&self) -> Result<LockerId, LockerError> {
         match self.entry(|entry| (entry.locker, entry.is_active))? {
             (_, false) => Err(ENDED),
-            (locker, true) => self.store.driver.set()?.with(locker, command),
+            (locker, true) => Ok(locker),
         }
     }
 

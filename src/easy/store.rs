@@ -182,9 +182,7 @@ impl Inner {
         }
         let profiles = self.profiles.lock();
         if profiles.is_closed {
-            return Err(LockerError::Closed(
-                "the store was closed; no session starts any more",
-            ));
+            return Err(LockerError::Closed);
         }
         Ok(profiles)
     }

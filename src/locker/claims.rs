@@ -10,16 +10,13 @@ use std::sync::Arc;
 /// Lock ids are drawn from this many bits: what a double holds exactly.
 const LOCK_ID_BITS: u32 = 53;
 
-#[derive(Debug)]
-struct Claim {
-    holder: u32,
-    waiting: Option<Box<VecDeque<u32>>>,
-}
-
 /// The claims and lock ids of one set of lockers, which are named by their slots.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    keys: HashMap<Arc<str>, Claim>,
+    /// Each claimed key, and the locker that has it.
+    holders: HashMap<Arc<str>, u32>,
+    /// Who waits for a key, in order; only keys for which somebody does.
+    waiting: HashMap<Arc<str>, VecDeque<u32>>,
     /// Lock ids that are, or may yet turn out to be, in the storage, each with its key.
     drawn: HashMap<u64, Arc<str>>,
     /// Lockers whose turn has come.
@@ -29,32 +26,20 @@ pub(crate) struct Claims {
 impl Claims {
     /// Claims the key, or queues behind the locker that has it. True once claimed.
     pub fn claim(&mut self, key: &Arc<str>, slot: u32) -> bool {
-        match self.keys.entry(Arc::clone(key)) {
-            Entry::Vacant(entry) => {
-                entry.insert(Claim {
-                    holder: slot,
-                    waiting: None,
-                });
-                true
-            }
-            Entry::Occupied(mut entry) => {
-                let claim = entry.get_mut();
-                if claim.holder != slot {
-                    let waiting = claim.waiting.get_or_insert_default();
-                    if !waiting.contains(&slot) {
-                        waiting.push_back(slot);
-                    }
-                }
-                claim.holder == slot
+        let holder = *self.holders.entry(Arc::clone(key)).or_insert(slot);
+        if holder != slot {
+            let waiting = self.waiting.entry(Arc::clone(key)).or_default();
+            if !waiting.contains(&slot) {
+                waiting.push_back(slot);
             }
         }
+        holder == slot
     }
 
     /// The locker that has the claim, and those behind it, in order.
     pub fn in_line(&self, key: &str) -> impl Iterator<Item = u32> {
-        let claim = self.keys.get(key);
-        let waiting = claim.and_then(|claim| claim.waiting.as_deref());
-        let holder = claim.map(|claim| claim.holder);
+        let holder = self.holders.get(key).copied();
+        let waiting = self.waiting.get(key);
         holder
             .into_iter()
             .chain(waiting.into_iter().flatten().copied())
@@ -62,28 +47,30 @@ impl Claims {
 
     /// Gives up the claim, or the place in the queue for it.
     pub fn release(&mut self, key: &Arc<str>, slot: u32) {
-        let Entry::Occupied(mut entry) = self.keys.entry(Arc::clone(key)) else {
+        let Entry::Occupied(mut waiting) = self.waiting.entry(Arc::clone(key)) else {
+            if self.holders.get(key) == Some(&slot) {
+                self.holders.remove(key);
+            }
             return;
         };
-        let claim = entry.get_mut();
-        if claim.holder != slot {
-            if let Some(waiting) = &mut claim.waiting {
-                waiting.retain(|waiter| *waiter != slot);
+        let queue = waiting.get_mut();
+        queue.retain(|waiter| *waiter != slot);
+        let next = queue.front().copied();
+        if self.holders.get(key) != Some(&slot) {
+            if next.is_none() {
+                waiting.remove();
             }
             return;
         }
-        match claim
-            .waiting
-            .as_mut()
-            .and_then(|waiting| waiting.pop_front())
-        {
-            Some(next) => {
-                claim.holder = next;
-                self.woken.push(next);
-            }
-            None => {
-                entry.remove();
-            }
+        if let Some(next) = next {
+            queue.pop_front();
+            self.holders.insert(Arc::clone(key), next);
+            self.woken.push(next);
+        } else {
+            self.holders.remove(key);
+        }
+        if queue.is_empty() {
+            waiting.remove();
         }
     }
 

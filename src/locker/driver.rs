@@ -27,9 +27,12 @@ pub enum LockerError {
     /// A panic inside the library left this object in doubt; it does nothing any more.
     #[error("this object was poisoned by an earlier panic inside the library")]
     Poisoned,
-    /// The store was closed, or the session has ended.
+    /// The store was closed.
+    #[error("the store was closed; no session starts any more")]
+    Closed,
+    /// The session has ended, or the locker was deleted.
     #[error("{0}")]
-    Closed(&'static str),
+    NotActive(&'static str),
     /// A locker can be deleted only when it is idle.
     #[error("the locker holds a session or has something under way; release it first")]
     NotIdle,
@@ -283,7 +286,19 @@ impl SetGuard<'_> {
     ) -> Result<R, LockerError> {
         self.set
             .command(id, command)
-            .ok_or(LockerError::Closed("the locker was deleted"))
+            .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
+
+    /// Notes something with a locker that must still be there, and that has nothing to do for it.
+    pub fn note<R>(
+        &mut self,
+        id: LockerId,
+        note: impl FnOnce(&mut LockerState) -> R,
+    ) -> Result<R, LockerError> {
+        self.set
+            .get_mut(id)
+            .map(note)
+            .ok_or(LockerError::NotActive("the locker was deleted"))
     }
 }
 
@@ -329,11 +344,11 @@ fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err("the hook panicked".to_owned()))
 }
 
+/// A key, and the ids of the users that its record belongs to.
+pub(crate) type Names = (Arc<str>, Arc<[Box<str>]>);
+
 /// Checks a key and its user ids, and makes them what a locker keeps.
-pub(crate) fn check_names(
-    key: &str,
-    user_ids: &[&str],
-) -> Result<(Arc<str>, Arc<[Box<str>]>), LockerError> {
+pub(crate) fn check_names(key: &str, user_ids: &[&str]) -> Result<Names, LockerError> {
     let bytes = key.len();
     if !(1..=storage::MAX_KEY_BYTES).contains(&bytes) {
         return Err(LockerError::InvalidKey { bytes });

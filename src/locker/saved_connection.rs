@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -26,12 +26,19 @@ pub struct SavedConnection(Arc<Inner>);
 struct Inner {
     state: AtomicU8,
     callback: Mutex<Option<SavedCallback>>,
+    /// What the host's side knows it by; 0 for nothing.
+    tag: AtomicU64,
 }
 
 impl SavedConnection {
     pub(crate) fn new(callback: Option<SavedCallback>) -> Self {
         let (state, callback) = (AtomicU8::new(WAITING), Mutex::new(callback));
-        Self(Arc::new(Inner { state, callback }))
+        let tag = AtomicU64::new(0);
+        Self(Arc::new(Inner {
+            state,
+            callback,
+            tag,
+        }))
     }
 
     /// The callback, for the one who delivers the answer, with no lock held.
@@ -76,6 +83,16 @@ impl SavedConnection {
             drop(self.take_callback());
         }
         left
+    }
+
+    /// Notes what the host's side knows it by.
+    pub(crate) fn set_tag(&self, tag: u64) {
+        self.0.tag.store(tag, Ordering::Release);
+    }
+
+    /// What was noted by `set_tag`; 0 before.
+    pub(crate) fn tag(&self) -> u64 {
+        self.0.tag.load(Ordering::Acquire)
     }
 
     /// Whether both name the same wait.

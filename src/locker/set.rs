@@ -107,6 +107,8 @@ struct Budget {
     at: f64,
     requests: u32,
     bytes: usize,
+    /// Touched lockers and timers still to be looked at.
+    steps: u32,
     in_flight: u32,
     /// Grants since the last one that a waiting load was given out of turn.
     saves_in_a_row: u32,
@@ -114,6 +116,10 @@ struct Budget {
 
 /// Of so many grants, the loads get at least one while saves wait too.
 const A_TENTH: u32 = 9;
+
+/// The most lockers and timers that one update looks at: a host that gives ten thousand lockers a
+/// command at once gets them over several frames.
+const STEPS_PER_UPDATE: u32 = 1024;
 
 impl LockerSet {
     /// An empty set. Without a template, the create hook makes new documents.
@@ -228,14 +234,17 @@ impl LockerSet {
         id: LockerId,
         command: impl FnOnce(&mut LockerState) -> R,
     ) -> Option<R> {
-        let slot = self.slots.get_mut(id.slot as usize)?;
-        let locker = slot
-            .locker
-            .as_deref_mut()
-            .filter(|_| slot.generation == id.generation)?;
-        let result = command(locker);
+        let result = command(self.get_mut(id)?);
         self.touch(id.slot);
         Some(result)
+    }
+
+    /// The locker, for a note that gives it nothing to do.
+    pub fn get_mut(&mut self, id: LockerId) -> Option<&mut LockerState> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        slot.locker
+            .as_deref_mut()
+            .filter(|_| slot.generation == id.generation)
     }
 
     /// Removes a locker that is idle; it says farewell first. False if it is not idle.
@@ -287,6 +296,7 @@ impl LockerSet {
             self.now = now;
         }
         self.wall = wall;
+        self.budget.steps = STEPS_PER_UPDATE;
         if self.now > self.budget.at || scope == Scope::All {
             self.budget.at = self.now;
             self.budget.requests = self.config.requests_per_update;
@@ -307,8 +317,8 @@ impl LockerSet {
                 return Some(task);
             }
             let went_on = self.evaluate_next(scope)
-                || self.take_reply()
-                || self.fire_timer()
+                || self.take_reply(scope)
+                || self.fire_timer(scope)
                 || self.grant_next(scope);
             if !went_on {
                 return None;
@@ -319,7 +329,7 @@ impl LockerSet {
     /// A hook has run; its locker goes on.
     pub fn handle_hook_result(&mut self, id: LockerId, hook: HookId, result: HookResult) {
         if self.get(id).is_some() {
-            self.handle(id.slot, |locker, cx| {
+            self.handle(id.slot, Scope::One(id), |locker, cx| {
                 locker.handle_hook_result(hook, result, cx)
             });
         }
@@ -331,8 +341,8 @@ impl LockerSet {
         }
         let slot = match scope {
             Scope::One(id) if self.get(id).is_none() => return false,
-            Scope::One(id) if !self.slots[id.slot as usize].is_touched => return false,
             Scope::One(id) => id.slot,
+            Scope::All if self.budget.steps == 0 => return false,
             Scope::All => match self.touched.pop_front() {
                 Some(slot) => {
                     self.slots[slot as usize].is_in_line = false;
@@ -341,15 +351,23 @@ impl LockerSet {
                 None => return false,
             },
         };
-        if std::mem::take(&mut self.slots[slot as usize].is_touched) {
-            self.touches += 1;
-            self.with_context(slot, |locker, cx| locker.evaluate(cx));
-            self.drain(slot);
-            self.note_answered(slot);
-            self.queue_intent(slot);
-            self.arm(slot);
+        let is_touched = self.slots[slot as usize].is_touched;
+        if is_touched {
+            self.budget.steps = self.budget.steps.saturating_sub(1);
+            self.settle(slot);
         }
-        true
+        is_touched || scope == Scope::All
+    }
+
+    /// Lets a locker go on from where it stands, and sees to what it wants then.
+    fn settle(&mut self, slot: u32) {
+        self.touches += 1;
+        self.slots[slot as usize].is_touched = false;
+        self.with_context(slot, |locker, cx| locker.evaluate(cx));
+        self.drain(slot);
+        self.note_answered(slot);
+        self.queue_intent(slot);
+        self.arm(slot);
     }
 
     /// Moves what comes out of a locker to the tasks.
@@ -429,13 +447,14 @@ impl LockerSet {
         }
     }
 
-    fn fire_timer(&mut self) -> bool {
+    fn fire_timer(&mut self, scope: Scope) -> bool {
         let Some(&Timed { at, slot }) = self.timers.peek() else {
             return false;
         };
-        if at > self.now {
+        if at > self.now || self.budget.steps == 0 {
             return false;
         }
+        self.budget.steps -= 1;
         self.timers.pop();
         let now = self.now;
         let entry = &mut self.slots[slot as usize];
@@ -452,7 +471,7 @@ impl LockerSet {
             .as_deref()
             .is_some_and(|locker| locker.deadline() <= now)
         {
-            self.handle(slot, |locker, cx| locker.handle_timeout(cx));
+            self.handle(slot, scope, |locker, cx| locker.handle_timeout(cx));
         } else {
             self.arm(slot);
         }
@@ -471,7 +490,7 @@ impl LockerSet {
     }
 
     /// Replies count against the update's bytes: what is left over waits for the next.
-    fn take_reply(&mut self) -> bool {
+    fn take_reply(&mut self, scope: Scope) -> bool {
         if self.replies.is_empty() {
             self.collect_replies();
         }
@@ -494,7 +513,7 @@ impl LockerSet {
         if let Some(clock) = clock {
             self.clock = Some(ClockReading::new(clock, entry.sent_at));
         }
-        self.handle(slot_of(id) as u32, |locker, cx| {
+        self.handle(slot_of(id) as u32, scope, |locker, cx| {
             locker.handle_reply(id, result, clock, cx)
         });
         true
@@ -504,7 +523,7 @@ impl LockerSet {
         let Some(slot) = self.next_granted(scope) else {
             return false;
         };
-        self.handle(slot, |locker, cx| locker.handle_grant(cx));
+        self.handle(slot, scope, |locker, cx| locker.handle_grant(cx));
         true
     }
 
@@ -565,10 +584,19 @@ impl LockerSet {
         }
     }
 
-    /// Lets a locker handle something, and sees to it that it goes on from there.
-    fn handle(&mut self, slot: u32, handle: impl FnOnce(&mut LockerState, &mut Context<'_>)) {
+    /// Lets a locker handle something and go on from there; one that the update is not for goes on
+    /// in its own.
+    fn handle(
+        &mut self,
+        slot: u32,
+        scope: Scope,
+        handle: impl FnOnce(&mut LockerState, &mut Context<'_>),
+    ) {
         self.with_context(slot, handle);
-        self.touch(slot);
+        match scope {
+            Scope::One(id) if id.slot != slot => self.touch(slot),
+            _ => self.settle(slot),
+        }
     }
 
     fn with_context(&mut self, slot: u32, handle: impl FnOnce(&mut LockerState, &mut Context<'_>)) {

@@ -156,7 +156,7 @@ pub(crate) fn new_driver(
 
 /// The seed's `JobId` where the host gave none: a random UUID.
 fn random_job_id(seed: u64) -> String {
-    let mut rng = fastrand::Rng::with_seed(seed ^ 0x4a6f_6249_64);
+    let mut rng = fastrand::Rng::with_seed(seed ^ 0x006a_6f62_6964);
     let bits = rng.u128(..);
     let (a, b, c) = (
         (bits >> 96) as u32,
@@ -186,7 +186,7 @@ impl Locker {
         if self.driver().set()?.want(self.id()) {
             Ok(())
         } else {
-            Err(LockerError::Closed("the locker was deleted"))
+            Err(LockerError::NotActive("the locker was deleted"))
         }
     }
 
@@ -197,7 +197,9 @@ impl Locker {
 
     /// Notes a change; it is in the next save.
     pub fn mark_should_save(&self) -> Result<(), LockerError> {
-        self.command(LockerState::mark_should_save)
+        self.driver()
+            .set()?
+            .note(self.id(), LockerState::mark_should_save)
     }
 
     /// Notes a change and saves now.
@@ -307,7 +309,7 @@ impl Locker {
         let set = self.driver().set()?;
         set.get(self.id())
             .map(query)
-            .ok_or(LockerError::Closed("the locker was deleted"))
+            .ok_or(LockerError::NotActive("the locker was deleted"))
     }
 }
 

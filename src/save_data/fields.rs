@@ -136,8 +136,8 @@ impl Fields {
     /// No fields yet, over a text that [`Fields::push_raw`] will name parts of.
     pub fn new(text: Bytes) -> Self {
         Self {
+            list: Vec::with_capacity(if text.is_empty() { 0 } else { INDEXED_ABOVE }),
             text,
-            list: Vec::new(),
             index: NameIndex::default(),
             size: 2,
         }

@@ -2,25 +2,24 @@
 //! one that is refused has changed nothing.
 
 use jsonptr::index::Index;
-use jsonptr::{Pointer, Token};
 use serde_json::Value;
 
-use super::pointer::{index, not_found, walk, wrong_type};
+use super::SaveDataError;
+use super::pointer::{self, decode, index, not_found, walk, walk_mut, wrong_type};
 use super::value::{written_len, written_str_len};
-use super::{SaveDataError, pointer};
 
 /// An edit that has been found possible.
 pub(super) struct Edit<'p> {
-    /// The container that is edited, inside the field.
-    parent: &'p Pointer,
+    /// Where it is made, inside the field.
+    place: &'p str,
     change: Change,
     /// How many bytes longer the field's text becomes.
     pub growth: isize,
 }
 
 enum Change {
-    Member(String, Value),
-    Element(usize, Value),
+    Replace(Value),
+    Insert(String, Value),
     Append(Value),
     RemoveMember(String),
     RemoveElement(usize),
@@ -31,7 +30,7 @@ impl<'p> Edit<'p> {
     /// element replaced, or appended when the index is the array's length or `-`.
     pub fn set(
         field: &Value,
-        rest: &'p Pointer,
+        rest: &'p str,
         pointer: &str,
         new: Value,
     ) -> Result<Self, SaveDataError> {
@@ -39,17 +38,16 @@ impl<'p> Edit<'p> {
         let added = written_len(&new) as isize;
         let (change, growth) = match container {
             Value::Object(members) => {
-                let name = last.decoded().into_owned();
-                let growth = match members.get(&name) {
-                    Some(old) => added - written_len(old) as isize,
-                    None => added + member_overhead(&name, !members.is_empty()),
-                };
-                (Change::Member(name, new), growth)
+                let name = decode(last);
+                if let Some(old) = members.get(name.as_ref()) {
+                    return Ok(Self::replace(rest, old, new, added));
+                }
+                let overhead = member_overhead(&name, !members.is_empty());
+                (Change::Insert(name.into_owned(), new), added + overhead)
             }
-            Value::Array(items) => match index(&last, pointer)? {
+            Value::Array(items) => match index(last, pointer)? {
                 Index::Num(at) if at < items.len() => {
-                    let growth = added - written_len(&items[at]) as isize;
-                    (Change::Element(at, new), growth)
+                    return Ok(Self::replace(rest, &items[at], new, added));
                 }
                 Index::Num(at) if at > items.len() => return Err(not_found(pointer)),
                 _ => {
@@ -57,27 +55,35 @@ impl<'p> Edit<'p> {
                     (Change::Append(new), growth)
                 }
             },
-            scalar => return Err(not_a_container(pointer, &last, scalar)),
+            scalar => return Err(not_a_container(pointer, last, scalar)),
         };
         Ok(Self {
-            parent,
+            place: parent,
             change,
             growth,
         })
     }
 
+    fn replace(place: &'p str, old: &Value, new: Value, added: isize) -> Self {
+        Self {
+            place,
+            change: Change::Replace(new),
+            growth: added - written_len(old) as isize,
+        }
+    }
+
     /// Removing the place `rest` inside `field`; an array's later elements move down.
-    pub fn remove(field: &Value, rest: &'p Pointer, pointer: &str) -> Result<Self, SaveDataError> {
+    pub fn remove(field: &Value, rest: &'p str, pointer: &str) -> Result<Self, SaveDataError> {
         let (parent, last, container) = container(field, rest, pointer)?;
         let (change, growth) = match container {
             Value::Object(members) => {
-                let name = last.decoded().into_owned();
+                let name = decode(last).into_owned();
                 let old = members.get(&name).ok_or_else(|| not_found(pointer))?;
                 let overhead = member_overhead(&name, members.len() > 1);
                 let growth = -(written_len(old) as isize) - overhead;
                 (Change::RemoveMember(name), growth)
             }
-            Value::Array(items) => match index(&last, pointer)? {
+            Value::Array(items) => match index(last, pointer)? {
                 Index::Num(at) if at < items.len() => {
                     let old = written_len(&items[at]) as isize;
                     (
@@ -87,10 +93,10 @@ impl<'p> Edit<'p> {
                 }
                 _ => return Err(not_found(pointer)),
             },
-            scalar => return Err(not_a_container(pointer, &last, scalar)),
+            scalar => return Err(not_a_container(pointer, last, scalar)),
         };
         Ok(Self {
-            parent,
+            place: parent,
             change,
             growth,
         })
@@ -98,14 +104,14 @@ impl<'p> Edit<'p> {
 
     /// Makes the edit in the value that it was found in.
     pub fn make(self, field: &mut Value) {
-        match (field.pointer_mut(self.parent.as_str()), self.change) {
-            (Some(Value::Object(members)), Change::Member(name, new)) => {
+        match (walk_mut(field, self.place), self.change) {
+            (Some(old), Change::Replace(new)) => *old = new,
+            (Some(Value::Object(members)), Change::Insert(name, new)) => {
                 members.insert(name, new);
             }
             (Some(Value::Object(members)), Change::RemoveMember(name)) => {
                 members.shift_remove(&name);
             }
-            (Some(Value::Array(items)), Change::Element(at, new)) => items[at] = new,
             (Some(Value::Array(items)), Change::Append(new)) => items.push(new),
             (Some(Value::Array(items)), Change::RemoveElement(at)) => {
                 items.remove(at);
@@ -118,11 +124,11 @@ impl<'p> Edit<'p> {
 /// The container that the last token of `rest` is looked up in.
 fn container<'v, 'p>(
     field: &'v Value,
-    rest: &'p Pointer,
+    rest: &'p str,
     pointer: &str,
-) -> Result<(&'p Pointer, Token<'p>, &'v Value), SaveDataError> {
+) -> Result<(&'p str, &'p str, &'v Value), SaveDataError> {
     let (parent, last) = rest
-        .split_back()
+        .rsplit_once('/')
         .ok_or_else(|| pointer::invalid(pointer, "it names no place inside the field"))?;
     let parent_pointer = &pointer[..pointer.len() - (rest.len() - parent.len())];
     Ok((parent, last, walk(field, parent, parent_pointer)?))
@@ -133,7 +139,7 @@ fn member_overhead(name: &str, has_others: bool) -> isize {
     written_str_len(name) as isize + 1 + isize::from(has_others)
 }
 
-fn not_a_container(pointer: &str, last: &Token<'_>, found: &Value) -> SaveDataError {
-    let parent = &pointer[..pointer.len() - last.encoded().len() - 1];
+fn not_a_container(pointer: &str, last: &str, found: &Value) -> SaveDataError {
+    let parent = &pointer[..pointer.len() - last.len() - 1];
     wrong_type(parent, "an object or an array", found)
 }

@@ -204,7 +204,7 @@ impl Draft {
     }
 
     fn test(&self, test: &TestOperation) -> Result<(), String> {
-        let found = walk(&self.document, &test.path, test.path.as_str())
+        let found = walk(&self.document, test.path.as_str(), test.path.as_str())
             .map_err(|error| error.to_string())?;
         if is_same(found, &test.value) {
             return Ok(());

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use jsonptr::Pointer;
 use jsonptr::index::Index;
-use jsonptr::{Pointer, Token};
 use serde_json::Value;
 
 use super::{SaveDataError, ValueType};
@@ -12,51 +12,63 @@ use super::{SaveDataError, ValueType};
 pub(super) enum Target<'p> {
     /// The whole document.
     Document,
-    /// A top-level field, or something inside it when `rest` is not empty.
-    Field {
-        name: Cow<'p, str>,
-        rest: &'p Pointer,
-    },
+    /// A top-level field, or something inside it when `rest`, a pointer too, is not empty.
+    Field { name: Cow<'p, str>, rest: &'p str },
 }
 
 /// Splits a pointer into the top-level field and the rest.
 #[inline]
 pub(super) fn split(pointer: &str) -> Result<Target<'_>, SaveDataError> {
     match pointer.strip_prefix('/') {
+        // By far the most calls name a field and nothing in it.
         Some(name) if !name.bytes().any(|byte| byte == b'/' || byte == b'~') => Ok(Target::Field {
             name: Cow::Borrowed(name),
-            rest: Pointer::root(),
+            rest: "",
         }),
-        _ => split_general(pointer),
+        _ => split_any(pointer),
     }
 }
 
-fn split_general(pointer: &str) -> Result<Target<'_>, SaveDataError> {
-    let parsed = Pointer::parse(pointer).map_err(|error| {
-        let message = match error {
-            jsonptr::ParseError::NoLeadingSlash => "it has to be empty or begin with '/'",
-            jsonptr::ParseError::InvalidEncoding { .. } => "'~' has to be followed by 0 or 1",
-        };
-        invalid(
-            pointer,
-            format!("{message} (byte {})", error.complete_offset()),
-        )
-    })?;
-    Ok(match parsed.split_front() {
-        None => Target::Document,
-        Some((first, rest)) => Target::Field {
-            name: match first.decoded() {
-                Cow::Borrowed(_) => Cow::Borrowed(first_token(pointer)),
-                Cow::Owned(name) => Cow::Owned(name),
-            },
-            rest,
-        },
-    })
+fn split_any(pointer: &str) -> Result<Target<'_>, SaveDataError> {
+    if pointer.is_empty() {
+        return Ok(Target::Document);
+    }
+    if !pointer.starts_with('/') || pointer.contains('~') {
+        check(pointer)?;
+    }
+    let (name, rest) = split_token(&pointer[1..]);
+    let name = decode(name);
+    Ok(Target::Field { name, rest })
 }
 
-/// The text of the first token, escapes and all.
-fn first_token(pointer: &str) -> &str {
-    pointer.split('/').nth(1).unwrap_or_default()
+fn check(pointer: &str) -> Result<(), SaveDataError> {
+    let Err(error) = Pointer::parse(pointer) else {
+        return Ok(());
+    };
+    let message = match error {
+        jsonptr::ParseError::NoLeadingSlash => "it has to be empty or begin with '/'",
+        jsonptr::ParseError::InvalidEncoding { .. } => "'~' has to be followed by 0 or 1",
+    };
+    let offset = error.complete_offset();
+    Err(invalid(pointer, format!("{message} (byte {offset})")))
+}
+
+/// Splits off a token that has lost its slash.
+#[inline]
+fn split_token(text: &str) -> (&str, &str) {
+    let end = text.bytes().position(|byte| byte == b'/');
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+/// The name that a token stands for.
+#[inline]
+pub(super) fn decode(token: &str) -> Cow<'_, str> {
+    if token.bytes().any(|byte| byte == b'~') {
+        // In this order: "~01" is "~1".
+        Cow::Owned(token.replace("~1", "/").replace("~0", "~"))
+    } else {
+        Cow::Borrowed(token)
+    }
 }
 
 /// The top-level field that a pointer names, for messages.
@@ -71,14 +83,14 @@ pub(super) fn field_name(pointer: &str) -> String {
 /// is the end; an error names the part that leads nowhere.
 pub(super) fn walk<'v>(
     mut value: &'v Value,
-    mut rest: &Pointer,
+    mut rest: &str,
     pointer: &str,
 ) -> Result<&'v Value, SaveDataError> {
-    while let Some((token, tail)) = rest.split_front() {
-        let here = &pointer[..pointer.len() - tail.len()];
+    while let Some(tokens) = rest.strip_prefix('/') {
+        let (token, tail) = split_token(tokens);
         let child = match value {
-            Value::Object(members) => members.get(token.decoded().as_ref()),
-            Value::Array(items) => match index(&token, pointer)? {
+            Value::Object(members) => members.get(decode(token).as_ref()),
+            Value::Array(items) => match index(token, pointer)? {
                 Index::Num(at) => items.get(at),
                 Index::Next => None,
             },
@@ -87,22 +99,31 @@ pub(super) fn walk<'v>(
                 return Err(wrong_type(parent, "an object or an array", scalar));
             }
         };
-        value = child.ok_or_else(|| not_found(here))?;
+        value = child.ok_or_else(|| not_found(&pointer[..pointer.len() - tail.len()]))?;
         rest = tail;
     }
     Ok(value)
 }
 
+/// The same for changing the value, where [`walk`] has found that it is there.
+pub(super) fn walk_mut<'v>(mut value: &'v mut Value, mut rest: &str) -> Option<&'v mut Value> {
+    while let Some(tokens) = rest.strip_prefix('/') {
+        let (token, tail) = split_token(tokens);
+        value = match value {
+            Value::Object(members) => members.get_mut(decode(token).as_ref())?,
+            Value::Array(items) => items.get_mut(token.parse::<usize>().ok()?)?,
+            _ => return None,
+        };
+        rest = tail;
+    }
+    Some(value)
+}
+
 /// Reads a token as an array index: digits without leading zeros, or `-` for the end.
-pub(super) fn index(token: &Token<'_>, pointer: &str) -> Result<Index, SaveDataError> {
-    token.to_index().map_err(|_| {
-        invalid(
-            pointer,
-            format!(
-                "\"{}\" is no array index: digits without leading zeros, or '-' for the end",
-                token.decoded()
-            ),
-        )
+pub(super) fn index(token: &str, pointer: &str) -> Result<Index, SaveDataError> {
+    token.parse().map_err(|_| {
+        let rule = "digits without leading zeros, or '-' for the end";
+        invalid(pointer, format!("\"{token}\" is no array index: {rule}"))
     })
 }
 

@@ -1,7 +1,6 @@
 //! Reading a document: [`SaveData`]'s getters. A number or string at top level is read straight
 //! from the text; reading inside a field parses that field once and keeps it until the next save.
 
-use jsonptr::Pointer;
 use serde_json::{Number, Value};
 
 use super::fields::Held;
@@ -32,7 +31,7 @@ impl SaveData {
     /// The value at `pointer` as JSON; what has only been read is as it was written.
     pub fn get_json(&mut self, pointer: &str) -> Result<String, SaveDataError> {
         if let Target::Field { name, rest } = pointer::split(pointer)?
-            && rest.is_root()
+            && rest.is_empty()
             && let Some(at) = self.fields.find(&name)
         {
             let mut json = Vec::with_capacity(self.fields.value_len(at));
@@ -66,7 +65,11 @@ impl SaveData {
     /// The number at `pointer`; an integer beyond 2^53 is rounded.
     pub fn get_f64(&mut self, pointer: &str) -> Result<f64, SaveDataError> {
         let number = match self.find(pointer)? {
-            Found::Raw(text) => raw_number(text, pointer, "a number")?,
+            Found::Raw(text) => match plain_i64(text) {
+                // Not 0: it may be written -0.
+                Some(number) if number != 0 => return Ok(number as f64),
+                _ => raw_number(text, pointer, "a number")?,
+            },
             found => found.number(pointer, "a number")?,
         };
         Ok(number.as_f64().unwrap_or_default())
@@ -144,7 +147,7 @@ impl SaveData {
             return Ok(Found::Document);
         };
         match self.fields.find(&name) {
-            Some(at) if rest.is_root() => Ok(match self.fields.held(at) {
+            Some(at) if rest.is_empty() => Ok(match self.fields.held(at) {
                 Held::Raw(text) => Found::Raw(text),
                 Held::Parsed(value) => Found::Value(value),
             }),
@@ -156,7 +159,7 @@ impl SaveData {
     fn find_reserved(
         &self,
         name: &str,
-        rest: &Pointer,
+        rest: &str,
         pointer: &str,
     ) -> Result<Found<'_>, SaveDataError> {
         let parent = &pointer[..pointer.len() - rest.len()];

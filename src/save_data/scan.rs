@@ -124,32 +124,54 @@ impl<'t> Deserialize<'t> for Name<'t> {
 /// Refuses text nested deeper than `limit` levels. Needs no valid JSON, and never recurses, so it
 /// goes before everything that might.
 pub(super) fn check_depth(text: &str, limit: usize) -> Result<(), SaveDataError> {
-    let text = text.as_bytes();
     let mut depth = 0_usize;
-    let mut offset = 0;
-    while offset < text.len() {
-        match text[offset] {
-            b'"' => offset = end_of_string(text, offset + 1),
-            b'[' | b'{' => {
+    let mut bytes = text.as_bytes().iter();
+    while let Some(byte) = bytes.next() {
+        match CLASSES[usize::from(*byte)] {
+            Class::Other => {}
+            Class::Quote => skip_string(&mut bytes),
+            Class::Open => {
                 depth += 1;
                 if depth > limit {
+                    let offset = text.len() - bytes.len() - 1;
                     return Err(SaveDataError::TooDeep { offset });
                 }
             }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
+            Class::Close => depth = depth.saturating_sub(1),
         }
-        offset += 1;
     }
     Ok(())
 }
 
-/// The offset of the quote that closes the string whose first character stands at `offset`.
-fn end_of_string(text: &[u8], mut offset: usize) -> usize {
-    while offset < text.len() && text[offset] != b'"' {
-        offset += if text[offset] == b'\\' { 2 } else { 1 };
+/// What a byte means for the depth.
+#[derive(Clone, Copy)]
+enum Class {
+    Other,
+    Quote,
+    Open,
+    Close,
+}
+
+/// Looking a byte up is faster than comparing it with all five.
+static CLASSES: [Class; 256] = {
+    let mut classes = [Class::Other; 256];
+    classes[b'"' as usize] = Class::Quote;
+    classes[b'[' as usize] = Class::Open;
+    classes[b'{' as usize] = Class::Open;
+    classes[b']' as usize] = Class::Close;
+    classes[b'}' as usize] = Class::Close;
+    classes
+};
+
+/// Goes on to behind the string's closing quote.
+fn skip_string(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(bytes.next()),
+            _ => {}
+        }
     }
-    offset
 }
 
 /// Parses a value given by the host that will stand below `parents` containers.

@@ -1,7 +1,6 @@
 //! Writing a document: [`SaveData`]'s setters. Each is checked and measured in full before it
 //! changes anything.
 
-use jsonptr::Pointer;
 use serde_json::{Number, Value};
 
 use super::fields::member_len;
@@ -31,7 +30,7 @@ impl SaveData {
     pub fn set_json(&mut self, pointer: &str, json: &str) -> Result<(), SaveDataError> {
         let parents = match pointer::split(pointer)? {
             Target::Document => return self.replace_all(json),
-            Target::Field { rest, .. } => 1 + rest.count(),
+            Target::Field { rest, .. } => 1 + rest.matches('/').count(),
         };
         self.set(pointer, scan::value(json, parents)?)
     }
@@ -107,7 +106,7 @@ impl SaveData {
             let parent = &pointer[..pointer.len() - rest.len()];
             not_found(parent)
         })?;
-        if rest.is_root() {
+        if rest.is_empty() {
             self.fields.remove(at);
         } else {
             let edit = Edit::remove(self.fields.parse(at)?, rest, pointer)?;
@@ -124,7 +123,7 @@ impl SaveData {
                 let found = ValueType::of(&value);
                 return Err(SaveDataError::NotAnObject { found });
             }
-            Target::Field { name, rest } if rest.is_root() => self.set_field(&name, value)?,
+            Target::Field { name, rest: "" } => self.set_field(&name, value)?,
             Target::Field { name, rest } => self.set_inside(&name, rest, pointer, value)?,
         }
         self.changed();
@@ -152,7 +151,7 @@ impl SaveData {
     fn set_inside(
         &mut self,
         name: &str,
-        rest: &Pointer,
+        rest: &str,
         pointer: &str,
         value: Value,
     ) -> Result<(), SaveDataError> {

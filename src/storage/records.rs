@@ -53,26 +53,20 @@ impl Records {
                 bytes,
                 user_ids,
             } => {
-                if !self.is_at(&key, &expected) {
-                    return Outcome::Conflict;
-                }
-                let revision = self.next_revision();
-                let record = Fetched::Present {
+                let record = |revision| Fetched::Present {
                     bytes,
-                    revision: revision.clone(),
+                    revision,
                     user_ids,
                 };
-                self.by_key.insert(key, record);
-                Outcome::Committed(revision)
+                let revision = self.write(key, Some(&expected), record);
+                revision.map_or(Outcome::Conflict, Outcome::Committed)
             }
             Operation::Erase { key, expected } => {
-                if expected.is_some_and(|expected| !self.is_at(&key, &expected)) {
-                    return Outcome::Conflict;
-                }
-                let revision = self.next_revision();
-                let tombstone = Some(revision.clone());
-                self.by_key.insert(key, Fetched::Absent { tombstone });
-                Outcome::Erased(revision)
+                let tombstone = |revision| Fetched::Absent {
+                    tombstone: Some(revision),
+                };
+                let revision = self.write(key, expected.as_ref(), tombstone);
+                revision.map_or(Outcome::Conflict, Outcome::Erased)
             }
             Operation::List {
                 prefix,
@@ -103,22 +97,25 @@ impl Records {
         self.get(key).cloned().unwrap_or(never_written)
     }
 
-    fn is_at(&self, key: &str, expected: &Expected) -> bool {
-        match (self.by_key.get(key), expected) {
-            (Some(Fetched::Present { revision, .. }), Expected::Present(expected)) => {
-                revision == expected
-            }
-            (Some(Fetched::Absent { tombstone }), Expected::Absent(expected)) => {
-                tombstone == expected
-            }
-            (None, Expected::Absent(expected)) => expected.is_none(),
-            (_, Expected::Present(_)) | (Some(_), Expected::Absent(_)) => false,
+    /// Writes what `record` makes of the next revision, if the key is as expected.
+    fn write(
+        &mut self,
+        key: Arc<str>,
+        expected: Option<&Expected>,
+        record: impl FnOnce(Revision) -> Fetched,
+    ) -> Option<Revision> {
+        let found = self.by_key.get_mut(&key);
+        if expected.is_some_and(|expected| !is_at(found.as_deref(), expected)) {
+            return None;
         }
-    }
-
-    fn next_revision(&mut self) -> Revision {
         self.last_number += 1;
-        (self.name_revision)(self.last_number)
+        let revision = (self.name_revision)(self.last_number);
+        let record = record(revision.clone());
+        match found {
+            Some(found) => *found = record,
+            None => drop(self.by_key.insert(key, record)),
+        }
+        Some(revision)
     }
 
     fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
@@ -148,5 +145,16 @@ impl Records {
             .collect();
         keys.sort_unstable();
         keys
+    }
+}
+
+fn is_at(found: Option<&Fetched>, expected: &Expected) -> bool {
+    match (found, expected) {
+        (Some(Fetched::Present { revision, .. }), Expected::Present(expected)) => {
+            revision == expected
+        }
+        (Some(Fetched::Absent { tombstone }), Expected::Absent(expected)) => tombstone == expected,
+        (None, Expected::Absent(expected)) => expected.is_none(),
+        (_, Expected::Present(_)) | (Some(_), Expected::Absent(_)) => false,
     }
 }

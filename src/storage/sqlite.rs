@@ -14,6 +14,7 @@
 //! storage clock is the machine's wall clock, which all of them share. An engine does not survive
 //! `fork`.
 
+mod batch;
 mod reader;
 mod schema;
 mod turn;
@@ -40,8 +41,9 @@ pub const MAX_VALUE_BYTES: usize = 900_000_000;
 const READERS: usize = 2;
 /// How long opening waits for other engines, or for another program that uses the file.
 const OPEN_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a batch waits to begin before it is answered as failed (and not written).
-const WRITE_PATIENCE: Duration = Duration::from_secs(4);
+/// How long a batch waits to begin, and a query for other programs, before it is answered as
+/// failed (and not written).
+const PATIENCE: Duration = Duration::from_secs(4);
 /// How long dropping the engine waits for what is queued: longer than a batch waits to begin.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -149,8 +151,8 @@ impl SqliteOpenError {
 pub struct SqliteStorage {
     /// `None` once closed.
     queues: Option<Queues>,
-    /// Disconnected when the last thread has ended.
-    ended: Mutex<Receiver<()>>,
+    /// Disconnected when all threads have ended.
+    ended: Mutex<Receiver<Never>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -171,10 +173,10 @@ impl SqliteStorage {
         let path = absolute(path)?;
         let failed = |error: rusqlite::Error| SqliteOpenError::new(&path, error);
         let mut connection = schema::connect(&path).map_err(failed)?;
-        schema::inspect(&connection, &path)?;
         if connection.is_readonly("main").map_err(failed)? {
             return Err(SqliteOpenError::ReadOnly { path });
         }
+        schema::inspect(&connection, &path)?;
 
         let turnstile = set_up(&mut connection, &path, options)?;
         let readers: Vec<Connection> = (0..READERS)
@@ -194,37 +196,42 @@ impl SqliteStorage {
     ) -> io::Result<Self> {
         let (writes, write_requests) = channel();
         let (reads, read_requests) = channel();
-        let (ending, ended) = channel();
+        let (writer_ends, ended) = channel();
+        let (reader_ends, readers_ended) = channel();
         let mut storage = Self {
             queues: Some(Queues { writes, reads }),
             ended: Mutex::new(ended),
             threads: Vec::new(),
         };
-        let writer = Writer::new(connection, turnstile, write_requests);
-        storage.spawn("sl-sqlite-write", ending.clone(), move || writer.run())?;
         let read_requests = Arc::new(Mutex::new(read_requests));
         for connection in readers {
             let requests = Arc::clone(&read_requests);
             let run = move || reader::run(&connection, &requests);
-            storage.spawn("sl-sqlite-read", ending.clone(), run)?;
+            storage.spawn("sl-sqlite-read", reader_ends.clone(), run)?;
         }
+        let writer = Writer::new(connection, turnstile, write_requests, readers_ended);
+        storage.spawn("sl-sqlite-write", writer_ends, move || writer.run())?;
         Ok(storage)
     }
 
+    /// Starts a thread that lets go of `ends` when it has ended and has closed its connection.
     fn spawn(
         &mut self,
         name: &str,
-        ending: Sender<()>,
+        ends: Sender<Never>,
         run: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
         let thread = thread::Builder::new().name(name.to_owned());
         self.threads.push(thread.spawn(move || {
-            let _ending = ending;
+            let _ends = ends;
             run();
         })?);
         Ok(())
     }
 }
+
+/// Nothing is ever sent over a channel of these; that it is disconnected is the message.
+enum Never {}
 
 impl Storage for SqliteStorage {
     fn submit(&self, request: Request) {
@@ -249,7 +256,7 @@ impl Drop for SqliteStorage {
     fn drop(&mut self) {
         self.queues = None;
         let ended = self.ended.lock().recv_timeout(CLOSE_PATIENCE);
-        if ended == Err(RecvTimeoutError::Disconnected) {
+        if matches!(ended, Err(RecvTimeoutError::Disconnected)) {
             for thread in self.threads.drain(..) {
                 let _ = thread.join();
             }

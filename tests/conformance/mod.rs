@@ -3,6 +3,7 @@
 // Every test file uses its own part of this.
 #![allow(dead_code)]
 
+pub mod c_host;
 pub mod host_style;
 pub mod storage_behaviour;
 

@@ -1,16 +1,20 @@
 //! What the database file looks like, how it is recognised, and how a connection to it is set up.
 //! A file that is not ours, or newer than this build, is never written to.
 
+use std::fs;
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::{OPEN_PATIENCE, SqliteOpenError, Synchronous};
+use super::{OPEN_PATIENCE, PATIENCE, SqliteOpenError, Synchronous};
 
 /// Identifies our files, to us and to `file(1)`: "SLok" in ASCII.
 const APPLICATION_ID: i32 = 0x534C_6F6B;
 /// The newest schema this build knows, in SQLite's `user_version`.
 pub(super) const SCHEMA_VERSION: i32 = 1;
+
+/// One page of the smallest size.
+const SMALLEST_DATABASE_BYTES: u64 = 512;
 
 /// Version 1. `record` is a rowid table because SQLite updates those three to four times faster,
 /// and the value comes last so that the columns before it are read without it. A record with
@@ -62,12 +66,19 @@ pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
 /// This asks SQLite and never opens the file itself: closing it would release, by the rules of
 /// POSIX, the locks that other connections of this process hold on it.
 pub(super) fn inspect(connection: &Connection, path: &Path) -> Result<Found, SqliteOpenError> {
+    let length_bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
     let path = || path.to_owned();
+    // SQLite takes these for empty databases, and would write over them.
+    if (1..SMALLEST_DATABASE_BYTES).contains(&length_bytes) {
+        return Err(SqliteOpenError::NotADatabase { path: path() });
+    }
+    // In one snapshot: another engine may be creating the schema at this moment.
     let numbers = || -> rusqlite::Result<(i32, i32, i64)> {
-        let application_id = pragma(connection, "application_id")?;
-        let version = pragma(connection, "user_version")?;
+        let snapshot = connection.unchecked_transaction()?;
+        let application_id = pragma(&snapshot, "application_id")?;
+        let version = pragma(&snapshot, "user_version")?;
         let count = "SELECT count(*) FROM sqlite_schema";
-        let objects = connection.query_row(count, [], |row| row.get(0))?;
+        let objects = snapshot.query_row(count, [], |row| row.get(0))?;
         Ok((application_id, version, objects))
     };
     let (application_id, version, objects) = numbers().map_err(|error| {
@@ -122,16 +133,38 @@ pub(super) fn prepare_writer(
     // Stored in the file, and harmless when it is so already.
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", synchronous.name())?;
+    // On macOS nothing less reaches the disk; elsewhere this does nothing.
+    connection.pragma_update(None, "fullfsync", synchronous == Synchronous::Full)?;
     // The writer does it itself, between batches.
     connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
 
 /// Sets up a connection that reads.
 pub(super) fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)
 }
 
 fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i32> {
     connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_writer_flushes_every_commit_unless_told_otherwise() {
+        let directory = tempfile::tempdir().unwrap();
+        for (synchronous, level) in [(Synchronous::Full, 2), (Synchronous::Normal, 1)] {
+            let connection = connect(&directory.path().join("saves.db")).unwrap();
+            prepare_writer(&connection, synchronous).unwrap();
+            let value =
+                |name| connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+            assert_eq!(value("synchronous").unwrap(), level);
+            assert_eq!(value("fullfsync").unwrap(), i32::from(level == 2));
+        }
+        assert_eq!(Synchronous::default(), Synchronous::Full);
+    }
 }

@@ -4,13 +4,11 @@
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, ToSql};
+use rusqlite::Connection;
 
 use super::turn::{NoTurn, Turnstile};
-use super::{WRITE_PATIENCE, clock, storage_error};
-use crate::storage::{
-    Expected, Operation, Outcome, Request, RequestErrorKind, Revision, StorageError,
-};
+use super::{Never, PATIENCE, batch, clock, storage_error};
+use crate::storage::{Operation, Outcome, Request, RequestErrorKind, StorageError};
 
 /// The most requests in one transaction: some 15 ms of work.
 const MAX_BATCH_REQUESTS: usize = 1024;
@@ -36,6 +34,8 @@ pub(super) struct Writer {
     connection: Connection,
     turnstile: Turnstile,
     requests: Receiver<Request>,
+    /// Disconnected when the engine's readers have ended.
+    readers_ended: Receiver<Never>,
     next_purge: Instant,
     /// How many pages must wait in the log for the next attempt to move them.
     checkpoint_at_pages: i64,
@@ -47,11 +47,13 @@ impl Writer {
         connection: Connection,
         turnstile: Turnstile,
         requests: Receiver<Request>,
+        readers_ended: Receiver<Never>,
     ) -> Self {
         Self {
             connection,
             turnstile,
             requests,
+            readers_ended,
             next_purge: Instant::now(),
             checkpoint_at_pages: CHECKPOINT_PAGES,
         }
@@ -60,7 +62,7 @@ impl Writer {
     /// Writes until the engine closes and nothing is left to write.
     pub(super) fn run(mut self) {
         while let Ok(first) = self.requests.recv() {
-            let deadline = Instant::now() + WRITE_PATIENCE;
+            let deadline = Instant::now() + PATIENCE;
             // The turn comes first: what queues up while this waits goes into the same batch.
             match self.turnstile.enter(deadline) {
                 Ok(_turn) => {
@@ -77,6 +79,9 @@ impl Writer {
                 }
             }
         }
+        // SQLite moves the log into the database, and removes it, when the last connection to the
+        // file is closed; none does it if several are closed at the same moment.
+        let _ = self.readers_ended.recv();
     }
 
     fn take_batch(&self, first: Request) -> Vec<Request> {
@@ -124,7 +129,7 @@ impl Writer {
     ) -> Result<Vec<Outcome>, StorageError> {
         let begun = self.begin(deadline);
         begun.map_err(|error| storage_error(&error, NOTHING_WRITTEN))?;
-        let judged = self.judge(operations, clock).map_err(|error| {
+        let judged = batch::judge(&self.connection, operations, clock).map_err(|error| {
             self.roll_back();
             storage_error(&error, NOTHING_WRITTEN)
         })?;
@@ -137,36 +142,15 @@ impl Writer {
 
     /// Only a program that does not know of turns can make this wait.
     fn begin(&self, deadline: Instant) -> rusqlite::Result<()> {
+        self.roll_back();
         let patience = deadline.saturating_duration_since(Instant::now());
         self.connection.busy_timeout(patience)?;
         self.run_sql("BEGIN IMMEDIATE")
     }
 
-    fn judge(&self, operations: &[Operation], clock: f64) -> rusqlite::Result<Vec<Outcome>> {
-        let last = self
-            .connection
-            .prepare_cached("SELECT last FROM revision")?
-            .query_row([], |row| row.get(0))?;
-        let mut batch = Batch {
-            connection: &self.connection,
-            clock,
-            last_revision: last,
-        };
-        let outcomes = operations
-            .iter()
-            .map(|operation| batch.judge(operation))
-            .collect::<rusqlite::Result<_>>()?;
-        if batch.last_revision != last {
-            self.connection
-                .prepare_cached("UPDATE revision SET last = ?1")?
-                .execute([batch.last_revision])?;
-        }
-        Ok(outcomes)
-    }
-
+    /// Undoes what SQLite has not undone by itself, as it may for a full disk. If that cannot be
+    /// done now, it is tried again before the next batch, which fails for as long.
     fn roll_back(&self) {
-        // SQLite may have done it already, for a full disk say. If it cannot, the next BEGIN
-        // fails, and says so.
         if !self.connection.is_autocommit() {
             let _ = self.run_sql("ROLLBACK");
         }
@@ -192,8 +176,9 @@ impl Writer {
             let _ = self.connection.busy_timeout(RESTART_PATIENCE);
             "PRAGMA wal_checkpoint(TRUNCATE)"
         };
-        let still_waiting = self.checkpoint(sql).map_or(waiting, |(_, waiting)| waiting);
-        self.checkpoint_at_pages = still_waiting + CHECKPOINT_PAGES;
+        // What is left over, somebody is reading still: then the attempts, too, become rarer.
+        let left = self.checkpoint(sql).map_or(waiting, |(_, waiting)| waiting);
+        self.checkpoint_at_pages = left + CHECKPOINT_PAGES.max(left / 2);
     }
 
     /// The length of the log, and how much of it is not in the database yet; both in pages.
@@ -234,186 +219,9 @@ fn turn_error(no_turn: &NoTurn) -> StorageError {
     let message = match no_turn {
         NoTurn::TimedOut => format!(
             "another process has kept the database locked for {} s; {NOTHING_WRITTEN}",
-            WRITE_PATIENCE.as_secs()
+            PATIENCE.as_secs()
         ),
         NoTurn::Io(error) => format!("cannot lock the database: {error}; {NOTHING_WRITTEN}"),
     };
     StorageError::new(RequestErrorKind::Backend, message)
-}
-
-/// The requests of one transaction, each judged by what those before it have left.
-struct Batch<'a> {
-    connection: &'a Connection,
-    clock: f64,
-    last_revision: i64,
-}
-
-/// What a row is to hold.
-struct NewRecord<'a> {
-    key: &'a str,
-    erased_at: Option<f64>,
-    user_ids: &'a [Box<str>],
-    bytes: &'a [u8],
-}
-
-impl Batch<'_> {
-    fn judge(&mut self, operation: &Operation) -> rusqlite::Result<Outcome> {
-        match operation {
-            Operation::Commit {
-                key,
-                expected,
-                bytes,
-                user_ids,
-            } => {
-                let record = NewRecord {
-                    key,
-                    erased_at: None,
-                    user_ids,
-                    bytes,
-                };
-                self.write(&record, Some(expected), Outcome::Committed)
-            }
-            Operation::Erase { key, expected } => {
-                let tombstone = NewRecord {
-                    key,
-                    erased_at: Some(self.clock),
-                    user_ids: &[],
-                    bytes: &[],
-                };
-                self.write(&tombstone, expected.as_ref(), Outcome::Erased)
-            }
-            Operation::Fetch { .. } | Operation::List { .. } | Operation::KeysOfUser { .. } => {
-                unreachable!("reads have threads of their own")
-            }
-        }
-    }
-
-    fn write(
-        &mut self,
-        record: &NewRecord<'_>,
-        expected: Option<&Expected>,
-        written: fn(Revision) -> Outcome,
-    ) -> rusqlite::Result<Outcome> {
-        let revision = self.last_revision + 1;
-        let user_ids = serde_json::to_string(record.user_ids).expect("strings have a JSON form");
-        let is_written = match expected {
-            Some(Expected::Present(expected)) => {
-                let expected = number(expected);
-                self.replace_bytes(record, revision, &user_ids, expected)?
-                    || self.replace(record, revision, &user_ids, expected, true)?
-            }
-            Some(Expected::Absent(Some(expected))) => {
-                self.replace(record, revision, &user_ids, number(expected), false)?
-            }
-            Some(Expected::Absent(None)) => self.create(record, revision, &user_ids)?,
-            None => self.replace_any(record, revision, &user_ids)?,
-        };
-        if !is_written {
-            return Ok(Outcome::Conflict);
-        }
-        self.last_revision = revision;
-        Ok(written(Revision::from_u64(revision.cast_unsigned())))
-    }
-
-    /// What nearly every commit is: a record with the users it had before.
-    fn replace_bytes(
-        &self,
-        record: &NewRecord<'_>,
-        revision: i64,
-        user_ids: &str,
-        expected: Option<i64>,
-    ) -> rusqlite::Result<bool> {
-        if record.erased_at.is_some() {
-            return Ok(false);
-        }
-        let sql = "UPDATE record SET revision = ?1, bytes = ?2 \
-                   WHERE key = ?3 AND revision = ?4 AND erased_at IS NULL AND user_ids = ?5";
-        let mut update = self.connection.prepare_cached(sql)?;
-        let changed = update.execute((revision, record.bytes, record.key, expected, user_ids))?;
-        Ok(changed == 1)
-    }
-
-    fn replace(
-        &self,
-        record: &NewRecord<'_>,
-        revision: i64,
-        user_ids: &str,
-        expected: Option<i64>,
-        expected_present: bool,
-    ) -> rusqlite::Result<bool> {
-        let sql = "UPDATE record SET revision = ?2, erased_at = ?3, user_ids = ?4, bytes = ?5 \
-                   WHERE key = ?1 AND revision = ?6 AND (erased_at IS NULL) = ?7 RETURNING id";
-        self.write_row(
-            record,
-            revision,
-            user_ids,
-            sql,
-            &[&expected, &expected_present],
-        )
-    }
-
-    fn create(
-        &self,
-        record: &NewRecord<'_>,
-        revision: i64,
-        user_ids: &str,
-    ) -> rusqlite::Result<bool> {
-        let sql = "INSERT INTO record (key, revision, erased_at, user_ids, bytes) \
-                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO NOTHING RETURNING id";
-        self.write_row(record, revision, user_ids, sql, &[])
-    }
-
-    fn replace_any(
-        &self,
-        record: &NewRecord<'_>,
-        revision: i64,
-        user_ids: &str,
-    ) -> rusqlite::Result<bool> {
-        let sql = "INSERT INTO record (key, revision, erased_at, user_ids, bytes) \
-                   VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO UPDATE SET \
-                   revision = ?2, erased_at = ?3, user_ids = ?4, bytes = ?5 RETURNING id";
-        self.write_row(record, revision, user_ids, sql, &[])
-    }
-
-    /// Runs a statement that writes the row or leaves it alone, and in the first case brings the
-    /// index of user ids up to date.
-    fn write_row(
-        &self,
-        record: &NewRecord<'_>,
-        revision: i64,
-        user_ids: &str,
-        sql: &str,
-        more: &[&dyn ToSql],
-    ) -> rusqlite::Result<bool> {
-        let params: [&dyn ToSql; 5] = [
-            &record.key,
-            &revision,
-            &record.erased_at,
-            &user_ids,
-            &record.bytes,
-        ];
-        let all = [&params[..], more].concat();
-        let id: Option<i64> = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(&*all, |row| row.get(0))
-            .optional()?;
-        let Some(id) = id else { return Ok(false) };
-        let delete = "DELETE FROM record_user WHERE record_id = ?1";
-        self.connection.prepare_cached(delete)?.execute([id])?;
-        let insert = "INSERT OR IGNORE INTO record_user (record_id, user_id) VALUES (?1, ?2)";
-        let mut insert = self.connection.prepare_cached(insert)?;
-        for user_id in record.user_ids {
-            insert.execute((id, user_id))?;
-        }
-        Ok(true)
-    }
-}
-
-/// The number that a revision of this engine is. Any other revision is at no key, and neither is
-/// NULL equal to anything in SQL.
-fn number(revision: &Revision) -> Option<i64> {
-    revision
-        .as_u64()
-        .and_then(|number| i64::try_from(number).ok())
 }

@@ -1,0 +1,90 @@
+# make test      everything that must hold, set-up included
+# make demo      the examples, against a fresh database
+# make headers   writes the C headers anew
+# make bench     the benchmarks
+# make clean     removes what was built
+
+# The C examples, in the order in which they tell their story.
+EXAMPLES :=
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+CARGO := cargo
+LIB := build/lib
+SHARED := $(LIB)/libsession_locker.so
+# The name that programs ask the dynamic linker for; build.rs chooses it.
+SONAME := libsession_locker.so.0
+
+.PHONY: test tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
+	examples demo headers bench clean
+
+test: tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef examples
+	@printf '\nmake test: everything passed\n'
+
+tools:
+	@tests/tools
+
+format:
+	@printf '\n== Formatting\n'
+	@$(CARGO) fmt --check
+	@echo "formatting: as rustfmt has it"
+
+lint:
+	@printf '\n== Clippy\n'
+	@$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
+	@echo "clippy: no warnings"
+
+docs:
+	@printf '\n== Documentation\n'
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+	@echo "documentation: no warnings"
+
+rust-tests:
+	@printf '\n== Rust tests, the header check among them\n'
+	@$(CARGO) test --locked --quiet
+
+library:
+	@printf '\n== Release library\n'
+	@$(CARGO) build --locked --release --lib --quiet
+	@mkdir -p $(LIB)
+	@cp target/release/libsession_locker.a $(LIB)/
+	@cp target/release/libsession_locker.so $(LIB)/$(SONAME)
+	@ln -sf $(SONAME) $(SHARED)
+	@echo "library: $$(du -h $(LIB)/$(SONAME) | cut -f1) shared, in $(LIB)"
+
+symbols: library
+	@printf '\n== Exported symbols\n'
+	@tests/c/symbols $(SHARED) include/session_locker.h
+
+c-tests: library
+	@printf '\n== C programs\n'
+	@tests/c/run $(LIB) build/c
+
+two-libraries: library
+	@printf '\n== Two Rust static libraries in one program\n'
+	@rustc --edition 2024 --crate-type staticlib -O -o build/libsecond.a tests/c/two_libraries/second.rs
+	@cc -std=c99 -Wall -Wextra -Wpedantic -Werror -Iinclude tests/c/two_libraries/main.c \
+		$(LIB)/libsession_locker.a build/libsecond.a -lpthread -lm -ldl -lgcc_s -o build/two_libraries
+	@build/two_libraries
+
+lua-cdef: library
+	@printf '\n== LuaJIT declarations\n'
+	@luajit tests/lua/cdef.lua bindings/lua/session_locker_cdef.h $(SHARED)
+
+examples: library
+	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
+
+demo: tools library
+	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+
+headers:
+	@SESSION_LOCKER_WRITE_HEADERS=1 $(CARGO) test --locked --quiet --test headers
+	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h"
+
+bench:
+	@$(CARGO) bench --locked
+
+clean:
+	@$(CARGO) clean
+	@rm -rf build

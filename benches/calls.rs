@@ -1,0 +1,64 @@
+//! Single calls, sampled: an idle frame, a field read and written, a document loaded and saved.
+
+mod support;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use divan::{Bencher, black_box};
+use session_locker::locker::Config;
+use session_locker::save_data::SaveData;
+use session_locker::storage::Storage;
+use session_locker::storage::memory::MemoryStorage;
+use support::{Frames, c_store, document, load, store};
+
+fn main() {
+    divan::main();
+}
+
+/// An update with nothing to do, by the number of loaded sessions: flat.
+#[divan::bench(args = [100, 1_000, 10_000, 100_000])]
+fn idle_frame(bencher: Bencher<'_, '_>, sessions: usize) {
+    let (storage, frames) = (
+        Arc::new(MemoryStorage::new()) as Arc<dyn Storage>,
+        Frames::new(),
+    );
+    let store = store(&storage, 200, Config::default());
+    let _profiles = load(&store, &frames, sessions);
+    let now = frames.now();
+    bencher.bench_local(|| store.update(black_box(now)));
+}
+
+#[divan::bench]
+fn field_read_through_the_c_abi(bencher: Bencher<'_, '_>) {
+    let data = c_store::loaded_data();
+    bencher.bench_local(|| c_store::read_gold(black_box(data)));
+}
+
+#[divan::bench]
+fn field_write_through_the_c_abi(bencher: Bencher<'_, '_>) {
+    let data = c_store::loaded_data();
+    let mut value = 0;
+    bencher.bench_local(|| {
+        value += 1;
+        c_store::write_gold(black_box(data), value);
+    });
+}
+
+#[divan::bench(args = [1_000, 50_000])]
+fn parse(bencher: Bencher<'_, '_>, bytes: usize) {
+    let stored = Bytes::from(document(bytes));
+    bencher.bench_local(|| SaveData::parse(black_box(stored.clone()), 1 << 22));
+}
+
+/// A save after a change at top level.
+#[divan::bench(args = [1_000, 50_000])]
+fn encode_after_a_change(bencher: Bencher<'_, '_>, bytes: usize) {
+    let mut data = SaveData::from_json(&document(bytes), 1 << 22).expect("a document");
+    let mut value = 0;
+    bencher.bench_local(|| {
+        value += 1;
+        data.set_i64("/Gold", value).expect("a write");
+        data.encode(None)
+    });
+}

@@ -1,0 +1,85 @@
+//! What the benchmarks share: documents of a size, and a store with loaded sessions.
+
+#![allow(dead_code)]
+
+pub mod c_store;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use session_locker::easy::{EasyStore, Profile, StoreHooks};
+use session_locker::ffi::SystemClock;
+use session_locker::locker::{Config, SpecOptions};
+use session_locker::migration::Migrators;
+use session_locker::save_data::SaveData;
+use session_locker::storage::Storage;
+
+/// A store's host that has nothing to say.
+struct NoHooks;
+
+impl StoreHooks for NoHooks {
+    fn create(&self, _: &str) -> Result<SaveData, String> {
+        Err("the benchmarks have a template".to_owned())
+    }
+}
+
+/// A player's fields of about so many bytes: a dozen fields, most of it an inventory.
+pub fn document(bytes: usize) -> String {
+    let mut json = String::from(
+        r#"{"Playtime":360125,"Gems":37,"Xp":48213.5,"DisplayName":"PlayerOne","Settings":{"Invite":"friends","Music":0.75,"Hints":true,"Effects":0.5},"Gold":1250,"Level":12,"Inventory":["#,
+    );
+    let mut number = 0;
+    while json.len() + 120 < bytes {
+        if number > 0 {
+            json.push(',');
+        }
+        number += 1;
+        json.push_str(&format!(
+            r#"{{"Durability":0.2890625,"Uid":"{number:08x}","Count":{number},"Id":"oak_shield_{number:03}","Level":8,"Equipped":false}}"#
+        ));
+    }
+    json.push_str("]}");
+    json
+}
+
+/// A store whose new documents have about so many bytes.
+pub fn store(storage: &Arc<dyn Storage>, bytes: usize, config: Config) -> EasyStore {
+    let template = SaveData::from_json(&document(bytes), 1 << 22).expect("a template");
+    let options = SpecOptions {
+        config,
+        migrators: Migrators::default(),
+        template: Some(template),
+        clock: Arc::new(SystemClock::new()),
+        seed: 7,
+        polls_events: true,
+    };
+    EasyStore::new(Arc::clone(storage), options, Box::new(NoHooks)).expect("a store")
+}
+
+/// Monotonic seconds for updates.
+pub struct Frames(Instant);
+
+impl Frames {
+    pub fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    pub fn now(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
+}
+
+/// Starts so many sessions and updates until all are loaded.
+pub fn load(store: &EasyStore, frames: &Frames, count: usize) -> Vec<Profile> {
+    let start = |number| {
+        store
+            .start_session(&format!("Player_{number}"), &[])
+            .expect("a session")
+    };
+    let profiles: Vec<Profile> = (0..count).map(start).collect();
+    while !profiles.iter().all(Profile::is_loaded) {
+        store.update(frames.now()).expect("an update");
+        store.poll_events(usize::MAX);
+    }
+    profiles
+}

@@ -1,0 +1,140 @@
+//! `SlClock`: where a store or spec takes the time from.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::callback::{SlDrop, UserData};
+use super::config::{self, Versioned};
+use super::error::{FfiError, FfiResult};
+use crate::clock::Clock;
+
+/// Clocks of the host's own, for tests and for engines with a time of their own. A store or spec
+/// that is given none uses the system's.
+///
+/// The functions may be called from any thread that calls into the library, and must not call back
+/// into it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SlClock {
+    /// `sizeof(SlClock)`.
+    pub struct_size: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Passed to every function of this table.
+    pub user_data: *mut c_void,
+    /// Unix seconds, by this server's clock.
+    pub wall: Option<unsafe extern "C" fn(user_data: *mut c_void) -> f64>,
+    /// Seconds that never run backwards, from any epoch, time asleep included.
+    pub monotonic: Option<unsafe extern "C" fn(user_data: *mut c_void) -> f64>,
+    /// Lets about so many seconds pass; called by blocking waits alone.
+    pub sleep: Option<unsafe extern "C" fn(user_data: *mut c_void, seconds: f64)>,
+    /// May be NULL; else called once with `user_data`, after the last use of this table.
+    pub drop: SlDrop,
+}
+
+// SAFETY: `repr(C)` with its size first; integers, a raw pointer and optional function pointers.
+unsafe impl Versioned for SlClock {
+    const NAME: &'static str = "SlClock";
+    const FIRST_SIZE: usize = size_of::<Self>();
+
+    fn defaults() -> Self {
+        Self {
+            struct_size: size_of::<Self>() as u32,
+            reserved: 0,
+            user_data: std::ptr::null_mut(),
+            wall: None,
+            monotonic: None,
+            sleep: None,
+            drop: None,
+        }
+    }
+}
+
+/// The system's clocks.
+#[derive(Debug)]
+pub struct SystemClock {
+    epoch: Instant,
+}
+
+impl SystemClock {
+    /// The system's clocks; the monotonic one begins now.
+    pub fn new() -> Self {
+        let epoch = Instant::now();
+        Self { epoch }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    fn wall(&self) -> f64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0.0, |since| since.as_secs_f64())
+    }
+
+    fn monotonic(&self) -> f64 {
+        self.epoch.elapsed().as_secs_f64()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        std::thread::sleep(Duration::from_secs_f64(seconds.clamp(0.0, 1.0)));
+    }
+}
+
+/// The host's clocks.
+struct HostClock {
+    user_data: Arc<UserData>,
+    wall: unsafe extern "C" fn(*mut c_void) -> f64,
+    monotonic: unsafe extern "C" fn(*mut c_void) -> f64,
+    sleep: unsafe extern "C" fn(*mut c_void, f64),
+}
+
+impl Clock for HostClock {
+    fn wall(&self) -> f64 {
+        // SAFETY: the host gave this function for this user data, which `self` keeps alive.
+        finite_or_zero(unsafe { (self.wall)(self.user_data.pointer()) })
+    }
+
+    fn monotonic(&self) -> f64 {
+        // SAFETY: as above.
+        finite_or_zero(unsafe { (self.monotonic)(self.user_data.pointer()) })
+    }
+
+    fn sleep(&self, seconds: f64) {
+        // SAFETY: as above.
+        unsafe { (self.sleep)(self.user_data.pointer(), seconds) }
+    }
+}
+
+/// A clock that shows no number shows the epoch: time then stands still, which delays and harms
+/// nothing.
+fn finite_or_zero(seconds: f64) -> f64 {
+    if seconds.is_finite() { seconds } else { 0.0 }
+}
+
+/// A clock, and what of the host's is to be accepted with it.
+pub(crate) type ClockAndData = (Arc<dyn Clock>, Option<Arc<UserData>>);
+
+/// The clock that a configuration names.
+pub(crate) fn from_config(table: *const SlClock) -> FfiResult<ClockAndData> {
+    if table.is_null() {
+        return Ok((Arc::new(SystemClock::new()), None));
+    }
+    // SAFETY: the export's contract, rule 4 of `ffi`: the configuration points to a table.
+    let table = unsafe { config::read("config.clock", table) }?;
+    config::reserved("config.clock.reserved", table.reserved)?;
+    let missing = |name: &str| FfiError::argument(&format!("config.clock.{name}"), "is NULL");
+    let user_data = UserData::new(table.user_data, table.drop);
+    let clock = HostClock {
+        user_data: Arc::clone(&user_data),
+        wall: table.wall.ok_or_else(|| missing("wall"))?,
+        monotonic: table.monotonic.ok_or_else(|| missing("monotonic"))?,
+        sleep: table.sleep.ok_or_else(|| missing("sleep"))?,
+    };
+    Ok((Arc::new(clock), Some(user_data)))
+}

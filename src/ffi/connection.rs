@@ -1,0 +1,203 @@
+//! `SlSavedConnection` and `SlSignalConnection`: what the host waits for and listens to.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::boundary::boundary;
+use super::error::FfiResult;
+use super::event::outcome_number;
+use super::handle::{self, Kind};
+use super::number;
+use super::profile::SlProfile;
+use super::status::*;
+use crate::easy::{ConnectionId, Profile};
+use crate::locker::{Locker, SaveOutcome, SavedCallback, SavedConnection};
+
+/// A wait for changes to be saved: the seed's `SavedConnection`. Answered exactly once, unless it
+/// is disconnected first. Free it with `saved_connection_destroy`.
+pub struct SlSavedConnection(());
+handle_kind!(SlSavedConnection, Kind::SavedConnection, SavedObject);
+
+/// A connection to a signal of a profile. `signal_connection_disconnect` ends it and frees it; so
+/// does the end of the profile's handle.
+pub struct SlSignalConnection(());
+handle_kind!(SlSignalConnection, Kind::SignalConnection, SignalObject);
+
+/// Told once how a wait for changes ended: `outcome` is one of SL_OUTCOME_. Runs inside an update,
+/// wait, drain or destruction that the host called, on that thread, with no lock held, and may
+/// call any function.
+pub type SlSavedCallback = Option<unsafe extern "C" fn(user_data: *mut c_void, outcome: i32)>;
+
+/// Told that a signal has fired: `lifecycle` and `reason` are those of SlEvent. Runs as
+/// SlSavedCallback does.
+pub type SlSignalCallback = Option<
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        profile: *mut SlProfile,
+        lifecycle: i32,
+        reason: i32,
+    ),
+>;
+
+/// Whose wait it is.
+pub(crate) enum Owner {
+    Profile(Profile),
+    Locker(Locker),
+}
+
+pub(crate) struct SavedObject {
+    connection: SavedConnection,
+    owner: Owner,
+}
+
+pub(crate) struct SignalObject {
+    pub(crate) profile: Profile,
+    pub(crate) id: ConnectionId,
+    /// Those of the same profile.
+    pub(crate) siblings: SignalHandles,
+}
+
+/// The handles of a profile's signal connections, which end with the profile's own.
+pub(crate) type SignalHandles = Arc<Mutex<Vec<usize>>>;
+
+/// A pointer of the host's, given back to one callback.
+pub(crate) struct HostPointer(pub(crate) *mut c_void);
+
+// SAFETY: the pointer is never dereferenced here, only given back to the host's callback, and the
+// header tells the host that it may run on any thread that calls in.
+unsafe impl Send for HostPointer {}
+// SAFETY: as above.
+unsafe impl Sync for HostPointer {}
+
+impl HostPointer {
+    /// The pointer; a method, so that closures capture the whole.
+    pub(crate) fn get(&self) -> *mut c_void {
+        self.0
+    }
+}
+
+/// The host's callback as the library's own.
+pub(crate) fn saved_callback(
+    callback: SlSavedCallback,
+    user_data: *mut c_void,
+) -> Option<SavedCallback> {
+    let callback = callback?;
+    let user_data = HostPointer(user_data);
+    Some(Box::new(move |outcome| {
+        // SAFETY: the host gave the function for this purpose and this user data.
+        unsafe { callback(user_data.get(), outcome_number(outcome)) }
+    }))
+}
+
+/// A handle of a wait, which events then carry.
+pub(crate) fn saved_handle(
+    connection: SavedConnection,
+    owner: Owner,
+) -> FfiResult<*mut SlSavedConnection> {
+    let object = SavedObject {
+        connection: connection.clone(),
+        owner,
+    };
+    let handle = handle::insert::<SlSavedConnection>(Arc::new(object))?;
+    connection.set_tag(handle.addr() as u64);
+    Ok(handle)
+}
+
+/// Whether the changes are in the storage: 1 or 0 in `is_saved`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn saved_connection_is_saved(
+    connection: *const SlSavedConnection,
+    is_saved: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let connection = handle::get(connection)?;
+        let is_saved = out!(is_saved);
+        is_saved.set(connection.connection.is_saved().into());
+        Ok(())
+    })
+}
+
+/// Whether it still waits: 1 until it is answered or disconnected, then 0, in `is_connected`. Any
+/// thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn saved_connection_is_connected(
+    connection: *const SlSavedConnection,
+    is_connected: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let connection = handle::get(connection)?;
+        let is_connected = out!(is_connected);
+        is_connected.set(connection.connection.is_connected().into());
+        Ok(())
+    })
+}
+
+/// Answers the wait by hand: saved (1) or not (0). Its callback, or event, comes with the next
+/// update. On one that does not wait any more it does nothing. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`was_saved`), SL_ERROR_NOT_ACTIVE
+/// (the session has ended; it was answered then), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn saved_connection_trigger(
+    connection: *const SlSavedConnection,
+    was_saved: i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(connection)?;
+        let outcome = match number::switch("was_saved", was_saved)? {
+            true => SaveOutcome::Saved,
+            false => SaveOutcome::NotSaved,
+        };
+        match &object.owner {
+            Owner::Profile(profile) => profile.trigger(&object.connection, outcome)?,
+            Owner::Locker(locker) => locker.trigger(&object.connection, outcome)?,
+        }
+        Ok(())
+    })
+}
+
+/// Gives up the wait: it is not answered any more. On one that was answered it does nothing. The
+/// handle stays. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn saved_connection_disconnect(
+    connection: *const SlSavedConnection,
+) -> SlStatus {
+    boundary(|| {
+        handle::get(connection)?.connection.disconnect();
+        Ok(())
+    })
+}
+
+/// Gives up the wait and frees the handle. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn saved_connection_destroy(connection: *mut SlSavedConnection) -> SlStatus {
+    boundary(|| {
+        let object = handle::remove(connection)?;
+        object.connection.set_tag(0);
+        object.connection.disconnect();
+        Ok(())
+    })
+}
+
+/// Ends a connection to a signal and frees the handle; its callback does not run any more, save
+/// where it runs already. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn signal_connection_disconnect(
+    connection: *mut SlSignalConnection,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::remove(connection)?;
+        object
+            .siblings
+            .lock()
+            .retain(|sibling| *sibling != connection.addr());
+        object.profile.disconnect(object.id);
+        Ok(())
+    })
+}

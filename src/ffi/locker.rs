@@ -1,0 +1,403 @@
+//! `SlLocker`: one key's lock and save data, driven by the host.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::boundary::boundary;
+use super::connection::{Owner, SlSavedCallback, SlSavedConnection, saved_callback, saved_handle};
+use super::error::FfiError;
+use super::event::{SlEvent, Told, load_status_number};
+use super::handle::{self, Kind};
+use super::number;
+use super::profile::{lend_save_data, timed_out, wait_seconds};
+use super::save_data::SlSaveData;
+use super::spec::{LockerHandles, SlLockerSpec};
+use super::status::*;
+use super::store::{check_events, lend_events};
+use super::text::{SlBuffer, SlText};
+use crate::locker::{Locker, LockerError, SaveOutcome};
+use crate::storage::MAX_USER_IDS;
+
+/// One key's lock and save data: the seed's `LockerState`. The host updates each locker every
+/// frame. Free it with `locker_destroy`, once it is idle.
+pub struct SlLocker(());
+handle_kind!(SlLocker, Kind::Locker, LockerObject);
+
+/// What a locker's handle names.
+pub(crate) struct LockerObject {
+    locker: Locker,
+    /// Where the spec finds the handle of its locker.
+    handles: Arc<LockerHandles>,
+    /// The handle of the save data, once the host has asked for it; 0 before.
+    save_data: Mutex<usize>,
+    /// What the last poll lent to the host.
+    polled: Mutex<Vec<Told>>,
+}
+
+/// Makes a locker for a key (1 to 512 bytes of UTF-8) that wants nothing yet: the seed's
+/// `LockerCreate`. Its first events come with its first update.
+///
+/// The user ids go into the storage with each save, for erasure requests; with none, the record
+/// keeps those it has. Free the locker with `locker_destroy`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, a user id, too many of
+/// them), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT (65 536 unread events, or too many lockers),
+/// SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_create(
+    spec: *const SlLockerSpec,
+    key: *const c_char,
+    key_length: usize,
+    user_ids: *const SlText,
+    user_id_count: usize,
+    locker: *mut *mut SlLocker,
+) -> SlStatus {
+    boundary(|| {
+        let spec = handle::get(spec)?;
+        let key = text!(key, key_length);
+        let user_ids = texts!(user_ids, user_id_count, MAX_USER_IDS);
+        let locker = out!(locker);
+        let made = spec.spec.create_locker(key, &user_ids)?;
+        let object = LockerObject {
+            locker: made.clone(),
+            handles: Arc::clone(&spec.lockers),
+            save_data: Mutex::new(0),
+            polled: Mutex::default(),
+        };
+        let handle = handle::insert(Arc::new(object))?;
+        spec.lockers.set(made.id(), handle);
+        locker.set(handle);
+        Ok(())
+    })
+}
+
+/// Does all there is to do for this locker, once a frame, on this thread: the seed's
+/// `SessionUpdate`. Never waits for the storage. `should_remove` is 1 when the locker is idle and
+/// may be destroyed.
+///
+/// `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
+/// all lockers of a spec; a smaller value than the last counts as the last.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is no
+/// finite number), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under way, on
+/// another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
+/// SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_update(
+    locker: *const SlLocker,
+    now: f64,
+    should_remove: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let now = number::finite("now", now)?;
+        let should_remove = out!(should_remove);
+        should_remove.set(object.locker.update(now)?.into());
+        Ok(())
+    })
+}
+
+/// Takes up to `capacity` unread events of the locker, oldest first, into the array `events`, and
+/// says in `count` how many. Only with `polls_events` in the spec; others have none.
+///
+/// Their texts belong to the library and live until the next poll of this locker, or its
+/// destruction. Any thread, one at a time.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_poll_event(
+    locker: *const SlLocker,
+    events: *mut SlEvent,
+    capacity: usize,
+    count: *mut usize,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let count = out!(count);
+        check_events(events, capacity)?;
+        let polled = object.locker.poll_events(capacity);
+        let of_locker = |event| Told::of_locker(locker.cast_mut(), &event);
+        // SAFETY: the export's own contract, rule 4 of `ffi`: room for `capacity` events.
+        count.set(unsafe { lend_events(&object.polled, polled, of_locker, events) });
+        Ok(())
+    })
+}
+
+/// Acquires the key, in the updates that follow, as soon as it is free; after a load status that
+/// is final, tries anew. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_mark_should_acquire(locker: *const SlLocker) -> SlStatus {
+    boundary(|| Ok(handle::get(locker)?.locker.mark_should_acquire()?))
+}
+
+/// Saves and gives up the key, in the updates that follow. Any thread. Errors as for
+/// `locker_mark_should_acquire`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_mark_should_release(locker: *const SlLocker) -> SlStatus {
+    boundary(|| Ok(handle::get(locker)?.locker.mark_should_release()?))
+}
+
+/// Notes a change: it is in the next save. A write by a `save_data_` function notes itself. Any
+/// thread. Errors as for `locker_mark_should_acquire`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_mark_should_save(locker: *const SlLocker) -> SlStatus {
+    boundary(|| Ok(handle::get(locker)?.locker.mark_should_save()?))
+}
+
+/// Notes a change and saves at the next update. Any thread. Errors as for
+/// `locker_mark_should_acquire`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_mark_force_save(locker: *const SlLocker) -> SlStatus {
+    boundary(|| Ok(handle::get(locker)?.locker.mark_force_save()?))
+}
+
+/// Says farewell to a locker that is idle: the seed's `MarkDeleted`. The handle stays until
+/// `locker_destroy`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle: release it and update it until
+/// `should_remove`), SL_ERROR_NOT_ACTIVE (it was deleted before), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_mark_deleted(locker: *const SlLocker) -> SlStatus {
+    boundary(|| Ok(handle::get(locker)?.locker.mark_deleted()?))
+}
+
+/// Deletes a locker if that has not been done, and frees its handle and that of its save data. Any
+/// thread; also inside its own callbacks.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done),
+/// SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_destroy(locker: *mut SlLocker) -> SlStatus {
+    boundary(|| {
+        // A poisoned locker says no more, and can be destroyed all the same.
+        if let Ok(object) = handle::get(locker)
+            && let Err(error @ LockerError::NotIdle) = object.locker.mark_deleted()
+        {
+            return Err(error.into());
+        }
+        let object = handle::remove(locker)?;
+        object.handles.remove(object.locker.id());
+        let save_data = std::mem::take(&mut *object.save_data.lock());
+        if save_data != 0 {
+            handle::take_back(std::ptr::without_provenance::<SlSaveData>(save_data))?;
+        }
+        Ok(())
+    })
+}
+
+/// How far loading has come: one of SL_LOAD_STATUS_ in `load_status`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_ACTIVE (the locker was
+/// deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_load_status(
+    locker: *const SlLocker,
+    load_status: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let load_status = out!(load_status);
+        load_status.set(load_status_number(object.locker.load_status()?));
+        Ok(())
+    })
+}
+
+/// The version that a server must have for this document, in `version`, after
+/// SL_LOAD_STATUS_INVALID_VERSION; 0 otherwise. Any thread. Errors as for `locker_load_status`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_load_minimum_server_version(
+    locker: *const SlLocker,
+    version: *mut u32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let version = out!(version);
+        version.set(object.locker.minimum_server_version()?);
+        Ok(())
+    })
+}
+
+/// Whether the locker holds no session and has nothing under way: 1 or 0 in `is_idling`. Any
+/// thread. Errors as for `locker_load_status`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_is_idling(
+    locker: *const SlLocker,
+    is_idling: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let is_idling = out!(is_idling);
+        is_idling.set(object.locker.is_idle()?.into());
+        Ok(())
+    })
+}
+
+/// Whether the locker was deleted: 1 or 0 in `is_deleted`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_is_deleted(
+    locker: *const SlLocker,
+    is_deleted: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let is_deleted = out!(is_deleted);
+        is_deleted.set(object.locker.is_deleted()?.into());
+        Ok(())
+    })
+}
+
+/// Whether the save data is the player's and will be saved: loaded, within the lease, and not being
+/// released. 1 or 0 in `is_available`. It turns 0 before another server could take the key. Any
+/// thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_is_available(
+    locker: *const SlLocker,
+    is_available: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let is_available = out!(is_available);
+        is_available.set(object.locker.is_available()?.into());
+        Ok(())
+    })
+}
+
+/// The locker's save data, for the `save_data_` functions: the player's while loaded, else the
+/// default. Each successful write counts as a change, as `locker_mark_should_save` does.
+///
+/// The handle belongs to the locker: it is the same at every call, and goes with the locker. Any
+/// thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_LIMIT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_get_save_data(
+    locker: *const SlLocker,
+    save_data: *mut *mut SlSaveData,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let save_data = out!(save_data);
+        save_data.set(lend_save_data(
+            &object.save_data,
+            object.locker.save_data(),
+        )?);
+        Ok(())
+    })
+}
+
+/// The whole document as JSON, reserved fields included. The host frees `json`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_get_save_data_json(
+    locker: *const SlLocker,
+    json: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let json = out!(json);
+        json.set(object.locker.save_data().read(|data| data.to_json()).into());
+        Ok(())
+    })
+}
+
+/// Replaces every field of the player's by those of a JSON object. Reserved fields stay as they
+/// are, also where the object has some. Any thread.
+///
+/// Errors: those of a write, see SlSaveData; SL_ERROR_WRONG_TYPE (not an object).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_set_save_data_json(
+    locker: *const SlLocker,
+    json: *const c_char,
+    json_length: usize,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let json = text!(json, json_length);
+        Ok(object
+            .locker
+            .save_data()
+            .write(|data| data.set_json("", json))?)
+    })
+}
+
+/// The document of the session that was lost last, with what was not saved, as JSON. The host
+/// frees `json`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_FOUND (none was lost),
+/// SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_get_lost_save_data(
+    locker: *const SlLocker,
+    json: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let json = out!(json);
+        let lost = object.locker.lost_save_data()?;
+        let lost = lost.ok_or_else(|| FfiError::new(SL_ERROR_NOT_FOUND, "no session was lost"))?;
+        json.set(lost.to_json().into());
+        Ok(())
+    })
+}
+
+/// Waits for the changes made so far to be saved; all as for `profile_when_changes_saved`.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_LIMIT,
+/// SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_when_changes_saved(
+    locker: *const SlLocker,
+    callback: SlSavedCallback,
+    user_data: *mut c_void,
+    saved_connection: *mut *mut SlSavedConnection,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let callback = saved_callback(callback, user_data);
+        let connection = object.locker.when_changes_saved(callback)?;
+        if !saved_connection.is_null() {
+            let saved_connection = out!(saved_connection);
+            let owner = Owner::Locker(object.locker.clone());
+            saved_connection.set(saved_handle(connection, owner)?);
+        }
+        Ok(())
+    })
+}
+
+/// Updates the locker until the changes made so far are saved (1 in `was_saved`) or the session has
+/// ended without them (0), for at most `timeout` seconds. Blocks; for tools.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the timeout),
+/// SL_ERROR_TIMEOUT (they may still be saved later), SL_ERROR_BUSY (an update or wait of a locker of
+/// the same spec is under way), SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_wait_until_changes_saved(
+    locker: *const SlLocker,
+    timeout: f64,
+    was_saved: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let seconds = wait_seconds(timeout)?;
+        let was_saved = out!(was_saved);
+        let connection = object.locker.when_changes_saved(None)?;
+        let waited = object
+            .locker
+            .wait(seconds, || Ok(!connection.is_connected()));
+        connection.disconnect();
+        waited?;
+        let outcome = connection.outcome();
+        let outcome = outcome.ok_or_else(|| timed_out("the changes were not saved", timeout))?;
+        was_saved.set((outcome == SaveOutcome::Saved).into());
+        Ok(())
+    })
+}

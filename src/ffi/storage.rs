@@ -1,0 +1,499 @@
+//! `SlStorage`: storages by URL, and the blocking calls on one that tools need (a look at a record,
+//! an export, an erasure request). A game server's frames never come through here.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::{Condvar, Mutex};
+
+use super::boundary::boundary;
+use super::error::{FfiError, FfiResult};
+use super::handle::{self, Kind};
+use super::number;
+use super::status::*;
+use super::text::{SlBuffer, SlText};
+use crate::storage::{
+    Expected, Fetched, MAX_KEY_BYTES, MAX_USER_ID_BYTES, MAX_USER_IDS, Operation, Outcome, Reply,
+    ReplySink, Request, RequestId, Responder, Revision, Storage,
+};
+
+/// Where records are kept: a key, its bytes, its revision, and the users it belongs to. Opened by
+/// `locker_storage_open` or `locker_storage_open_host`, shared by everything created with it.
+pub struct SlStorage(());
+handle_kind!(SlStorage, Kind::Storage, dyn Storage);
+
+impl SlStorage {
+    /// The engine that a handle names, for Rust code in the same program; `None` for a wrong one.
+    pub fn engine(handle: *const Self) -> Option<Arc<dyn Storage>> {
+        handle::get(handle).ok().map(|engine| Arc::clone(&*engine))
+    }
+}
+
+/// The most keys that one call of `locker_storage_list` gives.
+pub const SL_MAX_LISTED_KEYS: usize = 10_000;
+
+/// Opens one of the library's own storages by its URL (`url_length` bytes, or SL_NUL_TERMINATED):
+///
+/// - `memory:` keeps records in this process alone, until it is destroyed; `memory:NAME` is one that
+///   is shared by all of this process that open the name;
+/// - `sqlite:PATH` keeps them in an SQLite database, which is created if it is not there, and which
+///   any number of processes of one machine may use at once. With `?synchronous=normal` behind the
+///   path the last moments before a power failure may be lost; without, nothing acknowledged is.
+///
+/// Free the handle with `locker_storage_destroy`; what was created with it
+/// keeps the storage open for as long as it lives. May block while a file is opened. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_STORAGE (no such storage, or
+/// it could not be opened; the message says why).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_open(
+    url: *const c_char,
+    url_length: usize,
+    storage: *mut *mut SlStorage,
+) -> SlStatus {
+    boundary(|| {
+        let url = text!(url, url_length);
+        let storage = out!(storage);
+        let opened = crate::storage::open(url)
+            .map_err(|error| FfiError::new(SL_ERROR_STORAGE, error.to_string()))?;
+        storage.set(handle::insert(opened)?);
+        Ok(())
+    })
+}
+
+/// Frees the handle of a storage. The storage itself closes when the last object that was created
+/// with it is destroyed too; one that the host brought has its `drop` called then.
+///
+/// Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_destroy(storage: *mut SlStorage) -> SlStatus {
+    boundary(|| {
+        handle::remove(storage)?;
+        Ok(())
+    })
+}
+
+/// Reads the record under `key` (1 to 512 bytes of UTF-8), waiting up to `timeout` seconds.
+///
+/// With a record, `is_present` is 1, `bytes` is its value and `user_ids` a JSON array of the ids of
+/// the users it belongs to. Without one, `is_present` is 0, `bytes` is empty and `user_ids` is
+/// `[]`. `revision` says in either case what `locker_storage_commit` and `locker_storage_erase`
+/// must find to go through: a text made by the library, to be passed back as it is.
+///
+/// The host frees `bytes`, `revision` and `user_ids`. Blocks; any thread. On a storage of the
+/// host's own, its `fetch` runs inside this call, and the answer must come from inside it or from
+/// another thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8,
+/// SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_STORAGE, SL_ERROR_TIMEOUT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_fetch(
+    storage: *const SlStorage,
+    key: *const c_char,
+    key_length: usize,
+    timeout: f64,
+    is_present: *mut i32,
+    bytes: *mut SlBuffer,
+    revision: *mut SlBuffer,
+    user_ids: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let storage = handle::get(storage)?;
+        let key = check_key(text!(key, key_length))?;
+        let timeout = number::timeout("timeout", timeout)?;
+        let is_present = out!(is_present);
+        let bytes = out!(bytes);
+        let revision = out!(revision);
+        let user_ids = out!(user_ids);
+        let (found, value, ids, expected) =
+            match ask(&**storage, Operation::Fetch { key }, timeout)? {
+                Outcome::Fetched(Fetched::Present {
+                    bytes,
+                    revision,
+                    user_ids,
+                }) => (1, Vec::from(bytes), user_ids, Expected::Present(revision)),
+                Outcome::Fetched(Fetched::Absent { tombstone }) => {
+                    (0, Vec::new(), Arc::default(), Expected::Absent(tombstone))
+                }
+                other => return Err(wrong_answer("fetch", &other)),
+            };
+        is_present.set(found);
+        bytes.set(value.into());
+        revision.set(write_expected(&expected).into());
+        user_ids.set(json_array(ids.iter().map(|id| &**id)));
+        Ok(())
+    })
+}
+
+/// Writes a record if the key is still as a fetch found it, waiting up to `timeout` seconds.
+///
+/// `bytes` (`length` of them) is the whole new value, which a locker will want to be save data;
+/// `user_ids` are the users it belongs to (up to 64, of 1 to 128 bytes), in place of those stored
+/// before; `expected` is the revision that `locker_storage_fetch`, or the last commit or erasure,
+/// has given. `revision` gets that of the record now. **This knows nothing of sessions**: a locker
+/// that holds the key loses it.
+///
+/// The host frees `revision`. Blocks; any thread; on a storage of the host's own as
+/// `locker_storage_fetch`.
+///
+/// Errors: SL_ERROR_CONFLICT (the key is at another revision; nothing was written), SL_ERROR_STORAGE
+/// and SL_ERROR_TIMEOUT (it may have been written, or may still be), SL_ERROR_INVALID_HANDLE,
+/// SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_OUT_OF_RANGE (the timeout).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_commit(
+    storage: *const SlStorage,
+    key: *const c_char,
+    key_length: usize,
+    bytes: *const c_void,
+    length: usize,
+    user_ids: *const SlText,
+    user_id_count: usize,
+    expected: *const c_char,
+    expected_length: usize,
+    timeout: f64,
+    revision: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let storage = handle::get(storage)?;
+        let operation = Operation::Commit {
+            key: check_key(text!(key, key_length))?,
+            bytes: Bytes::copy_from_slice(bytes!(bytes, length)),
+            user_ids: check_user_ids(texts!(user_ids, user_id_count, MAX_USER_IDS))?,
+            expected: read_expected(text!(expected, expected_length))?,
+        };
+        let timeout = number::timeout("timeout", timeout)?;
+        let revision = out!(revision);
+        match ask(&**storage, operation, timeout)? {
+            Outcome::Committed(now) => {
+                revision.set(write_expected(&Expected::Present(now)).into());
+                Ok(())
+            }
+            Outcome::Conflict => Err(conflict()),
+            other => Err(wrong_answer("commit", &other)),
+        }
+    })
+}
+
+/// Removes a record, its user ids too, waiting up to `timeout` seconds. Only its revision is
+/// remembered, so that no late commit can bring it back.
+///
+/// `expected` is a revision as for `locker_storage_commit`, or empty (NULL with length 0) to erase
+/// whatever is there. A locker that holds the key loses it, and does not write it again. `revision`
+/// gets that of the erasure.
+///
+/// The host frees `revision`. Blocks; any thread; on a storage of the host's own as
+/// `locker_storage_fetch`.
+///
+/// Errors: as `locker_storage_commit`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_erase(
+    storage: *const SlStorage,
+    key: *const c_char,
+    key_length: usize,
+    expected: *const c_char,
+    expected_length: usize,
+    timeout: f64,
+    revision: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let storage = handle::get(storage)?;
+        let key = check_key(text!(key, key_length))?;
+        let expected = match text!(expected, expected_length) {
+            "" => None,
+            expected => Some(read_expected(expected)?),
+        };
+        let timeout = number::timeout("timeout", timeout)?;
+        let revision = out!(revision);
+        match ask(&**storage, Operation::Erase { key, expected }, timeout)? {
+            Outcome::Erased(now) => {
+                revision.set(write_expected(&Expected::Absent(Some(now))).into());
+                Ok(())
+            }
+            Outcome::Conflict => Err(conflict()),
+            other => Err(wrong_answer("erasure", &other)),
+        }
+    })
+}
+
+/// Lists up to `limit` keys (1 to SL_MAX_LISTED_KEYS) that begin with `prefix` (empty for all), in
+/// byte order, from the first one behind `after` (empty, or NULL with length 0, for the beginning),
+/// waiting up to `timeout` seconds. `keys` gets them as a JSON array of strings; the last one is
+/// `after` for the next page. Erased keys are not among them.
+///
+/// The host frees `keys`. Blocks; any thread; on a storage of the host's own as
+/// `locker_storage_fetch`.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8,
+/// SL_ERROR_OUT_OF_RANGE (limit or timeout), SL_ERROR_STORAGE (also from a storage of the host's
+/// own that cannot list), SL_ERROR_TIMEOUT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_list(
+    storage: *const SlStorage,
+    prefix: *const c_char,
+    prefix_length: usize,
+    after: *const c_char,
+    after_length: usize,
+    limit: usize,
+    timeout: f64,
+    keys: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let storage = handle::get(storage)?;
+        let prefix = text!(prefix, prefix_length);
+        let after = text!(after, after_length);
+        for (parameter, text) in [("prefix", prefix), ("after", after)] {
+            check_length(parameter, text, 0, MAX_KEY_BYTES)?;
+        }
+        if !(1..=SL_MAX_LISTED_KEYS).contains(&limit) {
+            let message = format!("limit is {limit}; it must be 1 to {SL_MAX_LISTED_KEYS}");
+            return Err(FfiError::new(SL_ERROR_OUT_OF_RANGE, message));
+        }
+        let timeout = number::timeout("timeout", timeout)?;
+        let keys = out!(keys);
+        let operation = Operation::List {
+            prefix: prefix.into(),
+            after: (!after.is_empty()).then(|| after.into()),
+            limit,
+        };
+        keys.set(ask_for_keys(&**storage, operation, timeout)?);
+        Ok(())
+    })
+}
+
+/// Gives the keys of the records that carry this user id (1 to 128 bytes of UTF-8), in byte order,
+/// as a JSON array of strings, waiting up to `timeout` seconds: what an erasure request needs.
+///
+/// The host frees `keys`. Blocks; any thread; on a storage of the host's own as
+/// `locker_storage_fetch`.
+///
+/// Errors: as `locker_storage_list`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_keys_of_user(
+    storage: *const SlStorage,
+    user_id: *const c_char,
+    user_id_length: usize,
+    timeout: f64,
+    keys: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let storage = handle::get(storage)?;
+        let user_id = text!(user_id, user_id_length);
+        check_length("user_id", user_id, 1, MAX_USER_ID_BYTES)?;
+        let timeout = number::timeout("timeout", timeout)?;
+        let keys = out!(keys);
+        let user_id = user_id.into();
+        let operation = Operation::KeysOfUser { user_id };
+        keys.set(ask_for_keys(&**storage, operation, timeout)?);
+        Ok(())
+    })
+}
+
+/// A key that a storage takes.
+pub(crate) fn check_key(key: &str) -> FfiResult<Arc<str>> {
+    check_length("key", key, 1, MAX_KEY_BYTES)?;
+    Ok(key.into())
+}
+
+/// User ids that a storage takes; their number is checked by `texts!`.
+pub(crate) fn check_user_ids(user_ids: Vec<&str>) -> FfiResult<Arc<[Box<str>]>> {
+    for (index, user_id) in user_ids.iter().enumerate() {
+        check_length(&format!("user_ids[{index}]"), user_id, 1, MAX_USER_ID_BYTES)?;
+    }
+    Ok(user_ids.into_iter().map(Box::from).collect())
+}
+
+fn check_length(parameter: &str, text: &str, least: usize, most: usize) -> FfiResult<()> {
+    let length = text.len();
+    if (least..=most).contains(&length) {
+        return Ok(());
+    }
+    let message = format!("has {length} bytes; it must have {least} to {most}");
+    Err(FfiError::argument(parameter, message))
+}
+
+fn conflict() -> FfiError {
+    FfiError::new(SL_ERROR_CONFLICT, "the key is not at the expected revision")
+}
+
+fn wrong_answer(asked: &str, answer: &Outcome) -> FfiError {
+    let message = format!("the storage answered a {asked} with {answer:?}");
+    FfiError::new(SL_ERROR_STORAGE, message)
+}
+
+fn ask_for_keys(
+    storage: &dyn Storage,
+    operation: Operation,
+    timeout: Option<Duration>,
+) -> FfiResult<SlBuffer> {
+    match ask(storage, operation, timeout)? {
+        Outcome::Keys(keys) => Ok(json_array(keys.iter().map(String::as_str))),
+        other => Err(wrong_answer("list", &other)),
+    }
+}
+
+fn json_array<'a>(texts: impl Iterator<Item = &'a str>) -> SlBuffer {
+    let texts = texts.map(serde_json::Value::from).collect();
+    serde_json::Value::Array(texts).to_string().into()
+}
+
+/// Asks a storage and waits for the answer; one that comes too late goes nowhere.
+fn ask(
+    storage: &dyn Storage,
+    operation: Operation,
+    timeout: Option<Duration>,
+) -> FfiResult<Outcome> {
+    let answer = Arc::new(Answer::default());
+    let sink = Arc::clone(&answer) as Arc<dyn ReplySink>;
+    let responder = Responder::new(RequestId(0), sink);
+    storage.submit(Request {
+        operation,
+        responder,
+    });
+    match answer.wait(timeout) {
+        Some(reply) => Ok(reply.result?),
+        None => {
+            let message = "the storage has not answered in time";
+            Err(FfiError::new(SL_ERROR_TIMEOUT, message))
+        }
+    }
+}
+
+/// One reply, waited for.
+#[derive(Default)]
+struct Answer {
+    reply: Mutex<Option<Reply>>,
+    arrived: Condvar,
+}
+
+impl Answer {
+    fn wait(&self, timeout: Option<Duration>) -> Option<Reply> {
+        let mut reply = self.reply.lock();
+        match timeout {
+            Some(timeout) => {
+                let missing = |reply: &mut Option<Reply>| reply.is_none();
+                self.arrived.wait_while_for(&mut reply, missing, timeout);
+            }
+            None => self.arrived.wait_while(&mut reply, |reply| reply.is_none()),
+        }
+        reply.take()
+    }
+}
+
+impl ReplySink for Answer {
+    fn deliver(&self, reply: Reply) {
+        *self.reply.lock() = Some(reply);
+        self.arrived.notify_one();
+    }
+}
+
+/// The text by which a host passes a key's state from one call to the next: `n:7` or `b:6f70` for a
+/// record at that revision (a number, or bytes in hexadecimal), `-` for a key that was never there,
+/// `-n:7` for one erased at that revision.
+fn write_expected(expected: &Expected) -> String {
+    match expected {
+        Expected::Present(revision) => write_revision(revision),
+        Expected::Absent(None) => "-".to_owned(),
+        Expected::Absent(Some(revision)) => format!("-{}", write_revision(revision)),
+    }
+}
+
+fn write_revision(revision: &Revision) -> String {
+    match (revision.as_u64(), revision.as_bytes()) {
+        (Some(number), _) => format!("n:{number}"),
+        (None, bytes) => {
+            let digits = bytes.unwrap_or_default().iter();
+            let digits = digits.map(|byte| format!("{byte:02x}"));
+            format!("b:{}", digits.collect::<String>())
+        }
+    }
+}
+
+fn read_expected(text: &str) -> FfiResult<Expected> {
+    let expected = match text.strip_prefix('-') {
+        Some("") => Some(Expected::Absent(None)),
+        Some(revision) => read_revision(revision).map(|known| Expected::Absent(Some(known))),
+        None => read_revision(text).map(Expected::Present),
+    };
+    expected.ok_or_else(|| {
+        FfiError::argument(
+            "expected",
+            format!("is {text:?}, which no call has given as a revision"),
+        )
+    })
+}
+
+fn read_revision(text: &str) -> Option<Revision> {
+    match text.split_once(':')? {
+        ("n", digits) => {
+            let number = digits.parse::<u64>().ok()?;
+            // No second spelling of a number: "+7" and "07" are not what we gave out.
+            (number.to_string() == digits).then(|| Revision::from_u64(number))
+        }
+        ("b", digits) => {
+            let pairs = digits.as_bytes().chunks(2);
+            let bytes = pairs.map(|pair| match pair {
+                [
+                    high @ (b'0'..=b'9' | b'a'..=b'f'),
+                    low @ (b'0'..=b'9' | b'a'..=b'f'),
+                ] => {
+                    let digit = |byte: &u8| (*byte as char).to_digit(16);
+                    Some((digit(high)? * 16 + digit(low)?) as u8)
+                }
+                _ => None,
+            });
+            Revision::from_bytes(&bytes.collect::<Option<Vec<u8>>>()?)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_of_a_key_comes_back_from_its_text() {
+        let bytes = Revision::from_bytes(b"\x00op\xff").unwrap();
+        for (expected, text) in [
+            (Expected::Absent(None), "-"),
+            (Expected::Absent(Some(Revision::from_u64(0))), "-n:0"),
+            (
+                Expected::Present(Revision::from_u64(u64::MAX)),
+                "n:18446744073709551615",
+            ),
+            (Expected::Present(bytes.clone()), "b:006f70ff"),
+            (Expected::Absent(Some(bytes)), "-b:006f70ff"),
+        ] {
+            assert_eq!(write_expected(&expected), text);
+            assert_eq!(read_expected(text), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn a_text_that_no_call_has_given_is_no_revision() {
+        let long = format!("b:{}", "00".repeat(65));
+        for text in [
+            "",
+            "n",
+            "n:",
+            "n:-1",
+            "n:+7",
+            "n:07",
+            "n:18446744073709551616",
+            "b:",
+            "b:0",
+            "b:0G",
+            "b:AB",
+            "x:1",
+            "--",
+            "--n:1",
+            "n:1 ",
+            &long,
+        ] {
+            let error = read_expected(text).unwrap_err();
+            assert_eq!(error.status, SL_ERROR_INVALID_ARGUMENT, "{text}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+/* The header needs nothing before it, may be included twice, and says what it must. */
+#include "session_locker.h"
+#include "session_locker.h"
+
+#include "check.h"
+
+int main(void) {
+    SlStatus status = SL_ERROR_HOOK;
+    SlBuffer buffer;
+    SlText text;
+
+    CHECK(sizeof(status) == 4 && status < 0);
+    CHECK(sizeof buffer == 24 && sizeof text == 16);
+    CHECK(sizeof(SlStorageCallbacks) == 56 && sizeof(SlStorageCommit) == 72);
+    CHECK(SL_NUL_TERMINATED == (size_t)-1);
+    CHECK(1 -SL_ERROR_INVALID_HANDLE == 2);
+    CHECK(strcmp(session_locker_version(), "0.") > 0);
+    CHECK(strcmp(session_locker_status_name(SL_ERROR_BUSY), "SL_ERROR_BUSY") == 0);
+    CHECK(strcmp(session_locker_status_name(1), "unknown status") == 0);
+    return finish("header_compiles");
+}
