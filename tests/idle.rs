@@ -207,6 +207,24 @@ fn saves_go_before_loads_shortest_lease_first_and_a_tenth_is_left_for_loads() {
 }
 
 #[test]
+fn a_save_that_met_a_conflict_goes_again_ahead_of_the_budget() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let mut options = options(&clock, 1);
+    options.config.requests_per_update = 1;
+    let server = Server::with(&storage, &clock, options);
+    let profile = server.store.start_session("a", &[]).unwrap();
+    server.update();
+    server.update();
+    server.heard();
+    storage.on_commit(&[support::Fault::Overtaken]);
+    profile.mark_force_save().unwrap();
+    server.update();
+    assert_eq!(server.heard(), ["Saved"]);
+    assert_eq!((storage.fetches(), storage.commits()), (2, 3));
+}
+
+#[test]
 fn replies_wait_for_their_bytes_without_timing_out() {
     let storage = FaultyStorage::new();
     let clock = VirtualClock::new();

@@ -22,6 +22,16 @@ fn acknowledged_is_durable() {
 }
 
 #[test]
+fn what_was_sent_to_an_owner_is_durable() {
+    schedules().for_each(|schedule| schedule.check_inbox_is_kept());
+}
+
+#[test]
+fn what_is_not_understood_is_not_overwritten() {
+    schedules().for_each(|schedule| schedule.check_nothing_foreign_is_overwritten());
+}
+
+#[test]
 fn no_false_alarm() {
     schedules().for_each(|schedule| schedule.check_no_false_alarm());
 }
@@ -51,6 +61,8 @@ fn all_laws_hold_together() {
         let schedule = Schedule::new(seed).run(STEPS);
         schedule.check_one_owner();
         schedule.check_acknowledged_is_durable();
+        schedule.check_inbox_is_kept();
+        schedule.check_nothing_foreign_is_overwritten();
         schedule.check_no_false_alarm();
         schedule.check_erased_stays_erased();
         schedule.check_answered_once();

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::json;
 use session_locker::locker::SaveOutcome;
-use support::Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest, None as NoFault};
+use support::Fault::{
+    ConflictAfter, FailAfter, FailBefore, HoldAnswer, HoldRequest, None as NoFault, Overtaken,
+};
 use support::{FaultyStorage, Server, VirtualClock, add_gold, gold};
 
 const KEY: &str = "Player_1";
@@ -351,6 +353,37 @@ fn what_a_sender_appended_meanwhile_is_taken_over_and_the_save_goes_at_once() {
     profile.mark_force_save().unwrap();
     server.update();
     assert_eq!(storage.document(KEY)["RemoteChanges"][0]["I"], "a");
+}
+
+#[test]
+fn a_key_that_never_stands_still_cannot_hold_up_a_frame() {
+    let (storage, server) = world();
+    let profile = server.load(KEY);
+    storage.on_commit(&[Overtaken; 40]);
+    add_gold(&profile, 4);
+    profile.mark_force_save().unwrap();
+    server.update();
+    assert_eq!(storage.commits(), 1 + 16, "and then it waits");
+    server.run(60.0);
+    assert_eq!(server.heard(), ["Saved"]);
+    assert_eq!(storage.document(KEY)["Gold"], 4);
+}
+
+#[test]
+fn a_save_that_was_written_but_answered_with_a_conflict_is_saved() {
+    let (storage, server) = world();
+    let profile = server.load(KEY);
+    storage.on_commit(&[ConflictAfter]);
+    add_gold(&profile, 4);
+    profile.mark_force_save().unwrap();
+    server.update();
+    assert_eq!(server.heard(), ["Saved"]);
+    storage.on_commit(&[ConflictAfter]);
+    profile.end_session().unwrap();
+    server.update();
+    assert!(profile.is_finished());
+    assert!(!server.heard().contains(&"Replaced(Lost)".to_owned()));
+    assert_eq!(storage.document(KEY)["Session"], json!(null));
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl Inner {
             profiles.leaving.push(id);
             return Ok(());
         }
-        drop(profiles);
+        // Still under the table's lock: nobody may join the session in between.
         self.release(locker)
     }
 

@@ -19,6 +19,10 @@ use super::state::{
     Committed, Context, HookCall, HookId, Intent, LockerState, Phase, committed, fetched, timed_out,
 };
 
+/// After so many conflicts in a row a save waits like one that failed, so that a frame ends even
+/// on a storage where the key never stands still.
+const CONFLICTS_AT_ONCE: u32 = 16;
+
 /// How many sessions' saves a document remembers.
 const SAVES_REMEMBERED: usize = 8;
 
@@ -42,6 +46,8 @@ pub(super) struct Held {
     next_autosave: f64,
     /// Failures in a row.
     failures: u32,
+    /// Conflicts in a row.
+    conflicts: u32,
     /// No commit goes out before this: commits fail, and wait longer each time.
     commit_from: f64,
     /// The release is in the storage, but the key is taken again: until that is stored, it could
@@ -179,6 +185,7 @@ impl LockerState {
             lease_from: stored.sent_at,
             next_autosave: cx.now + spread * cx.config.maintain_session_period,
             failures: 0,
+            conflicts: 0,
             commit_from: 0.0,
             is_free: false,
             unsettled: Vec::new(),
@@ -251,7 +258,7 @@ impl LockerState {
                         self.finish_release(cx);
                     }
                 }
-                Committed::Conflict => held.step = Step::FetchQueued { urgent: true },
+                Committed::Conflict => self.save_conflicted(cx),
                 Committed::Unknown(error) => self.save_failed(error, attempt, cx),
             },
             Step::Fetching { conflict, .. } => match fetched(result) {
@@ -367,6 +374,7 @@ impl LockerState {
         };
         held.lease_from = attempt.sent_at;
         held.failures = 0;
+        held.conflicts = 0;
         held.commit_from = 0.0;
         held.unsettled = Vec::new();
         held.is_free = attempt.releases;
@@ -374,6 +382,22 @@ impl LockerState {
         self.emit_lifecycle(Lifecycle::Saved);
         let saved = self.saved;
         self.answer_waiters(|target| (target <= saved).then_some(SaveOutcome::Saved));
+    }
+
+    /// Somebody else has written: a fetch will tell who, and the save goes again at once.
+    fn save_conflicted(&mut self, cx: &mut Context<'_>) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        held.conflicts += 1;
+        held.step = Step::FetchQueued { urgent: true };
+        if held.conflicts.is_multiple_of(CONFLICTS_AT_ONCE) {
+            held.failures += 1;
+            held.step = Step::Cooldown {
+                until: cx.retry_at(held.failures),
+                then_fetch: true,
+            };
+        }
     }
 
     fn save_failed(&mut self, error: StorageError, attempt: Attempt, cx: &mut Context<'_>) {

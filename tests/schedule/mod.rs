@@ -4,16 +4,19 @@
 //! Every change of the player's is a token of its own, appended to the document's `Log`. Owners
 //! load the log and only ever append, so a token that was acknowledged must be there at the end.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod checks;
+mod host;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use session_locker::easy::{Profile, ProfileEvent, ProfileId, Status};
-use session_locker::locker::{Config, SaveOutcome, SavedConnection};
+use session_locker::locker::{Config, LoadStatus, SavedConnection};
 use session_locker::save_data::SaveData;
 
-use crate::support::{FaultyStorage, Server, VirtualClock, Written, options};
+use crate::support::{FaultyStorage, Server, VirtualClock, options, spec};
+use host::{Handle, Host, Kind};
 
 /// Wall clocks are off by at most this, so no two by more than the tolerance.
 const MAX_SKEW: f64 = 14.0;
@@ -39,18 +42,7 @@ struct Promise {
     answers: Arc<AtomicU32>,
 }
 
-struct Session {
-    key: &'static str,
-    profile: Profile,
-}
-
-struct Host {
-    server: Server,
-    sessions: Vec<Session>,
-    told: BTreeMap<ProfileId, Vec<Option<Status>>>,
-}
-
-/// An erasure, in order.
+/// A record was erased, or replaced by what nobody here understands; in order.
 struct Erased {
     key: &'static str,
     /// The first token that is younger.
@@ -74,6 +66,7 @@ pub struct Schedule {
     keys: &'static [&'static str],
 }
 
+const MENDED: &str = r#"{"Version":1,"VersionPatch":0,"Log":[]}"#;
 const KEYS: [&str; 2] = ["Player_1", "Player_2"];
 
 impl Schedule {
@@ -114,11 +107,10 @@ impl Schedule {
         options.clock = self.clock.skewed(skew);
         options.config = config(options.config);
         options.template = SaveData::from_json(r#"{"Log":[]}"#, 1 << 20).ok();
-        Host {
-            server: Server::with(&self.storage, &self.clock, options),
-            sessions: Vec::new(),
-            told: BTreeMap::new(),
-        }
+        Host::new(match self.rng.u32(..3) {
+            0 => Kind::Spec(spec(&self.storage, options), Arc::clone(&self.clock)),
+            _ => Kind::Store(Server::with(&self.storage, &self.clock, options)),
+        })
     }
 
     /// Runs the schedule and its end, and checks everything on the way.
@@ -141,7 +133,7 @@ impl Schedule {
             84..94 => self.let_something_go(),
             94..97 => self.send(),
             97 => self.crash(),
-            98 => self.erase(),
+            98 => self.take_away(),
             _ => self.set_hook(),
         }
     }
@@ -161,8 +153,7 @@ impl Schedule {
     }
 
     fn update(&mut self, host: usize) {
-        self.hosts[host].server.update();
-        self.hosts[host].listen();
+        self.hosts[host].update();
         self.check_single_availability();
     }
 
@@ -172,13 +163,7 @@ impl Schedule {
         let index = self.rng.usize(..self.hosts.len());
         let host = &mut self.hosts[index];
         if host.sessions.len() < 3 {
-            let store = &host.server.store;
-            let profile = match reusable {
-                true => store.start_session_reusable(key, &[]),
-                false => store.start_session(key, &[]),
-            };
-            let profile = profile.expect("a session");
-            host.sessions.push(Session { key, profile });
+            host.start_session(key, reusable);
         }
     }
 
@@ -192,13 +177,13 @@ impl Schedule {
         let Some((host, session)) = self.any_session() else {
             return;
         };
-        let Session { key, profile } = &self.hosts[host].sessions[session];
-        if !profile.is_loaded() {
+        let session = &self.hosts[host].sessions[session];
+        if session.status() != LoadStatus::Loaded {
             return;
         }
         let token = self.next_token.fetch_add(1, Ordering::Relaxed);
         let text = token.to_string();
-        let written = profile.save_data().write(|data| data.append("/Log", &text));
+        let written = session.data().write(|data| data.append("/Log", &text));
         written.expect("a write");
         let answers = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&answers);
@@ -206,21 +191,19 @@ impl Schedule {
             counted.fetch_add(1, Ordering::Relaxed);
         };
         if self.rng.bool() {
-            profile.mark_force_save().expect("an active profile");
+            session.mark_force_save();
         }
-        let connection = profile.when_changes_saved(Some(Box::new(count)));
         self.promises.push(Promise {
             token,
-            key,
-            connection: connection.expect("a live profile"),
+            key: session.key,
+            connection: session.when_changes_saved(Box::new(count)),
             answers,
         });
     }
 
     fn end_session(&mut self) {
         if let Some((host, session)) = self.any_session() {
-            let session = self.hosts[host].sessions.swap_remove(session);
-            session.profile.end_session().expect("an end");
+            self.hosts[host].change_mind(session);
         }
     }
 
@@ -231,13 +214,18 @@ impl Schedule {
         }
     }
 
+    fn is_foreign(&self, key: &str) -> bool {
+        let stored = self.storage.stored(key);
+        stored.is_some_and(|_| self.storage.document(key)["Version"] != 1)
+    }
+
     /// A sender appends to the inbox, whoever owns the key.
     fn send(&mut self) {
         let key = self.keys[self.rng.usize(..self.keys.len())];
-        if self.storage.stored(key).is_some() {
+        if self.storage.document(key)["Version"] == 1 {
             let id = self.next_token.load(Ordering::Relaxed);
             self.storage.edit(key, |document| {
-                let entry = json!({"K": "gift", "I": id.to_string(), "A": 0});
+                let entry = json!({"K": "gift", "I": format!("{id}-{}", self.clock.now()), "A": 0});
                 match &mut document["RemoteChanges"] {
                     Value::Array(inbox) => inbox.push(entry),
                     inbox => *inbox = json!([entry]),
@@ -252,10 +240,20 @@ impl Schedule {
         drop(std::mem::replace(&mut self.hosts[index], rebooted));
     }
 
-    fn erase(&mut self) {
+    /// A record is erased, or replaced by one that nobody here understands, or mended.
+    fn take_away(&mut self) {
         let key = self.keys[self.rng.usize(..self.keys.len())];
-        if self.rng.u32(..4) == 0 {
-            self.storage.erase(key);
+        let is_foreign = self.is_foreign(key);
+        match self.rng.u32(..10) {
+            _ if is_foreign => self.storage.put(key, MENDED),
+            0..2 => self.storage.erase(key),
+            2 => self.storage.put(key, "not JSON"),
+            3 => self
+                .storage
+                .put(key, r#"{"Version":9,"VersionPatch":0,"Log":[]}"#),
+            _ => return,
+        }
+        if !is_foreign {
             let next_token = self.next_token.load(Ordering::Relaxed);
             let at = self.clock.now();
             self.erased.push(Erased {
@@ -271,8 +269,11 @@ impl Schedule {
         let Some((host, session)) = self.any_session() else {
             return;
         };
-        let profile = &self.hosts[host].sessions[session].profile;
-        let data = Arc::clone(profile.save_data());
+        let session = &self.hosts[host].sessions[session];
+        let Handle::Profile(profile) = &session.handle else {
+            return;
+        };
+        let data = Arc::clone(session.data());
         let rng = parking_lot::Mutex::new(self.rng.fork());
         let (tokens, undone) = (Arc::clone(&self.next_token), Arc::clone(&self.undone));
         let hook = move || {
@@ -302,7 +303,7 @@ impl Schedule {
             }
             let owns = |host: &&Host| {
                 let mut sessions = host.sessions.iter().filter(|session| session.key == *key);
-                sessions.any(|session| session.profile.is_available().expect("a live profile"))
+                sessions.any(|session| session.is_available())
             };
             let owners = self.hosts.iter().filter(owns).count();
             assert!(owners <= 1, "seed {}: {owners} owners of {key}", self.seed);
@@ -315,36 +316,29 @@ impl Schedule {
         while self.storage.held() > 0 {
             self.let_something_go();
         }
-        self.run_until("loaded, or waiting for another's session", |host| {
-            let settled = |session: &Session| {
-                let status = session.profile.load_status().expect("a live profile");
-                use session_locker::locker::LoadStatus::{Erased, Loaded, SessionIsLocked};
-                matches!(status, Loaded | SessionIsLocked | Erased)
-            };
-            host.sessions.iter().all(settled)
-        });
-        for host in &self.hosts {
-            host.server.store.close().expect("a close");
+        for key in self.keys {
+            if self.is_foreign(key) {
+                self.storage.put(key, MENDED);
+            }
         }
-        self.run_until("closed", |host| host.server.store.is_closed() == Ok(true));
+        self.run_until("settled", |host| {
+            host.sessions.iter().all(|session| session.is_settled())
+        });
+        self.hosts.iter_mut().for_each(Host::close);
+        self.run_until("closed", Host::is_closed);
         for host in &self.hosts {
             host.check_told(self.seed);
         }
         self.hosts.clear();
         let mut last = self.boot();
         for key in self.keys {
-            let profile = last
-                .server
-                .store
-                .start_session(key, &[])
-                .expect("a session");
-            last.sessions.push(Session { key, profile });
+            last.start_session(key, false);
         }
         self.hosts.push(last);
         self.run_until("loaded", |host| {
             host.sessions
                 .iter()
-                .all(|session| session.profile.is_loaded())
+                .all(|session| session.status() == LoadStatus::Loaded)
         });
     }
 
@@ -359,172 +353,4 @@ impl Schedule {
         }
         panic!("seed {}: a server is never {what}", self.seed);
     }
-}
-
-/// What must be true of a schedule that is over.
-impl Schedule {
-    /// Law 1, as the storage sees it: who writes over another's session waited for its expiry.
-    pub fn check_one_owner(&self) {
-        for key in self.keys {
-            let (mut before, mut written_at) = (Value::Null, 0.0);
-            for written in self.history_of(key) {
-                let document = parse(&written.after);
-                let (was, is) = (owner(&before), writer(&document));
-                if written.by_server && was.is_some() && was != is {
-                    let stamp = before["Session"]["UpdatedAt"].as_f64().expect("a stamp");
-                    let waited = written.at - stamp.min(written_at);
-                    assert!(
-                        waited >= EXPIRY - MAX_SKEW - 1.0,
-                        "seed {}: after {waited} s {before} was written over by {document}",
-                        self.seed
-                    );
-                }
-                // What a sender appends is not the session's doing.
-                if written.by_server {
-                    written_at = written.at;
-                }
-                before = document;
-            }
-        }
-    }
-
-    /// Law 2.
-    pub fn check_acknowledged_is_durable(&self) {
-        for promise in &self.promises {
-            if promise.connection.is_saved() && !self.was_erased_after(promise) {
-                let log = tokens(&self.storage.document(promise.key));
-                let (seed, token) = (self.seed, promise.token);
-                assert!(log.contains(&token), "seed {seed}: {token} was saved");
-            }
-        }
-    }
-
-    /// Law 3.
-    pub fn check_no_false_alarm(&self) {
-        for promise in &self.promises {
-            let was_denied = promise.connection.outcome() == Some(SaveOutcome::NotSaved);
-            if was_denied && !self.was_erased_after(promise) {
-                let history = self.history_of(promise.key);
-                let stored = history.iter().map(|written| parse(&written.after));
-                let (seed, token) = (self.seed, promise.token);
-                for document in stored {
-                    assert!(
-                        !tokens(&document).contains(&token),
-                        "seed {seed}: {token} was called not saved, but is in {document}"
-                    );
-                }
-            }
-        }
-    }
-
-    /// Law 7, as far as data goes: nothing from before an erasure comes back.
-    pub fn check_erased_stays_erased(&self) {
-        for key in self.keys {
-            let mut erasures = self.erased.iter().filter(|erased| erased.key == *key);
-            let mut oldest = 0;
-            for written in self.history_of(key) {
-                match written.after {
-                    None => oldest = erasures.next().expect("an erasure of ours").next_token,
-                    Some(_) => {
-                        let log = tokens(&parse(&written.after));
-                        let seed = self.seed;
-                        assert!(
-                            log.iter().all(|token| *token >= oldest),
-                            "seed {seed}: {log:?} holds what was erased before {oldest}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    /// Law 8.
-    pub fn check_answered_once(&self) {
-        for promise in &self.promises {
-            let answers = promise.answers.load(Ordering::Relaxed);
-            let (seed, token) = (self.seed, promise.token);
-            assert_eq!(answers, 1, "seed {seed}: token {token}");
-        }
-    }
-
-    /// Law 9.
-    pub fn check_failed_hooks_left_nothing(&self) {
-        let undone = self.undone.lock();
-        for written in self.storage.history() {
-            let log = tokens(&parse(&written.after));
-            let seed = self.seed;
-            assert!(
-                log.iter().all(|token| !undone.contains(token)),
-                "seed {seed}: {log:?} has the work of a hook that failed"
-            );
-        }
-    }
-
-    fn history_of(&self, key: &str) -> Vec<Written> {
-        let mut history = self.storage.history();
-        history.retain(|written| *written.key == *key);
-        history
-    }
-
-    fn was_erased_after(&self, promise: &Promise) -> bool {
-        let mut erased = self.erased.iter();
-        erased.any(|erased| erased.key == promise.key && promise.token < erased.next_token)
-            || self.was_made_on_an_erased_record(promise)
-    }
-
-    /// Made by a session that did not know yet that its record was gone.
-    fn was_made_on_an_erased_record(&self, promise: &Promise) -> bool {
-        promise.connection.outcome() == Some(SaveOutcome::NotSaved)
-            && self.erased.iter().any(|erased| erased.key == promise.key)
-    }
-}
-
-impl Host {
-    fn listen(&mut self) {
-        for event in self.server.events() {
-            let status = match event.event {
-                ProfileEvent::Lifecycle(status) => Some(status),
-                _ => None,
-            };
-            self.told.entry(event.profile).or_default().push(status);
-        }
-    }
-
-    /// A profile hears everything up to `Finished`, once and last.
-    fn check_told(&self, seed: u64) {
-        for told in self.told.values() {
-            let finished = told
-                .iter()
-                .filter(|status| **status == Some(Status::Finished));
-            assert_eq!(finished.count(), 1, "seed {seed}: {told:?}");
-            assert_eq!(told.last(), Some(&Some(Status::Finished)), "seed {seed}");
-            let destroyed = told
-                .iter()
-                .filter(|status| **status == Some(Status::Destroyed));
-            assert_eq!(destroyed.count(), 1, "seed {seed}: {told:?}");
-        }
-    }
-}
-
-fn parse(bytes: &Option<bytes::Bytes>) -> Value {
-    let bytes = bytes.as_deref().unwrap_or(b"null");
-    serde_json::from_slice(bytes).expect("only JSON is written")
-}
-
-fn owner(document: &Value) -> Option<u64> {
-    document["Session"]["LockId"].as_u64()
-}
-
-/// The session that wrote a document: a release names it in `Saves` alone.
-fn writer(document: &Value) -> Option<u64> {
-    let last = document["Saves"].as_array().and_then(|saves| saves.last());
-    owner(document).or(last.and_then(|mark| mark[0].as_u64()))
-}
-
-fn tokens(document: &Value) -> Vec<u64> {
-    let log = document["Log"].as_array();
-    log.into_iter()
-        .flatten()
-        .filter_map(Value::as_u64)
-        .collect()
 }
