@@ -15,7 +15,7 @@ SHARED := $(LIB)/libsession_locker.so
 # The name that programs ask the dynamic linker for; build.rs chooses it.
 SONAME := libsession_locker.so.0
 
-.PHONY: test tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
+.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
 	examples demo headers bench clean
 
 test: tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef examples
@@ -23,6 +23,9 @@ test: tools format lint docs rust-tests library symbols c-tests two-libraries lu
 
 tools:
 	@tests/tools
+
+demo-tools:
+	@tests/tools demo
 
 format:
 	@printf '\n== Formatting\n'
@@ -76,7 +79,7 @@ examples: library
 	@EXAMPLE_STANDARDS="c99 c11 c17 c++17" examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
 
-demo: tools library
+demo: demo-tools library
 	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 
 headers:

@@ -184,7 +184,7 @@
 /** Running a before-save hook. */
 #define SL_ACTIVITY_BEFORE_SAVE 5
 
-/** Any lifecycle event. */
+/** Any lifecycle event but the last, which is SL_SIGNAL_FINISHED. */
 #define SL_SIGNAL_LIFECYCLE 1
 
 /** The session is over and its key released; the last thing a profile says. */
@@ -270,7 +270,8 @@ typedef struct SlProfile SlProfile;
  * Errors of every one: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (NULL, an impossible
  * length), SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_POINTER, SL_ERROR_INVALID_JSON (the value lies
  * in a field with a number or a string that cannot be represented, such as `1e999`). Errors of
- * every write besides: SL_ERROR_BUSY, SL_ERROR_RESERVED_FIELD, SL_ERROR_NOT_FOUND (the parent),
+ * every write besides: SL_ERROR_BUSY, SL_ERROR_NOT_ACTIVE (the session is over: its locker was
+ * deleted, or its profile is finished), SL_ERROR_RESERVED_FIELD, SL_ERROR_NOT_FOUND (the parent),
  * SL_ERROR_WRONG_TYPE (the pointer leads through a value that is neither object nor array),
  * SL_ERROR_TOO_LARGE (over the size limit, or more than 128 levels deep). Each function names what
  * it adds to these.
@@ -501,8 +502,8 @@ typedef SlStatus (*SlCreateSaveData)(void *user_data,
  * Something that happened, with the state of its moment. `kind` says which fields mean something;
  * the others are 0 or NULL.
  *
- * `text` belongs to the library. In a callback it lives until the callback returns; after a poll
- * it lives until the next poll of the same store or locker, or its destruction.
+ * The texts belong to the library. In a callback they live until the callback returns; after a poll
+ * they live until the next poll of the same store or locker, or its destruction.
  */
 typedef struct SlEvent {
     /** One of SL_EVENT_. */
@@ -529,8 +530,10 @@ typedef struct SlEvent {
     SlSavedConnection *saved_connection;
     /** An error's message, or the document that was lost. */
     SlText text;
+    /** The profile's key, for a store, also when the profile was destroyed. Not NUL-terminated. */
+    SlText key;
     /** 0. Room for what later versions tell, so that arrays of events keep their stride. */
-    uint64_t reserved_for_later[7];
+    uint64_t reserved_for_later[5];
 } SlEvent;
 
 /**
@@ -1585,6 +1588,23 @@ SlStatus profile_load_status(const SlProfile *profile, int32_t *load_status);
  * Errors as for `profile_load_status`.
  */
 SlStatus profile_load_minimum_server_version(const SlProfile *profile, uint32_t *version);
+
+/**
+ * Whether the profile has said its last: the session is over and its key released. 1 or 0 in
+ * `is_finished`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus profile_is_finished(const SlProfile *profile, int32_t *is_finished);
+
+/**
+ * The document of the session that was lost last, with what was not saved, as JSON. The host
+ * frees `json`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_FOUND (none was lost),
+ * SL_ERROR_NOT_ACTIVE (the session is over), SL_ERROR_PANIC.
+ */
+SlStatus profile_get_lost_save_data(const SlProfile *profile, SlBuffer *json);
 
 /**
  * The profile's save data, for the `save_data_` functions: the player's while loaded, else the

@@ -226,7 +226,12 @@ impl Inner {
         {
             callback(*outcome);
         }
-        let event = StoreEvent { profile, event };
+        let key = self.profiles.lock().key(profile);
+        let event = StoreEvent {
+            profile,
+            key,
+            event,
+        };
         if let ProfileEvent::Lifecycle(status) = event.event {
             status
                 .signals()

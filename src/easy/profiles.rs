@@ -37,7 +37,7 @@ pub(super) struct Entry {
 
 /// What few profiles have.
 #[derive(Default)]
-struct Listeners {
+pub(super) struct Listeners {
     next_connection: u32,
     connections: Vec<Connection>,
     when_loaded: Vec<LoadedCallback>,
@@ -169,8 +169,8 @@ impl Entry {
     }
 
     /// All that the host has given it, to be dropped with no lock held.
-    pub fn take_listeners(&mut self) -> impl Drop + use<> {
-        DroppedLater(self.listeners.take())
+    pub fn take_listeners(&mut self) -> Option<Box<Listeners>> {
+        self.listeners.take()
     }
 
     pub fn has_open_waits(&mut self) -> bool {
@@ -191,21 +191,19 @@ impl Entry {
     }
 }
 
-/// Holds what a host gave until no lock is held.
-struct DroppedLater(Option<Box<Listeners>>);
-
-impl Drop for DroppedLater {
-    fn drop(&mut self) {
-        self.0 = None;
-    }
-}
-
 impl Profiles {
     /// The profiles on a locker, in the order they came.
     pub fn on(&self, locker: LockerId) -> Vec<ProfileId> {
         self.lockers
             .get(&locker)
             .map(|on| on.profiles.clone())
+            .unwrap_or_default()
+    }
+
+    pub fn key(&self, profile: ProfileId) -> Arc<str> {
+        let entry = self.entries.get(profile);
+        entry
+            .map(|entry| Arc::clone(&entry.key))
             .unwrap_or_default()
     }
 

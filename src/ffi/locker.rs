@@ -7,11 +7,10 @@ use parking_lot::Mutex;
 
 use super::boundary::boundary;
 use super::connection::{Owner, SlSavedCallback, SlSavedConnection, saved_callback, saved_handle};
-use super::error::FfiError;
 use super::event::{SlEvent, Told, load_status_number};
 use super::handle::{self, Kind};
 use super::number;
-use super::profile::{lend_save_data, timed_out, wait_seconds};
+use super::profile::{lend_save_data, lost_json, timed_out, wait_seconds};
 use super::save_data::SlSaveData;
 use super::spec::{LockerHandles, SlLockerSpec};
 use super::status::*;
@@ -342,9 +341,7 @@ pub unsafe extern "C" fn locker_get_lost_save_data(
     boundary(|| {
         let object = handle::get(locker)?;
         let json = out!(json);
-        let lost = object.locker.lost_save_data()?;
-        let lost = lost.ok_or_else(|| FfiError::new(SL_ERROR_NOT_FOUND, "no session was lost"))?;
-        json.set(lost.to_json().into());
+        json.set(lost_json(object.locker.lost_save_data()?)?);
         Ok(())
     })
 }

@@ -177,7 +177,7 @@ impl StoreHooks for HostHooks {
 
     fn event(&self, event: &StoreEvent) {
         let Some(callback) = self.event else { return };
-        let told = Told::of_profile(self.profiles.get(event.profile), &event.event);
+        let told = Told::of_profile(self.profiles.get(event.profile), event);
         let event = told.event();
         // SAFETY: the host gave the function for this purpose and this user data; the event and
         // its text outlive the call.
@@ -356,7 +356,7 @@ pub unsafe extern "C" fn easy_store_poll_event(
         check_events(events, capacity)?;
         let polled = store.store.poll_events(capacity);
         let of_profile =
-            |event: StoreEvent| Told::of_profile(store.profiles.get(event.profile), &event.event);
+            |event: StoreEvent| Told::of_profile(store.profiles.get(event.profile), &event);
         // SAFETY: the export's own contract, rule 4 of `ffi`: room for `capacity` events.
         count.set(unsafe { lend_events(&store.polled, polled, of_profile, events) });
         Ok(())

@@ -354,6 +354,7 @@ impl LockerState {
 
     /// Says farewell; the locker must be idle.
     pub fn delete(&mut self) {
+        self.data.end();
         self.emit_lifecycle(Lifecycle::Deleted);
     }
 
