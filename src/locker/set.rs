@@ -107,6 +107,8 @@ struct Budget {
     at: f64,
     requests: u32,
     bytes: usize,
+    /// Replies still to be taken.
+    replies: u32,
     /// Touched lockers and timers still to be looked at.
     steps: u32,
     in_flight: u32,
@@ -116,6 +118,9 @@ struct Budget {
 
 /// Of so many grants, the loads get at least one while saves wait too.
 const A_TENTH: u32 = 9;
+
+/// One update takes so many more replies than it starts requests, so that a backlog shrinks.
+const SPARE_REPLIES: u32 = 32;
 
 /// The most lockers and timers that one update looks at: a host that gives ten thousand lockers a
 /// command at once gets them over several frames.
@@ -301,6 +306,10 @@ impl LockerSet {
             self.budget.at = self.now;
             self.budget.requests = self.config.requests_per_update;
             self.budget.bytes = self.config.bytes_per_update;
+            self.budget.replies = self
+                .config
+                .requests_per_update
+                .saturating_add(SPARE_REPLIES);
         }
         self.collect_replies();
     }
@@ -489,17 +498,20 @@ impl LockerSet {
         }
     }
 
-    /// Replies count against the update's bytes: what is left over waits for the next.
+    /// Replies have a budget of their number and bytes: what is left over waits for the next update.
     fn take_reply(&mut self, scope: Scope) -> bool {
         if self.replies.is_empty() {
             self.collect_replies();
         }
-        if self.budget.bytes == 0 && self.replies.front().is_some_and(|reply| size(reply) > 0) {
+        let is_spent = self.budget.bytes == 0;
+        let waits = |reply: &Reply| is_spent && size(reply) > 0;
+        if self.budget.replies == 0 || self.replies.front().is_some_and(waits) {
             return false;
         }
         let Some(reply) = self.replies.pop_front() else {
             return false;
         };
+        self.budget.replies -= 1;
         self.budget.bytes = self.budget.bytes.saturating_sub(size(&reply));
         let Reply { id, result, clock } = reply;
         // A reply that nobody waits for is dropped.
