@@ -87,7 +87,7 @@ headers:
 	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h"
 
 bench:
-	@$(CARGO) bench --locked
+	@$(CARGO) bench --locked --quiet --bench calls --bench figures
 
 clean:
 	@$(CARGO) clean
