@@ -319,8 +319,11 @@ impl LockerState {
             return;
         };
         held.number += 1;
-        while held.next_autosave <= cx.now {
-            held.next_autosave += cx.config.maintain_session_period;
+        if held.next_autosave <= cx.now {
+            // The phase stays, however long ago the last update was.
+            let period = cx.config.maintain_session_period;
+            let passed = ((cx.now - held.next_autosave) / period).floor() + 1.0;
+            held.next_autosave += passed * period;
         }
         let session = new_session(held.lock_id, cx);
         let (lock_id, number) = (held.lock_id, held.number);
