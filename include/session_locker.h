@@ -184,7 +184,7 @@
 /** Running a before-save hook. */
 #define SL_ACTIVITY_BEFORE_SAVE 5
 
-/** Any lifecycle event. */
+/** Any lifecycle event but SL_LIFECYCLE_FINISHED, for which there is SL_SIGNAL_FINISHED. */
 #define SL_SIGNAL_LIFECYCLE 1
 
 /** The session is over and its key released; the last thing a profile says. */
@@ -1487,7 +1487,7 @@ SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
  * `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
  * value than the last counts as the last.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is no finite number),
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
  * SL_ERROR_BUSY (an update, wait or drain of this store is under way, on another thread or around
  * this callback), SL_ERROR_PANIC.
  */
@@ -1730,8 +1730,10 @@ SlStatus profile_end_session(const SlProfile *profile);
 
 /**
  * Ends the session and frees the profile, the handle of its save data, and those of its signal
- * connections. The store saves and releases the session by itself; waits are still answered. Any
- * thread; also inside the profile's own callbacks.
+ * connections. The store saves and releases the session by itself; waits are still answered, but
+ * nothing else that the profile was given is called any more. So where hooks are to run before the
+ * final save, end the session first, and destroy the profile once it has finished. Any thread;
+ * also inside the profile's own callbacks.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
  */
@@ -1855,9 +1857,9 @@ SlStatus locker_create(const SlLockerSpec *spec,
  * `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
  * all lockers of a spec; a smaller value than the last counts as the last.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is no
- * finite number), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under way, on
- * another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is not
+ * between -1e15 and 1e15), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under
+ * way, on another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
  * SL_ERROR_PANIC.
  */
 SlStatus locker_update(const SlLocker *locker, double now, int32_t *should_remove);

@@ -1,6 +1,6 @@
 //! One session as its host sees it: the seed's `EasyProfile`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::locker::{
     LoadStatus, LockerError, LockerState, SaveOutcome, SavedCallback, SavedConnection,
@@ -22,6 +22,14 @@ pub struct Profile {
     pub(super) data: Arc<SharedSaveData>,
 }
 
+/// Names a profile without keeping its store alive.
+#[derive(Clone)]
+pub struct WeakProfile {
+    store: Weak<Inner>,
+    id: ProfileId,
+    data: Arc<SharedSaveData>,
+}
+
 /// How a wait for the load ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadWait {
@@ -39,6 +47,15 @@ const FINISHED: LockerError = LockerError::NotActive("the profile is finished");
 const ENDED: LockerError = LockerError::NotActive("the profile's session was ended");
 
 impl Profile {
+    /// The same profile, without keeping its store alive.
+    pub fn downgrade(&self) -> WeakProfile {
+        WeakProfile {
+            store: Arc::downgrade(&self.store),
+            id: self.id,
+            data: Arc::clone(&self.data),
+        }
+    }
+
     /// The profile's name among the store's.
     pub fn id(&self) -> ProfileId {
         self.id
@@ -221,16 +238,21 @@ impl Profile {
     }
 
     /// Ends the session and lets go of the profile: the store settles and releases it by itself.
+    /// Nothing that was connected to the profile is called any more, hooks before a save included;
+    /// waits for changes are still answered.
     pub fn destroy(&self) -> Result<(), LockerError> {
-        self.store.end_session(self.id)?;
         let mut profiles = self.store.profiles.lock();
+        let mut listeners = None;
         if let Some(entry) = profiles.entries.get_mut(self.id) {
             entry.is_dropped = true;
+            listeners = Some(entry.take_listeners());
             if entry.is_finished {
                 profiles.entries.remove(self.id);
             }
         }
-        Ok(())
+        drop(profiles);
+        drop(listeners);
+        self.store.end_session(self.id)
     }
 
     /// Updates the store until the profile is loaded, ended or refused, or `timeout` seconds have
@@ -256,6 +278,7 @@ impl Profile {
         &self,
         timeout: f64,
     ) -> Result<Option<SaveOutcome>, LockerError> {
+        self.store.driver.check_not_driving()?;
         let connection = self.when_changes_saved(None)?;
         let waited = self.wait(timeout, || Ok(!connection.is_connected()));
         connection.disconnect();
@@ -293,5 +316,16 @@ impl Profile {
             .get(self.id)
             .map(read)
             .ok_or(FINISHED)
+    }
+}
+
+impl WeakProfile {
+    /// The profile, unless its store is gone.
+    pub fn upgrade(&self) -> Option<Profile> {
+        Some(Profile {
+            store: self.store.upgrade()?,
+            id: self.id,
+            data: Arc::clone(&self.data),
+        })
     }
 }

@@ -83,7 +83,7 @@ pub const SL_ACTIVITY_MIGRATE: i32 = 4;
 /// Running a before-save hook.
 pub const SL_ACTIVITY_BEFORE_SAVE: i32 = 5;
 
-/// Any lifecycle event.
+/// Any lifecycle event but SL_LIFECYCLE_FINISHED, for which there is SL_SIGNAL_FINISHED.
 pub const SL_SIGNAL_LIFECYCLE: i32 = 1;
 /// The session is over and its key released; the last thing a profile says.
 pub const SL_SIGNAL_FINISHED: i32 = 2;

@@ -80,9 +80,9 @@ pub unsafe extern "C" fn locker_create(
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
 /// all lockers of a spec; a smaller value than the last counts as the last.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is no
-/// finite number), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under way, on
-/// another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is not
+/// between -1e15 and 1e15), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under
+/// way, on another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
 /// SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_update(
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn locker_update(
 ) -> SlStatus {
     boundary(|| {
         let object = handle::get(locker)?;
-        let now = number::finite("now", now)?;
+        let now = number::moment("now", now)?;
         let should_remove = out!(should_remove);
         should_remove.set(object.locker.update(now)?.into());
         Ok(())
@@ -364,7 +364,7 @@ pub unsafe extern "C" fn locker_when_changes_saved(
         let connection = object.locker.when_changes_saved(callback)?;
         if !saved_connection.is_null() {
             let saved_connection = out!(saved_connection);
-            let owner = Owner::Locker(object.locker.clone());
+            let owner = Owner::Locker(object.locker.downgrade());
             saved_connection.set(saved_handle(connection, owner)?);
         }
         Ok(())
@@ -387,15 +387,10 @@ pub unsafe extern "C" fn locker_wait_until_changes_saved(
         let object = handle::get(locker)?;
         let seconds = wait_seconds(timeout)?;
         let was_saved = out!(was_saved);
-        let connection = object.locker.when_changes_saved(None)?;
-        let waited = object
-            .locker
-            .wait(seconds, || Ok(!connection.is_connected()));
-        connection.disconnect();
-        waited?;
-        let outcome = connection.outcome();
-        let outcome = outcome.ok_or_else(|| timed_out("the changes were not saved", timeout))?;
-        was_saved.set((outcome == SaveOutcome::Saved).into());
+        match object.locker.wait_until_changes_saved(seconds)? {
+            Some(outcome) => was_saved.set((outcome == SaveOutcome::Saved).into()),
+            None => return Err(timed_out("the changes were not saved", timeout)),
+        }
         Ok(())
     })
 }

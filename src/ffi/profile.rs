@@ -84,7 +84,7 @@ pub(crate) fn remove(profile: *mut SlProfile) -> FfiResult<()> {
         // One that the host disconnects at this moment is gone already.
         let signal = std::ptr::without_provenance::<SlSignalConnection>(signal);
         if let Ok(signal) = handle::take_back(signal) {
-            signal.profile.disconnect(signal.id);
+            signal.disconnect();
         }
     }
     Ok(object.profile.destroy()?)
@@ -281,7 +281,7 @@ pub unsafe extern "C" fn profile_when_changes_saved(
         let connection = object.profile.when_changes_saved(callback)?;
         if !saved_connection.is_null() {
             let saved_connection = out!(saved_connection);
-            let owner = Owner::Profile(object.profile.clone());
+            let owner = Owner::Profile(object.profile.downgrade());
             saved_connection.set(saved_handle(connection, owner)?);
         }
         Ok(())
@@ -433,11 +433,13 @@ unsafe fn connect(
         let connection = out!(connection);
         let siblings = Arc::clone(&object.signals);
         let signal = SignalObject {
-            profile: object.profile.clone(),
+            profile: object.profile.downgrade(),
             id,
             siblings,
         };
-        let handle = handle::insert::<SlSignalConnection>(Arc::new(signal))?;
+        let handle = handle::insert::<SlSignalConnection>(Arc::new(signal)).inspect_err(|_| {
+            object.profile.disconnect(id);
+        })?;
         object.signals.lock().push(handle.addr());
         connection.set(handle);
     }
@@ -503,8 +505,10 @@ pub unsafe extern "C" fn profile_end_session(profile: *const SlProfile) -> SlSta
 }
 
 /// Ends the session and frees the profile, the handle of its save data, and those of its signal
-/// connections. The store saves and releases the session by itself; waits are still answered. Any
-/// thread; also inside the profile's own callbacks.
+/// connections. The store saves and releases the session by itself; waits are still answered, but
+/// nothing else that the profile was given is called any more. So where hooks are to run before the
+/// final save, end the session first, and destroy the profile once it has finished. Any thread;
+/// also inside the profile's own callbacks.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
 #[unsafe(no_mangle)]

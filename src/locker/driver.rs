@@ -148,6 +148,14 @@ impl Driver {
         Ok(())
     }
 
+    /// Refuses what would drive, before it has changed anything.
+    pub fn check_not_driving(&self) -> Result<(), LockerError> {
+        match self.is_driving.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(LockerError::Busy),
+        }
+    }
+
     /// The host's time at this moment: the last update's `now`, and what has passed since.
     pub fn now(&self) -> Result<f64, LockerError> {
         let monotonic = self.clock.monotonic();

@@ -1,7 +1,7 @@
 //! The full API: a [`LockerSpec`] and the [`Locker`]s made from it, each driven by the host.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -78,6 +78,14 @@ struct Inner {
 #[derive(Clone)]
 pub struct Locker {
     spec: LockerSpec,
+    id: LockerId,
+    data: Arc<SharedSaveData>,
+}
+
+/// Names a locker without keeping its spec alive.
+#[derive(Clone)]
+pub struct WeakLocker {
+    spec: Weak<Inner>,
     id: LockerId,
     data: Arc<SharedSaveData>,
 }
@@ -166,7 +174,27 @@ fn random_job_id(seed: u64) -> String {
     format!("{a:08x}-{b:04x}-4{c:03x}-{d:04x}-{e:012x}")
 }
 
+impl WeakLocker {
+    /// The locker, unless its spec is gone.
+    pub fn upgrade(&self) -> Option<Locker> {
+        Some(Locker {
+            spec: LockerSpec(self.spec.upgrade()?),
+            id: self.id,
+            data: Arc::clone(&self.data),
+        })
+    }
+}
+
 impl Locker {
+    /// The same locker, without keeping its spec alive.
+    pub fn downgrade(&self) -> WeakLocker {
+        WeakLocker {
+            spec: Arc::downgrade(&self.spec.0),
+            id: self.id,
+            data: Arc::clone(&self.data),
+        }
+    }
+
     /// The locker's name among the spec's.
     pub fn id(&self) -> LockerId {
         self.id
@@ -281,14 +309,20 @@ impl Locker {
         taken
     }
 
-    /// Updates until `is_done` answers true or `timeout` seconds have passed; true if done.
-    pub fn wait(
+    /// Updates the locker until the changes made so far are saved or the session has ended without
+    /// them. None: `timeout` seconds have passed, and nothing was answered. Blocks; for tools.
+    pub fn wait_until_changes_saved(
         &self,
         timeout: f64,
-        is_done: impl FnMut() -> Result<bool, LockerError>,
-    ) -> Result<bool, LockerError> {
-        self.driver()
-            .wait(timeout, |now| self.update(now).map(drop), is_done)
+    ) -> Result<Option<SaveOutcome>, LockerError> {
+        self.driver().check_not_driving()?;
+        let connection = self.when_changes_saved(None)?;
+        let is_done = || Ok(!connection.is_connected());
+        let waited = self
+            .driver()
+            .wait(timeout, |now| self.update(now).map(drop), is_done);
+        connection.disconnect();
+        waited.map(|_| connection.outcome())
     }
 
     fn driver(&self) -> &Driver {
