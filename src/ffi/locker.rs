@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::boundary::boundary;
 use super::connection::{Owner, SlSavedCallback, SlSavedConnection, saved_callback, saved_handle};
-use super::error::FfiError;
+use super::error::{FfiError, FfiResult};
 use super::event::{SlEvent, Told, load_status_number};
 use super::handle::{self, Kind};
 use super::number;
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn locker_create(
 
 /// Does all there is to do for this locker, once a frame, on this thread: the seed's
 /// `SessionUpdate`. Never waits for the storage. `should_remove` is 1 when the locker is idle and
-/// may be destroyed.
+/// may be destroyed, and 0 also when a callback has destroyed it.
 ///
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
 /// all lockers of a spec; a smaller value than the last counts as the last.
@@ -155,8 +155,8 @@ pub unsafe extern "C" fn locker_mark_force_save(locker: *const SlLocker) -> SlSt
     boundary(|| Ok(handle::get(locker)?.locker.mark_force_save()?))
 }
 
-/// Says farewell to a locker that is idle: the seed's `MarkDeleted`. The handle stays until
-/// `locker_destroy`. Any thread.
+/// Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
+/// this call, or waits to be polled. The handle stays until `locker_destroy`. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle: release it and update it until
 /// `should_remove`), SL_ERROR_NOT_ACTIVE (it was deleted before), SL_ERROR_PANIC.
@@ -165,26 +165,37 @@ pub unsafe extern "C" fn locker_mark_deleted(locker: *const SlLocker) -> SlStatu
     boundary(|| Ok(handle::get(locker)?.locker.mark_deleted()?))
 }
 
-/// Deletes a locker if that has not been done, and frees its handle and that of its save data. Any
-/// thread; also inside its own callbacks.
+/// Deletes a locker if that has not been done, and frees its handle and that of its save data, and
+/// with them the events that were not polled. Any thread; also inside its own callbacks.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done),
-/// SL_ERROR_PANIC.
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_destroy(locker: *mut SlLocker) -> SlStatus {
     boundary(|| {
-        let object = handle::get(locker)?;
-        if !object.locker.is_deleted()? {
-            object.locker.mark_deleted()?;
+        match handle::get(locker).and_then(|object| delete(&object.locker)) {
+            // What is poisoned can still be destroyed.
+            Err(error) if error.status != SL_ERROR_PANIC => return Err(error),
+            _ => {}
         }
-        handle::remove(locker)?;
+        let Ok(object) = handle::remove(locker) else {
+            // A callback has destroyed it while it was being deleted.
+            return Ok(());
+        };
         object.handles.remove(object.locker.id());
+        object.locker.forget_events();
         let save_data = std::mem::take(&mut *object.save_data.lock());
         if save_data != 0 {
             handle::take_back(std::ptr::without_provenance::<SlSaveData>(save_data))?;
         }
         Ok(())
     })
+}
+
+fn delete(locker: &Locker) -> FfiResult<()> {
+    if !locker.is_deleted()? {
+        locker.mark_deleted()?;
+    }
+    Ok(())
 }
 
 /// How far loading has come: one of SL_LOAD_STATUS_ in `load_status`. Any thread.

@@ -19,7 +19,7 @@ use super::status::*;
 use super::store::{ProfileHandles, StoreObject};
 use super::text::SlBuffer;
 use crate::easy::{LoadWait, Profile};
-use crate::locker::SaveOutcome;
+use crate::locker::{LockerError, SaveOutcome};
 
 /// One player's session: the seed's `EasyProfile`. Free it with `profile_destroy`.
 pub struct SlProfile(());
@@ -87,7 +87,11 @@ pub(crate) fn remove(profile: *mut SlProfile) -> FfiResult<()> {
             signal.disconnect();
         }
     }
-    Ok(object.profile.destroy()?)
+    match object.profile.destroy() {
+        // A poisoned store has nothing left to end.
+        Err(LockerError::Poisoned) => Ok(()),
+        destroyed => Ok(destroyed?),
+    }
 }
 
 /// Whether the session has not been ended by the host: 1 or 0 in `is_active`. Any thread.
@@ -510,7 +514,7 @@ pub unsafe extern "C" fn profile_end_session(profile: *const SlProfile) -> SlSta
 /// final save, end the session first, and destroy the profile once it has finished. Any thread;
 /// also inside the profile's own callbacks.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
+/// Errors: SL_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn profile_destroy(profile: *mut SlProfile) -> SlStatus {
     boundary(|| remove(profile))

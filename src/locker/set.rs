@@ -240,6 +240,16 @@ impl LockerSet {
         true
     }
 
+    /// The next event of one locker, out of turn.
+    pub fn take_event(&mut self, id: LockerId) -> Option<Event> {
+        let is_theirs = |task: &Task| matches!(task, Task::Event(of, _) if *of == id);
+        let index = self.tasks.iter().position(is_theirs)?;
+        match self.tasks.remove(index)? {
+            Task::Event(_, event) => Some(event),
+            Task::Submit(_) | Task::Hook(..) => None,
+        }
+    }
+
     /// The store is going away: answers every wait, and leaves nothing behind to answer.
     pub fn abandon(&mut self) {
         for slot in 0..self.slots.len() as u32 {

@@ -278,21 +278,35 @@ impl Locker {
     }
 
     /// The seed's `SessionUpdate`: does all there is to do for this locker at `now`, monotonic
-    /// seconds. True when the locker is idle and may be deleted.
+    /// seconds. True when the locker is idle and may be deleted; false also if a callback has
+    /// deleted it already.
     pub fn update(&self, now: f64) -> Result<bool, LockerError> {
+        self.query(|_| ())?;
         self.driver()
             .update(now, Scope::One(self.id), &*self.spec.0)?;
-        self.is_idle()
+        Ok(self.query(LockerState::is_idle).unwrap_or(false))
     }
 
-    /// The seed's `MarkDeleted`: removes the locker, which must be idle.
+    /// The seed's `MarkDeleted`: removes the locker, which must be idle, and tells so at once.
     pub fn mark_deleted(&self) -> Result<(), LockerError> {
         self.query(|_| ())?;
-        if self.driver().set()?.remove(self.id) {
-            Ok(())
-        } else {
-            Err(LockerError::NotIdle)
+        if !self.driver().set()?.remove(self.id) {
+            return Err(LockerError::NotIdle);
         }
+        // No update of this locker will follow, so its last events are told here.
+        while let Some(event) = self.next_event()? {
+            self.spec.0.event(self.id, event);
+        }
+        Ok(())
+    }
+
+    fn next_event(&self) -> Result<Option<Event>, LockerError> {
+        Ok(self.driver().set()?.take_event(self.id))
+    }
+
+    /// Forgets the events that the host has not polled.
+    pub fn forget_events(&self) {
+        self.spec.0.unread.lock().remove(&self.id);
     }
 
     /// Moves up to `most` unread events to the host, oldest first.
