@@ -1735,7 +1735,7 @@ SlStatus profile_end_session(const SlProfile *profile);
  * final save, end the session first, and destroy the profile once it has finished. Any thread;
  * also inside the profile's own callbacks.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
+ * Errors: SL_ERROR_INVALID_HANDLE.
  */
 SlStatus profile_destroy(SlProfile *profile);
 
@@ -1852,7 +1852,7 @@ SlStatus locker_create(const SlLockerSpec *spec,
 /**
  * Does all there is to do for this locker, once a frame, on this thread: the seed's
  * `SessionUpdate`. Never waits for the storage. `should_remove` is 1 when the locker is idle and
- * may be destroyed.
+ * may be destroyed, and 0 also when a callback has destroyed it.
  *
  * `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
  * all lockers of a spec; a smaller value than the last counts as the last.
@@ -1905,8 +1905,8 @@ SlStatus locker_mark_should_save(const SlLocker *locker);
 SlStatus locker_mark_force_save(const SlLocker *locker);
 
 /**
- * Says farewell to a locker that is idle: the seed's `MarkDeleted`. The handle stays until
- * `locker_destroy`. Any thread.
+ * Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
+ * this call, or waits to be polled. The handle stays until `locker_destroy`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle: release it and update it until
  * `should_remove`), SL_ERROR_NOT_ACTIVE (it was deleted before), SL_ERROR_PANIC.
@@ -1914,11 +1914,10 @@ SlStatus locker_mark_force_save(const SlLocker *locker);
 SlStatus locker_mark_deleted(const SlLocker *locker);
 
 /**
- * Deletes a locker if that has not been done, and frees its handle and that of its save data. Any
- * thread; also inside its own callbacks.
+ * Deletes a locker if that has not been done, and frees its handle and that of its save data, and
+ * with them the events that were not polled. Any thread; also inside its own callbacks.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done),
- * SL_ERROR_PANIC.
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done).
  */
 SlStatus locker_destroy(SlLocker *locker);
 
