@@ -96,7 +96,7 @@
 
 /**
  * The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
- * just before the lifecycle event that says so.
+ * before the lifecycle event that says so, and before what waits is answered.
  */
 #define SL_EVENT_LOST 4
 

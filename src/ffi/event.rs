@@ -19,7 +19,7 @@ pub const SL_EVENT_LOAD_STATUS: i32 = 2;
 /// Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`.
 pub const SL_EVENT_ERROR: i32 = 3;
 /// The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
-/// just before the lifecycle event that says so.
+/// before the lifecycle event that says so, and before what waits is answered.
 pub const SL_EVENT_LOST: i32 = 4;
 /// A wait for changes was answered: `saved_connection`, `outcome`.
 pub const SL_EVENT_CHANGES_SAVED: i32 = 5;

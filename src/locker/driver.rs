@@ -140,7 +140,9 @@ impl Driver {
         let _driving = Driving::begin(&self.is_driving)?;
         host.begin();
         *self.updated_at.lock() = self.clock.monotonic();
-        self.set()?.begin_update(now, self.clock.wall(), scope);
+        // The host's clock, like all its code, is called with no lock held.
+        let wall = self.clock.wall();
+        self.set()?.begin_update(now, wall, scope);
         while let Some(task) = self.next_task(scope)? {
             self.run(task, host)?;
         }
