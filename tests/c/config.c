@@ -183,6 +183,11 @@ static void clocks_that_cannot_tell_the_time_are_refused(void) {
     CHECK(server.moment.drops == 0);
 }
 
+static double show_no_time(void *user_data) {
+    (void)user_data;
+    return NAN;
+}
+
 /* The configurations of hosts compiled against a later version, which have one more field. */
 typedef struct LaterConfig {
     SlEasyStoreConfig config;
@@ -281,6 +286,20 @@ static void a_hook_makes_new_documents(void) {
     CHECK(strstr(server.log.text, "error:create(the catalogue is empty) =create_failed ") != NULL);
     CHECK_STATUS(SL_ERROR_NOT_LOADED, profile_wait_until_loaded(profile, 1));
     CHECK(!stored_has(storage, "not created", "Version"));
+    stop();
+}
+
+static void a_clock_that_shows_no_time_harms_nothing(void) {
+    SlClock clock;
+    SlEasyStoreConfig config = server_config(&server, &clock, 1);
+    SlProfile *profile;
+    clock.wall = clock.monotonic = show_no_time;
+    start(config);
+    profile = session("timeless");
+    CHECK(log_is(&server.log, "loaded =loaded "));
+    OK(profile_destroy(profile));
+    frame(&server, 0);
+    CHECK(log_is(&server.log, "destroyed saved released =loading idling deleted finished "));
     stop();
 }
 
@@ -412,6 +431,7 @@ int main(void) {
     clocks_that_cannot_tell_the_time_are_refused();
     structs_of_other_versions();
     a_hook_makes_new_documents();
+    a_clock_that_shows_no_time_harms_nothing();
     older_documents_are_migrated_on_load();
     a_read_only_store_keeps_what_it_writes_to_itself();
     test_data_is_shown_under_every_key_until_that_is_written();

@@ -149,6 +149,38 @@ static void what_was_lost_is_answered_with_no(void) {
     server_close(&server);
 }
 
+static void a_player_who_is_erased_stays_erased(void) {
+    Server server;
+    Answer answer;
+    SlSavedConnection *wait;
+    SlBuffer erasure;
+    SlProfile *profile;
+
+    server_open(&server, "memory:", 0, 1);
+    profile = loaded(&server, "player");
+    set_gold(profile, 44);
+    wait = wait_for_changes(profile, &answer);
+    OK(locker_storage_erase(server.storage, Z("player"), NULL, 0, 1, &erasure));
+    session_locker_buffer_free(&erasure);
+    OK(profile_mark_force_save(profile));
+    frame(&server, 0);
+    CHECK(log_is(&server.log, "lost-document answer:no lost =erased "));
+    CHECK(strstr(server.last_text, "\"Gold\":44") != NULL);
+    CHECK(answer.count == 1 && answer.outcome == SL_OUTCOME_NOT_SAVED);
+    frame(&server, 1000);
+    CHECK(log_is(&server.log, "") && !stored_has(server.storage, "player", "Version"));
+    CHECK_STATUS(SL_ERROR_NOT_LOADED, profile_wait_until_loaded(profile, 1));
+    OK(saved_connection_destroy(wait));
+    OK(profile_destroy(profile));
+    frame(&server, 0);
+    CHECK(!stored_has(server.storage, "player", "Version"));
+    server.log.text[0] = '\0';
+    profile = loaded(&server, "player");
+    CHECK(json_is(data_of(profile), "/Gold", "0"));
+    OK(profile_destroy(profile));
+    server_close(&server);
+}
+
 static void blocking_waits_update_until_it_is_so_or_the_time_is_up(void) {
     Server server, other;
     SlProfile *profile = NULL, *locked = NULL;
@@ -350,6 +382,7 @@ int main(void) {
     a_wait_is_answered_once_by_the_save_that_covers_it(1);
     a_wait_can_be_answered_by_hand();
     what_was_lost_is_answered_with_no();
+    a_player_who_is_erased_stays_erased();
     blocking_waits_update_until_it_is_so_or_the_time_is_up();
     what_a_hook_writes_is_in_the_save_it_precedes();
     a_hook_that_fails_puts_the_save_off(0);

@@ -269,6 +269,57 @@ static void a_profile_lends_one_handle_of_its_save_data(void) {
     server_close(&server);
 }
 
+/* Whether the user's records are these, as JSON. */
+static int keys_of(Server *server, const char *user, const char *expected) {
+    SlBuffer keys;
+    OK(locker_storage_keys_of_user(server->storage, Z(user), 1, &keys));
+    return buffer_is(&keys, expected);
+}
+
+static void a_session_without_user_ids_keeps_those_of_the_record(void) {
+    Server server;
+    SlProfile *profile = NULL;
+    SlText users[2];
+
+    users[0].data = "7";
+    users[1].data = "8";
+    users[0].length = users[1].length = SL_NUL_TERMINATED;
+    server_open(&server, "memory:", 0, 1);
+    OK(easy_store_start_session(server.store, Z("player"), users, 2, &profile));
+    frame(&server, 0);
+    OK(profile_destroy(profile));
+    frame(&server, 0);
+    profile = loaded(&server, "player");
+    OK(profile_mark_force_save(profile));
+    frame(&server, 0);
+    CHECK(keys_of(&server, "7", "[\"player\"]") && keys_of(&server, "8", "[\"player\"]"));
+    OK(profile_destroy(profile));
+    frame(&server, 0);
+    OK(easy_store_start_session(server.store, Z("player"), &users[1], 1, &profile));
+    frame(&server, 0);
+    CHECK(keys_of(&server, "7", "[]") && keys_of(&server, "8", "[\"player\"]"));
+    OK(profile_destroy(profile));
+    server_close(&server);
+}
+
+static void a_polled_event_of_what_was_destroyed_names_nobody(void) {
+    Server server;
+    SlProfile *profile;
+    SlSavedConnection *wait = NULL;
+
+    server_open(&server, "memory:", 1, 1);
+    profile = loaded(&server, "player");
+    OK(profile_when_changes_saved(profile, NULL, NULL, &wait));
+    server.last_wait = wait;
+    OK(easy_store_update(server.store, 0));
+    OK(saved_connection_destroy(wait));
+    OK(profile_destroy(profile));
+    server_poll(&server);
+    CHECK(log_is(&server.log, "answer:yes "));
+    CHECK(server.last_profile == NULL && server.last_wait == NULL);
+    server_close(&server);
+}
+
 static void a_second_session_of_a_key_waits_for_the_first(void) {
     Server server;
     SlProfile *first, *second = NULL;
@@ -381,6 +432,8 @@ int main(void) {
     a_connection_may_end_itself_and_another_while_it_is_called();
     when_loaded_calls_back_once_also_on_a_profile_that_is_loaded();
     a_profile_lends_one_handle_of_its_save_data();
+    a_session_without_user_ids_keeps_those_of_the_record();
+    a_polled_event_of_what_was_destroyed_names_nobody();
     a_second_session_of_a_key_waits_for_the_first();
     a_reusable_session_is_shared_until_its_last_profile_ends();
     names_that_cannot_be_stored_are_refused();
