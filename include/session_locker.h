@@ -96,7 +96,7 @@
 
 /**
  * The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
- * just before the lifecycle event that says so.
+ * before the lifecycle event that says so, and before what waits is answered.
  */
 #define SL_EVENT_LOST 4
 
@@ -184,7 +184,7 @@
 /** Running a before-save hook. */
 #define SL_ACTIVITY_BEFORE_SAVE 5
 
-/** Any lifecycle event but the last, which is SL_SIGNAL_FINISHED. */
+/** Any lifecycle event but SL_LIFECYCLE_FINISHED, for which there is SL_SIGNAL_FINISHED. */
 #define SL_SIGNAL_LIFECYCLE 1
 
 /** The session is over and its key released; the last thing a profile says. */
@@ -1492,7 +1492,7 @@ SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
  * `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
  * value than the last counts as the last.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is no finite number),
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
  * SL_ERROR_BUSY (an update, wait or drain of this store is under way, on another thread or around
  * this callback), SL_ERROR_PANIC.
  */
@@ -1752,10 +1752,12 @@ SlStatus profile_end_session(const SlProfile *profile);
 
 /**
  * Ends the session and frees the profile, the handle of its save data, and those of its signal
- * connections. The store saves and releases the session by itself; waits are still answered. Any
- * thread; also inside the profile's own callbacks.
+ * connections. The store saves and releases the session by itself; waits are still answered, but
+ * nothing else that the profile was given is called any more. So where hooks are to run before the
+ * final save, end the session first, and destroy the profile once it has finished. Any thread;
+ * also inside the profile's own callbacks.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
+ * Errors: SL_ERROR_INVALID_HANDLE.
  */
 SlStatus profile_destroy(SlProfile *profile);
 
@@ -1872,14 +1874,14 @@ SlStatus locker_create(const SlLockerSpec *spec,
 /**
  * Does all there is to do for this locker, once a frame, on this thread: the seed's
  * `SessionUpdate`. Never waits for the storage. `should_remove` is 1 when the locker is idle and
- * may be destroyed.
+ * may be destroyed, and 0 also when a callback has destroyed it.
  *
  * `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
  * all lockers of a spec; a smaller value than the last counts as the last.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is no
- * finite number), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under way, on
- * another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is not
+ * between -1e15 and 1e15), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under
+ * way, on another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
  * SL_ERROR_PANIC.
  */
 SlStatus locker_update(const SlLocker *locker, double now, int32_t *should_remove);
@@ -1925,8 +1927,8 @@ SlStatus locker_mark_should_save(const SlLocker *locker);
 SlStatus locker_mark_force_save(const SlLocker *locker);
 
 /**
- * Says farewell to a locker that is idle: the seed's `MarkDeleted`. The handle stays until
- * `locker_destroy`. Any thread.
+ * Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
+ * this call, or waits to be polled. The handle stays until `locker_destroy`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle: release it and update it until
  * `should_remove`), SL_ERROR_NOT_ACTIVE (it was deleted before), SL_ERROR_PANIC.
@@ -1934,11 +1936,10 @@ SlStatus locker_mark_force_save(const SlLocker *locker);
 SlStatus locker_mark_deleted(const SlLocker *locker);
 
 /**
- * Deletes a locker if that has not been done, and frees its handle and that of its save data. Any
- * thread; also inside its own callbacks.
+ * Deletes a locker if that has not been done, and frees its handle and that of its save data, and
+ * with them the events that were not polled. Any thread; also inside its own callbacks.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done),
- * SL_ERROR_PANIC.
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done).
  */
 SlStatus locker_destroy(SlLocker *locker);
 

@@ -198,14 +198,20 @@ fn functions(header: &str) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// The text of all C tests whose names begin so.
+fn c_programs(prefix: &str) -> String {
+    let folder = fs::read_dir(root().join("tests/c")).expect("the folder");
+    let files = folder.map(|entry| entry.expect("an entry"));
+    files
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| fs::read_to_string(entry.path()).expect("a source file"))
+        .collect()
+}
+
 #[test]
 fn every_function_is_called_by_a_c_program() {
-    let folder = fs::read_dir(root().join("tests/c")).expect("the folder");
-    let programs = folder
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.is_file())
-        .map(|path| fs::read_to_string(path).expect("a source file"))
-        .collect::<String>();
+    let programs = c_programs("");
     let header = generate("cbindgen.toml");
     for (name, _) in functions(&header) {
         assert!(
@@ -224,7 +230,7 @@ fn every_function_that_takes_a_handle_is_tried_with_wrong_ones() {
     });
     let opaque = opaque.collect::<Vec<_>>();
     assert!(opaque.contains(&"SlSaveData"));
-    let program = fs::read_to_string(root().join("tests/c/handles.c")).expect("the program");
+    let programs = c_programs("handles");
     for (name, parameters) in functions(&header) {
         let first = parameters.trim_start_matches("const ");
         let is_handle = opaque.iter().any(|handle| {
@@ -233,10 +239,10 @@ fn every_function_that_takes_a_handle_is_tried_with_wrong_ones() {
                 .and_then(|rest| rest.strip_prefix(" *"));
             rest.is_some_and(|rest| !rest.starts_with('*'))
         });
-        let tried = program.contains(&format!("{name}(handle"));
+        let tried = programs.contains(&format!("{name}(handle"));
         assert!(
             tried || !is_handle,
-            "tests/c/handles.c does not try {name} with wrong handles"
+            "no tests/c/handles*.c tries {name} with wrong handles"
         );
     }
 }

@@ -29,11 +29,8 @@ impl EasyStore {
     /// Closes the store and updates until every session is released or `timeout` seconds have
     /// passed. Blocks; for shutdown. May be called again to go on.
     pub fn drain(&self, timeout: f64) -> Result<DrainReport, LockerError> {
-        self.close()?;
         let inner = &self.0;
-        inner
-            .driver
-            .wait(timeout, |now| inner.update(now), || self.is_closed())?;
+        inner.wait(timeout, || self.close(), || self.is_closed())?;
         inner.report()
     }
 }

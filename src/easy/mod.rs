@@ -11,7 +11,7 @@ mod signal;
 mod store;
 
 pub use drain::{DrainReport, Unsaved};
-pub use profile::{LoadWait, Profile};
+pub use profile::{LoadWait, Profile, WeakProfile};
 pub use profiles::ProfileId;
 pub use signal::{ConnectionId, ProfileEvent, Signal, SignalCallback, Status, StoreEvent};
 pub use store::{EasyStore, StoreHooks};

@@ -1,6 +1,6 @@
 //! One session as its host sees it: the seed's `EasyProfile`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::locker::{
     LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback, SavedConnection,
@@ -22,6 +22,14 @@ pub struct Profile {
     pub(super) data: Arc<SharedSaveData>,
 }
 
+/// Names a profile without keeping its store alive.
+#[derive(Clone)]
+pub struct WeakProfile {
+    store: Weak<Inner>,
+    id: ProfileId,
+    data: Arc<SharedSaveData>,
+}
+
 /// How a wait for the load ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadWait {
@@ -39,6 +47,15 @@ const FINISHED: LockerError = LockerError::NotActive("the profile is finished");
 const ENDED: LockerError = LockerError::NotActive("the profile's session was ended");
 
 impl Profile {
+    /// The same profile, without keeping its store alive.
+    pub fn downgrade(&self) -> WeakProfile {
+        WeakProfile {
+            store: Arc::downgrade(&self.store),
+            id: self.id,
+            data: Arc::clone(&self.data),
+        }
+    }
+
     /// The profile's name among the store's.
     pub fn id(&self) -> ProfileId {
         self.id
@@ -123,16 +140,20 @@ impl Profile {
         &self,
         callback: Option<SavedCallback>,
     ) -> Result<SavedConnection, LockerError> {
-        let mut profiles = self.store.profiles.lock();
-        let entry = profiles
-            .entries
-            .get_mut(self.id)
-            .filter(|entry| !entry.is_finished);
-        let entry = entry.ok_or(FINISHED)?;
-        let mut set = self.store.driver.set()?;
-        let connection = set.with(entry.locker, |locker| locker.when_changes_saved(callback))?;
-        entry.add_wait(connection.clone());
+        let connection = SavedConnection::new(callback);
+        self.wait_for(&connection)?;
         Ok(connection)
+    }
+
+    /// Lets a wait that is new wait for the changes made so far.
+    pub(crate) fn wait_for(&self, connection: &SavedConnection) -> Result<(), LockerError> {
+        let mut profiles = self.store.profiles.lock();
+        let entry = profiles.entries.get_mut(self.id);
+        let entry = entry.filter(|entry| !entry.is_finished).ok_or(FINISHED)?;
+        let mut set = self.store.driver.set()?;
+        set.with(entry.locker, |locker| locker.wait_for(connection.clone()))?;
+        entry.add_wait(connection.clone());
+        Ok(())
     }
 
     /// Answers a wait by hand, heard at the next update.
@@ -224,32 +245,41 @@ impl Profile {
     }
 
     /// Ends the session and lets go of the profile: the store settles and releases it by itself.
+    /// Nothing that was connected to the profile is called any more, hooks before a save included;
+    /// waits for changes are still answered.
     pub fn destroy(&self) -> Result<(), LockerError> {
-        self.store.end_session(self.id)?;
         let mut profiles = self.store.profiles.lock();
+        let mut listeners = None;
         if let Some(entry) = profiles.entries.get_mut(self.id) {
             entry.is_dropped = true;
+            listeners = Some(entry.take_listeners());
             if entry.is_finished {
                 profiles.entries.remove(self.id);
             }
         }
-        Ok(())
+        drop(profiles);
+        drop(listeners);
+        self.store.end_session(self.id)
     }
 
     /// Updates the store until the profile is loaded, ended or refused, or `timeout` seconds have
     /// passed. Blocks; for tools.
     pub fn wait_until_loaded(&self, timeout: f64) -> Result<LoadWait, LockerError> {
         let mut answer = LoadWait::TimedOut;
-        self.wait(timeout, || {
-            answer = match self.load_status() {
-                _ if self.is_loaded() => LoadWait::Loaded,
-                _ if !self.is_active() => LoadWait::Ended,
-                Ok(status) if status.is_final() => LoadWait::Refused(status),
-                Ok(_) => LoadWait::TimedOut,
-                Err(error) => return Err(error),
-            };
-            Ok(answer != LoadWait::TimedOut)
-        })?;
+        self.store.wait(
+            timeout,
+            || Ok(()),
+            || {
+                answer = match self.load_status() {
+                    _ if self.is_loaded() => LoadWait::Loaded,
+                    _ if !self.is_active() => LoadWait::Ended,
+                    Ok(status) if status.is_final() => LoadWait::Refused(status),
+                    Ok(_) => LoadWait::TimedOut,
+                    Err(error) => return Err(error),
+                };
+                Ok(answer != LoadWait::TimedOut)
+            },
+        )?;
         Ok(answer)
     }
 
@@ -259,20 +289,14 @@ impl Profile {
         &self,
         timeout: f64,
     ) -> Result<Option<SaveOutcome>, LockerError> {
-        let connection = self.when_changes_saved(None)?;
-        let waited = self.wait(timeout, || Ok(!connection.is_connected()));
+        let connection = SavedConnection::silent();
+        let waited = self.store.wait(
+            timeout,
+            || self.wait_for(&connection),
+            || Ok(!connection.is_connected()),
+        );
         connection.disconnect();
         waited.map(|_| connection.outcome())
-    }
-
-    fn wait(
-        &self,
-        timeout: f64,
-        is_done: impl FnMut() -> Result<bool, LockerError>,
-    ) -> Result<bool, LockerError> {
-        self.store
-            .driver
-            .wait(timeout, |now| self.store.update(now), is_done)
     }
 
     fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
@@ -302,5 +326,16 @@ impl Profile {
             .get(self.id)
             .map(read)
             .ok_or(FINISHED)
+    }
+}
+
+impl WeakProfile {
+    /// The profile, unless its store is gone.
+    pub fn upgrade(&self) -> Option<Profile> {
+        Some(Profile {
+            store: self.store.upgrade()?,
+            id: self.id,
+            data: Arc::clone(&self.data),
+        })
     }
 }

@@ -174,6 +174,17 @@ impl Inner {
         self.driver.update(now, Scope::All, self)
     }
 
+    /// Does `first`, then updates until `is_done` or until `timeout` seconds have passed.
+    pub fn wait(
+        &self,
+        timeout: f64,
+        first: impl FnOnce() -> Result<(), LockerError>,
+        is_done: impl FnMut() -> Result<bool, LockerError>,
+    ) -> Result<bool, LockerError> {
+        self.driver
+            .wait(timeout, (Scope::All, self), first, is_done)
+    }
+
     /// The table, if sessions may still start.
     fn open_profiles(&self) -> Result<parking_lot::MutexGuard<'_, Profiles>, LockerError> {
         let unread = self.unread.lock().len();

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::callback::{SlDrop, UserData};
 use super::config::{self, Versioned};
 use super::error::{FfiError, FfiResult};
+use super::number;
 use crate::clock::Clock;
 
 /// Clocks of the host's own, for tests and for engines with a time of their own. A store or spec
@@ -114,12 +115,12 @@ struct HostClock {
 impl Clock for HostClock {
     fn wall(&self) -> f64 {
         // SAFETY: the host gave this function for this user data, which `self` keeps alive.
-        finite_or_zero(unsafe { (self.wall)(self.user_data.pointer()) })
+        moment_or_zero(unsafe { (self.wall)(self.user_data.pointer()) })
     }
 
     fn monotonic(&self) -> f64 {
         // SAFETY: as above.
-        finite_or_zero(unsafe { (self.monotonic)(self.user_data.pointer()) })
+        moment_or_zero(unsafe { (self.monotonic)(self.user_data.pointer()) })
     }
 
     fn sleep(&self, seconds: f64) {
@@ -128,10 +129,10 @@ impl Clock for HostClock {
     }
 }
 
-/// A clock that shows no number shows the epoch: time then stands still, which delays and harms
+/// A clock that shows no moment shows the epoch: time then stands still, which delays and harms
 /// nothing.
-fn finite_or_zero(seconds: f64) -> f64 {
-    if seconds.is_finite() { seconds } else { 0.0 }
+fn moment_or_zero(seconds: f64) -> f64 {
+    number::moment("", seconds).unwrap_or(0.0)
 }
 
 /// A clock, and what of the host's is to be accepted with it.

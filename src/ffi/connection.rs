@@ -6,14 +6,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::boundary::boundary;
-use super::error::FfiResult;
+use super::error::{FfiError, FfiResult};
 use super::event::outcome_number;
 use super::handle::{self, Kind};
 use super::number;
 use super::profile::SlProfile;
 use super::status::*;
-use crate::easy::{ConnectionId, Profile};
-use crate::locker::{Locker, SaveOutcome, SavedCallback, SavedConnection};
+use crate::easy::{ConnectionId, WeakProfile};
+use crate::locker::{SaveOutcome, SavedCallback, SavedConnection, WeakLocker};
 
 /// A wait for changes to be saved: the seed's `SavedConnection`. Answered exactly once, unless it
 /// is disconnected first. Free it with `saved_connection_destroy`.
@@ -41,10 +41,10 @@ pub type SlSignalCallback = Option<
     ),
 >;
 
-/// Whose wait it is.
+/// Whose wait it is. A wait keeps nothing alive: the end of the store or spec answers it.
 pub(crate) enum Owner {
-    Profile(Profile),
-    Locker(Locker),
+    Profile(WeakProfile),
+    Locker(WeakLocker),
 }
 
 pub(crate) struct SavedObject {
@@ -53,10 +53,18 @@ pub(crate) struct SavedObject {
 }
 
 pub(crate) struct SignalObject {
-    pub(crate) profile: Profile,
+    pub(crate) profile: WeakProfile,
     pub(crate) id: ConnectionId,
     /// Those of the same profile.
     pub(crate) siblings: SignalHandles,
+}
+
+impl SignalObject {
+    pub(crate) fn disconnect(&self) {
+        if let Some(profile) = self.profile.upgrade() {
+            profile.disconnect(self.id);
+        }
+    }
 }
 
 /// The handles of a profile's signal connections, which end with the profile's own.
@@ -100,7 +108,9 @@ pub(crate) fn saved_handle(
         connection: connection.clone(),
         owner,
     };
-    let handle = handle::insert::<SlSavedConnection>(Arc::new(object))?;
+    let handle = handle::insert::<SlSavedConnection>(Arc::new(object)).inspect_err(|_| {
+        connection.disconnect();
+    })?;
     connection.set_tag(handle.addr() as u64);
     Ok(handle)
 }
@@ -154,11 +164,16 @@ pub unsafe extern "C" fn saved_connection_trigger(
             true => SaveOutcome::Saved,
             false => SaveOutcome::NotSaved,
         };
-        match &object.owner {
-            Owner::Profile(profile) => profile.trigger(&object.connection, outcome)?,
-            Owner::Locker(locker) => locker.trigger(&object.connection, outcome)?,
-        }
-        Ok(())
+        let triggered = match &object.owner {
+            Owner::Profile(profile) => profile
+                .upgrade()
+                .map(|profile| profile.trigger(&object.connection, outcome)),
+            Owner::Locker(locker) => locker
+                .upgrade()
+                .map(|locker| locker.trigger(&object.connection, outcome)),
+        };
+        let gone = || FfiError::new(SL_ERROR_NOT_ACTIVE, "the store or spec is gone");
+        Ok(triggered.ok_or_else(gone)??)
     })
 }
 
@@ -197,7 +212,7 @@ pub unsafe extern "C" fn signal_connection_disconnect(
             .siblings
             .lock()
             .retain(|sibling| *sibling != connection.addr());
-        object.profile.disconnect(object.id);
+        object.disconnect();
         Ok(())
     })
 }

@@ -20,7 +20,7 @@ pub const SL_EVENT_LOAD_STATUS: i32 = 2;
 /// Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`.
 pub const SL_EVENT_ERROR: i32 = 3;
 /// The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
-/// just before the lifecycle event that says so.
+/// before the lifecycle event that says so, and before what waits is answered.
 pub const SL_EVENT_LOST: i32 = 4;
 /// A wait for changes was answered: `saved_connection`, `outcome`.
 pub const SL_EVENT_CHANGES_SAVED: i32 = 5;
@@ -84,7 +84,7 @@ pub const SL_ACTIVITY_MIGRATE: i32 = 4;
 /// Running a before-save hook.
 pub const SL_ACTIVITY_BEFORE_SAVE: i32 = 5;
 
-/// Any lifecycle event but the last, which is SL_SIGNAL_FINISHED.
+/// Any lifecycle event but SL_LIFECYCLE_FINISHED, for which there is SL_SIGNAL_FINISHED.
 pub const SL_SIGNAL_LIFECYCLE: i32 = 1;
 /// The session is over and its key released; the last thing a profile says.
 pub const SL_SIGNAL_FINISHED: i32 = 2;

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::boundary::boundary;
 use super::connection::{Owner, SlSavedCallback, SlSavedConnection, saved_callback, saved_handle};
+use super::error::FfiResult;
 use super::event::{SlEvent, Told, load_status_number};
 use super::handle::{self, Kind};
 use super::number;
@@ -16,7 +17,7 @@ use super::spec::{LockerHandles, SlLockerSpec};
 use super::status::*;
 use super::store::{check_events, lend_events};
 use super::text::{SlBuffer, SlText};
-use crate::locker::{Locker, LockerError, SaveOutcome};
+use crate::locker::{Locker, SaveOutcome};
 use crate::storage::MAX_USER_IDS;
 
 /// One key's lock and save data: the seed's `LockerState`. The host updates each locker every
@@ -74,14 +75,14 @@ pub unsafe extern "C" fn locker_create(
 
 /// Does all there is to do for this locker, once a frame, on this thread: the seed's
 /// `SessionUpdate`. Never waits for the storage. `should_remove` is 1 when the locker is idle and
-/// may be destroyed.
+/// may be destroyed, and 0 also when a callback has destroyed it.
 ///
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
 /// all lockers of a spec; a smaller value than the last counts as the last.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is no
-/// finite number), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under way, on
-/// another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is not
+/// between -1e15 and 1e15), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under
+/// way, on another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
 /// SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_update(
@@ -91,7 +92,7 @@ pub unsafe extern "C" fn locker_update(
 ) -> SlStatus {
     boundary(|| {
         let object = handle::get(locker)?;
-        let now = number::finite("now", now)?;
+        let now = number::moment("now", now)?;
         let should_remove = out!(should_remove);
         should_remove.set(object.locker.update(now)?.into());
         Ok(())
@@ -154,8 +155,8 @@ pub unsafe extern "C" fn locker_mark_force_save(locker: *const SlLocker) -> SlSt
     boundary(|| Ok(handle::get(locker)?.locker.mark_force_save()?))
 }
 
-/// Says farewell to a locker that is idle: the seed's `MarkDeleted`. The handle stays until
-/// `locker_destroy`. Any thread.
+/// Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
+/// this call, or waits to be polled. The handle stays until `locker_destroy`. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle: release it and update it until
 /// `should_remove`), SL_ERROR_NOT_ACTIVE (it was deleted before), SL_ERROR_PANIC.
@@ -164,21 +165,22 @@ pub unsafe extern "C" fn locker_mark_deleted(locker: *const SlLocker) -> SlStatu
     boundary(|| Ok(handle::get(locker)?.locker.mark_deleted()?))
 }
 
-/// Deletes a locker if that has not been done, and frees its handle and that of its save data. Any
-/// thread; also inside its own callbacks.
+/// Deletes a locker if that has not been done, and frees its handle and that of its save data, and
+/// with them the events that were not polled. Any thread; also inside its own callbacks.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done),
-/// SL_ERROR_PANIC.
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_destroy(locker: *mut SlLocker) -> SlStatus {
     boundary(|| {
-        // A poisoned locker says no more, and can be destroyed all the same.
-        if let Ok(object) = handle::get(locker)
-            && let Err(error @ LockerError::NotIdle) = object.locker.mark_deleted()
-        {
-            return Err(error.into());
+        match handle::get(locker).and_then(|object| delete(&object.locker)) {
+            // What is poisoned can still be destroyed.
+            Err(error) if error.status != SL_ERROR_PANIC => return Err(error),
+            _ => {}
         }
-        let object = handle::remove(locker)?;
+        let Ok(object) = handle::remove(locker) else {
+            // A callback has destroyed it while it was being deleted.
+            return Ok(());
+        };
         object.handles.remove(object.locker.id());
         let save_data = std::mem::take(&mut *object.save_data.lock());
         if save_data != 0 {
@@ -186,6 +188,13 @@ pub unsafe extern "C" fn locker_destroy(locker: *mut SlLocker) -> SlStatus {
         }
         Ok(())
     })
+}
+
+fn delete(locker: &Locker) -> FfiResult<()> {
+    if !locker.is_deleted()? {
+        locker.mark_deleted()?;
+    }
+    Ok(())
 }
 
 /// How far loading has come: one of SL_LOAD_STATUS_ in `load_status`. Any thread.
@@ -363,7 +372,7 @@ pub unsafe extern "C" fn locker_when_changes_saved(
         let connection = object.locker.when_changes_saved(callback)?;
         if !saved_connection.is_null() {
             let saved_connection = out!(saved_connection);
-            let owner = Owner::Locker(object.locker.clone());
+            let owner = Owner::Locker(object.locker.downgrade());
             saved_connection.set(saved_handle(connection, owner)?);
         }
         Ok(())
@@ -386,15 +395,10 @@ pub unsafe extern "C" fn locker_wait_until_changes_saved(
         let object = handle::get(locker)?;
         let seconds = wait_seconds(timeout)?;
         let was_saved = out!(was_saved);
-        let connection = object.locker.when_changes_saved(None)?;
-        let waited = object
-            .locker
-            .wait(seconds, || Ok(!connection.is_connected()));
-        connection.disconnect();
-        waited?;
-        let outcome = connection.outcome();
-        let outcome = outcome.ok_or_else(|| timed_out("the changes were not saved", timeout))?;
-        was_saved.set((outcome == SaveOutcome::Saved).into());
+        match object.locker.wait_until_changes_saved(seconds)? {
+            Some(outcome) => was_saved.set((outcome == SaveOutcome::Saved).into()),
+            None => return Err(timed_out("the changes were not saved", timeout)),
+        }
         Ok(())
     })
 }

@@ -46,6 +46,18 @@ pub(crate) fn finite(parameter: &str, value: f64) -> FfiResult<f64> {
     Err(FfiError::new(SL_ERROR_OUT_OF_RANGE, message))
 }
 
+/// The largest number of seconds that is a time: beyond it, fractions of a second are lost.
+pub(crate) const LAST_MOMENT_S: f64 = 1e15;
+
+/// A moment in seconds, from any epoch.
+pub(crate) fn moment(parameter: &str, seconds: f64) -> FfiResult<f64> {
+    if seconds.abs() <= LAST_MOMENT_S {
+        return Ok(seconds);
+    }
+    let message = format!("{parameter} is {seconds}; it must be seconds, from -1e15 to 1e15");
+    Err(FfiError::new(SL_ERROR_OUT_OF_RANGE, message))
+}
+
 /// How long a blocking call may take: seconds, 0 or more. Infinity, or more than a hundred years,
 /// waits for as long as it takes (`None`).
 pub(crate) fn timeout(parameter: &str, seconds: f64) -> FfiResult<Option<Duration>> {
@@ -91,6 +103,17 @@ mod tests {
         for seconds in [-0.1, f64::NEG_INFINITY, f64::NAN] {
             assert_eq!(
                 timeout("timeout", seconds).unwrap_err().status,
+                SL_ERROR_OUT_OF_RANGE
+            );
+        }
+    }
+
+    #[test]
+    fn a_moment_is_refused_when_it_is_too_far_away_to_be_told_from_the_next() {
+        assert_eq!(moment("now", -1e15), Ok(-1e15));
+        for seconds in [1.1e15, -1e300, f64::INFINITY, f64::NAN] {
+            assert_eq!(
+                moment("now", seconds).unwrap_err().status,
                 SL_ERROR_OUT_OF_RANGE
             );
         }

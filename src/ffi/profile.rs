@@ -19,7 +19,7 @@ use super::status::*;
 use super::store::{ProfileHandles, StoreObject};
 use super::text::SlBuffer;
 use crate::easy::{LoadWait, Profile};
-use crate::locker::SaveOutcome;
+use crate::locker::{LockerError, SaveOutcome};
 use crate::save_data::SaveData;
 
 /// One player's session: the seed's `EasyProfile`. Free it with `profile_destroy`.
@@ -85,10 +85,14 @@ pub(crate) fn remove(profile: *mut SlProfile) -> FfiResult<()> {
         // One that the host disconnects at this moment is gone already.
         let signal = std::ptr::without_provenance::<SlSignalConnection>(signal);
         if let Ok(signal) = handle::take_back(signal) {
-            signal.profile.disconnect(signal.id);
+            signal.disconnect();
         }
     }
-    Ok(object.profile.destroy()?)
+    match object.profile.destroy() {
+        // A poisoned store has nothing left to end.
+        Err(LockerError::Poisoned) => Ok(()),
+        destroyed => Ok(destroyed?),
+    }
 }
 
 /// Whether the session has not been ended by the host: 1 or 0 in `is_active`. Any thread.
@@ -323,7 +327,7 @@ pub unsafe extern "C" fn profile_when_changes_saved(
         let connection = object.profile.when_changes_saved(callback)?;
         if !saved_connection.is_null() {
             let saved_connection = out!(saved_connection);
-            let owner = Owner::Profile(object.profile.clone());
+            let owner = Owner::Profile(object.profile.downgrade());
             saved_connection.set(saved_handle(connection, owner)?);
         }
         Ok(())
@@ -475,11 +479,13 @@ unsafe fn connect(
         let connection = out!(connection);
         let siblings = Arc::clone(&object.signals);
         let signal = SignalObject {
-            profile: object.profile.clone(),
+            profile: object.profile.downgrade(),
             id,
             siblings,
         };
-        let handle = handle::insert::<SlSignalConnection>(Arc::new(signal))?;
+        let handle = handle::insert::<SlSignalConnection>(Arc::new(signal)).inspect_err(|_| {
+            object.profile.disconnect(id);
+        })?;
         object.signals.lock().push(handle.addr());
         connection.set(handle);
     }
@@ -545,10 +551,12 @@ pub unsafe extern "C" fn profile_end_session(profile: *const SlProfile) -> SlSta
 }
 
 /// Ends the session and frees the profile, the handle of its save data, and those of its signal
-/// connections. The store saves and releases the session by itself; waits are still answered. Any
-/// thread; also inside the profile's own callbacks.
+/// connections. The store saves and releases the session by itself; waits are still answered, but
+/// nothing else that the profile was given is called any more. So where hooks are to run before the
+/// final save, end the session first, and destroy the profile once it has finished. Any thread;
+/// also inside the profile's own callbacks.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_PANIC.
+/// Errors: SL_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn profile_destroy(profile: *mut SlProfile) -> SlStatus {
     boundary(|| remove(profile))

@@ -15,7 +15,7 @@ use super::number;
 use super::save_data::{SlSaveData, lend_draft};
 use super::status::{SL_ERROR_UNSUPPORTED, SlStatus};
 use super::text::{SL_NUL_TERMINATED, text};
-use crate::locker::{Config, SpecOptions};
+use crate::locker::{Config, LockerError, SpecOptions};
 use crate::save_data::SaveData;
 use crate::storage::Storage;
 use crate::storage::overlay::ReadOnlyOverlay;
@@ -152,7 +152,8 @@ impl Settings {
             let message = "needs one of config.template_json and config.create_save_data, not both";
             return Err(FfiError::argument("config", message));
         }
-        let limit = bytes("config.document_limit_bytes", self.document_limit_bytes)?;
+        let config = self.config(job_id)?;
+        let limit = config.document_limit_bytes;
         let template = match template {
             Some(json) => Some(SaveData::from_json(json, limit).map_err(|error| {
                 let error = FfiError::from(error);
@@ -180,23 +181,6 @@ impl Settings {
         } else {
             storage
         };
-        let config = Config {
-            save_data_version: self.save_data_version,
-            save_data_version_patch: self.save_data_version_patch,
-            maintain_session_period: self.maintain_session_period,
-            session_expiry: self.session_expiry,
-            clock_tolerance: self.clock_tolerance,
-            session_retry_cooldown: self.session_retry_cooldown,
-            session_retry_ceiling: self.session_retry_ceiling,
-            request_timeout: self.request_timeout,
-            document_limit_bytes: limit,
-            bytes_per_update: bytes("config.bytes_per_update", self.bytes_per_update)?.max(1),
-            purchase_history_limit: self.purchase_history_limit,
-            requests_per_update: self.requests_per_update,
-            requests_in_flight: self.requests_in_flight,
-            place_id: self.place_id,
-            job_id: job_id.into(),
-        };
         let options = SpecOptions {
             config,
             migrators,
@@ -210,6 +194,29 @@ impl Settings {
             options,
             clock_data,
         })
+    }
+
+    /// The plain values, checked.
+    fn config(&self, job_id: &str) -> FfiResult<Config> {
+        let config = Config {
+            save_data_version: self.save_data_version,
+            save_data_version_patch: self.save_data_version_patch,
+            maintain_session_period: self.maintain_session_period,
+            session_expiry: self.session_expiry,
+            clock_tolerance: self.clock_tolerance,
+            session_retry_cooldown: self.session_retry_cooldown,
+            session_retry_ceiling: self.session_retry_ceiling,
+            request_timeout: self.request_timeout,
+            document_limit_bytes: bytes("config.document_limit_bytes", self.document_limit_bytes)?,
+            bytes_per_update: bytes("config.bytes_per_update", self.bytes_per_update)?,
+            purchase_history_limit: self.purchase_history_limit,
+            requests_per_update: self.requests_per_update,
+            requests_in_flight: self.requests_in_flight,
+            place_id: self.place_id,
+            job_id: job_id.into(),
+        };
+        config.check().map_err(LockerError::from)?;
+        Ok(config)
     }
 }
 

@@ -324,14 +324,14 @@ pub unsafe extern "C" fn easy_store_start_session_reusable(
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
 /// value than the last counts as the last.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is no finite number),
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
 /// SL_ERROR_BUSY (an update, wait or drain of this store is under way, on another thread or around
 /// this callback), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn easy_store_update(store: *const SlEasyStore, now: f64) -> SlStatus {
     boundary(|| {
         let store = handle::get(store)?;
-        let now = number::finite("now", now)?;
+        let now = number::moment("now", now)?;
         Ok(store.store.update(now)?)
     })
 }

@@ -138,6 +138,10 @@ impl Driver {
     /// Does all there is to do at `now`, monotonic seconds by the host's epoch.
     pub fn update(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
         let _driving = Driving::begin(&self.is_driving)?;
+        self.drive(now, scope, host)
+    }
+
+    fn drive(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
         host.begin();
         self.begin_update(now, scope)?;
         while let Some(task) = self.next_task(scope)? {
@@ -173,18 +177,22 @@ impl Driver {
         })
     }
 
-    /// Updates until `is_done` or until `timeout` seconds have passed; true if done.
+    /// Does `first`, then updates until `is_done` or until `timeout` seconds have passed; true if
+    /// done. Nobody else drives meanwhile; refused, it has done nothing.
     pub fn wait(
         &self,
         timeout: f64,
-        mut update: impl FnMut(f64) -> Result<(), LockerError>,
+        (scope, host): (Scope, &dyn Host),
+        first: impl FnOnce() -> Result<(), LockerError>,
         mut is_done: impl FnMut() -> Result<bool, LockerError>,
     ) -> Result<bool, LockerError> {
+        let _driving = Driving::begin(&self.is_driving)?;
+        first()?;
         let begun = self.clock.monotonic();
         let start = self.now()?;
         loop {
             let elapsed = (self.clock.monotonic() - begun).max(0.0);
-            update(start + elapsed)?;
+            self.drive(start + elapsed, scope, host)?;
             if is_done()? {
                 return Ok(true);
             }

@@ -25,7 +25,7 @@ pub use event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, Sav
 pub use saved_connection::{SavedCallback, SavedConnection};
 pub use set::LockerId;
 pub use shared_data::{SharedSaveData, WriteError};
-pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions};
+pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
 pub(crate) use driver::{Driver, Host, check_names};
 pub(crate) use set::Scope;

@@ -1,7 +1,7 @@
 //! The full API: a [`LockerSpec`] and the [`Locker`]s made from it, each driven by the host.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -83,6 +83,10 @@ struct Handle {
     id: LockerId,
     data: Arc<SharedSaveData>,
 }
+
+/// Names a locker without keeping it or its spec alive.
+#[derive(Clone)]
+pub struct WeakLocker(Weak<Handle>);
 
 impl LockerSpec {
     /// A spec for the records of one storage. Refuses a configuration that cannot work.
@@ -170,7 +174,19 @@ fn random_job_id(seed: u64) -> String {
     format!("{a:08x}-{b:04x}-4{c:03x}-{d:04x}-{e:012x}")
 }
 
+impl WeakLocker {
+    /// The locker, unless nobody has it any more.
+    pub fn upgrade(&self) -> Option<Locker> {
+        self.0.upgrade().map(Locker)
+    }
+}
+
 impl Locker {
+    /// The same locker, without keeping it alive.
+    pub fn downgrade(&self) -> WeakLocker {
+        WeakLocker(Arc::downgrade(&self.0))
+    }
+
     /// The locker's name among the spec's.
     pub fn id(&self) -> LockerId {
         self.0.id
@@ -212,7 +228,15 @@ impl Locker {
         &self,
         callback: Option<SavedCallback>,
     ) -> Result<SavedConnection, LockerError> {
-        self.command(|locker| locker.when_changes_saved(callback))
+        let connection = SavedConnection::new(callback);
+        self.wait_for(&connection)?;
+        Ok(connection)
+    }
+
+    /// Lets a wait that is new wait for the changes made so far.
+    pub(crate) fn wait_for(&self, connection: &SavedConnection) -> Result<(), LockerError> {
+        let connection = connection.clone();
+        self.command(|locker| locker.wait_for(connection))
     }
 
     /// Answers a wait by hand, heard at the next update.
@@ -256,11 +280,13 @@ impl Locker {
     }
 
     /// The seed's `SessionUpdate`: does all there is to do for this locker at `now`, monotonic
-    /// seconds. True when the locker is idle and may be deleted.
+    /// seconds. True when the locker is idle and may be deleted; false also if a callback has
+    /// deleted it already.
     pub fn update(&self, now: f64) -> Result<bool, LockerError> {
+        self.query(|_| ())?;
         self.driver()
             .update(now, Scope::One(self.id()), &*self.0.spec.0)?;
-        self.is_idle()
+        Ok(self.query(LockerState::is_idle).unwrap_or(false))
     }
 
     /// The seed's `MarkDeleted`: removes the locker, which must be idle. The host hears of it
@@ -287,14 +313,21 @@ impl Locker {
         taken
     }
 
-    /// Updates until `is_done` answers true or `timeout` seconds have passed; true if done.
-    pub fn wait(
+    /// Updates the locker until the changes made so far are saved or the session has ended without
+    /// them. None: `timeout` seconds have passed, and nothing was answered. Blocks; for tools.
+    pub fn wait_until_changes_saved(
         &self,
         timeout: f64,
-        is_done: impl FnMut() -> Result<bool, LockerError>,
-    ) -> Result<bool, LockerError> {
-        self.driver()
-            .wait(timeout, |now| self.update(now).map(drop), is_done)
+    ) -> Result<Option<SaveOutcome>, LockerError> {
+        let connection = SavedConnection::silent();
+        let waited = self.driver().wait(
+            timeout,
+            (Scope::One(self.id()), &*self.0.spec.0),
+            || self.wait_for(&connection),
+            || Ok(!connection.is_connected()),
+        );
+        connection.disconnect();
+        waited.map(|_| connection.outcome())
     }
 
     fn driver(&self) -> &Driver {

@@ -23,7 +23,7 @@ use super::config::Config;
 use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
 use super::hold::Held;
 use super::lease::{ClockReading, Watches};
-use super::saved_connection::{SavedCallback, SavedConnection};
+use super::saved_connection::SavedConnection;
 use super::shared_data::SharedSaveData;
 
 /// What a locker sees of its surroundings while something is handled.
@@ -326,23 +326,18 @@ impl LockerState {
         self.forced = self.pending();
     }
 
-    /// Waits for the changes made so far.
-    pub fn when_changes_saved(&mut self, callback: Option<SavedCallback>) -> SavedConnection {
-        let connection = SavedConnection::new(callback);
+    /// Lets a wait that is new wait for the changes made so far.
+    pub fn wait_for(&mut self, connection: SavedConnection) {
         let target = self.pending();
         if !self.wanted && !matches!(self.phase, Phase::Acquire(_) | Phase::Held(_)) {
-            self.answer(connection.clone(), SaveOutcome::NotSaved);
+            self.answer(connection, SaveOutcome::NotSaved);
         } else if self.is_held() && target <= self.saved {
-            self.answer(connection.clone(), SaveOutcome::Saved);
+            self.answer(connection, SaveOutcome::Saved);
         } else {
             self.waiters
                 .retain(|waiter| waiter.connection.is_connected());
-            self.waiters.push(Waiter {
-                connection: connection.clone(),
-                target,
-            });
+            self.waiters.push(Waiter { connection, target });
         }
-        connection
     }
 
     /// Answers a wait by hand, as the seed's `Trigger` does.
@@ -572,7 +567,7 @@ impl LockerState {
     }
 
     fn answer(&mut self, connection: SavedConnection, outcome: SaveOutcome) {
-        if connection.answer(outcome) {
+        if connection.answer(outcome) && !connection.is_silent() {
             self.emit(Event::ChangesSaved(connection, outcome));
         }
     }
