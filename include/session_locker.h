@@ -1107,7 +1107,8 @@ SlStatus save_data_backup(const SlSaveData *data, SlSaveDataBackup **backup);
  * Puts the player's fields back as they were at the backup, which stays as it is and may be of
  * another save data. Reserved fields stay. Counts as one change.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY.
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY, SL_ERROR_NOT_ACTIVE, SL_ERROR_TOO_LARGE (the
+ * backup is of a save data with a larger limit).
  */
 SlStatus save_data_restore(SlSaveData *data, const SlSaveDataBackup *backup);
 
@@ -1171,16 +1172,17 @@ SlStatus migrator_builder_build(const SlMigratorBuilder *builder,
 SlStatus migrator_builder_destroy(SlMigratorBuilder *builder);
 
 /**
- * Brings a save data to `to_version`, as a locker does when it loads: the patcher for its own
- * version, then the migrators one after another. All of it or nothing. For tools and tests; a
- * locker that was given the migrators needs no such call.
+ * Brings a save data of the host's own, made by `save_data_create` or `save_data_parse`, to
+ * `to_version`, as a locker does when it loads: the patcher for its own version, then the migrators
+ * one after another. All of it or nothing. For tools and tests; a locker that was given the
+ * migrators needs no such call.
  *
  * The migrators run on this thread, on a draft; `data` is as it was until the last one has
- * succeeded. Any thread.
+ * succeeded, and what others write to it meanwhile is overwritten then. Any thread.
  *
- * Errors: SL_ERROR_INVALID_HANDLE; SL_ERROR_MIGRATION (no migrators lead from its version to that
- * one, or one failed; the message says which and why); SL_ERROR_BUSY (it was written to
- * meanwhile, or a hook owns it: nothing is done).
+ * Errors: SL_ERROR_INVALID_HANDLE; SL_ERROR_UNSUPPORTED (the save data of a session, or a draft);
+ * SL_ERROR_MIGRATION (no migrators lead from its version to that one, or one failed; the message
+ * says which and why).
  */
 SlStatus migrators_migrate(const SlMigrators *migrators,
                            SlSaveData *data,

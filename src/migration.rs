@@ -291,12 +291,12 @@ impl Migrators {
         if let Some(patcher) = self.0.patchers.get(&from) {
             let patch = data.version_patch();
             let step = MigrationStep::PatcherFor(from);
-            let patch = run_step(step, || patcher(data, patch))?;
+            let patch = run_step(step, data, |data| patcher(data, patch))?;
             data.set_version(from, patch);
         }
         for (version, migrator) in self.0.migrators.range(from..to) {
             let step = MigrationStep::MigratorFrom(*version);
-            let patch = run_step(step, || migrator(data))?;
+            let patch = run_step(step, data, |data| migrator(data))?;
             data.set_version(version + 1, patch);
         }
         Ok(())
@@ -322,10 +322,13 @@ impl fmt::Debug for Steps {
 /// so nothing half done can be seen.
 fn run_step(
     step: MigrationStep,
-    host: impl FnOnce() -> Result<f64, String>,
+    data: &mut SaveData,
+    host: impl FnOnce(&mut SaveData) -> Result<f64, String>,
 ) -> Result<f64, MigrationError> {
-    let result = catch_unwind(AssertUnwindSafe(host))
+    let seal = data.seal();
+    let result = catch_unwind(AssertUnwindSafe(|| host(data)))
         .unwrap_or_else(|panic| Err(format!("it panicked: {}", panic_message(&*panic))));
+    data.unseal(seal);
     let message = match result {
         Ok(patch) if patch.is_finite() => return Ok(patch),
         Ok(patch) => format!("it returned {patch} as the version patch"),

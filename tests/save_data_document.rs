@@ -282,11 +282,11 @@ fn a_backup_brings_the_players_fields_back_and_leaves_the_original_alone() {
     data.remove("/List").unwrap();
     data.encode(None);
     let changes = data.change_count();
-    data.restore(&backup);
+    data.restore(&backup).unwrap();
     assert_eq!(data.to_json(), before);
     assert_eq!(data.change_count(), changes + 1);
     data.set_i64("/Gold", 7).unwrap();
-    data.restore(&backup);
+    data.restore(&backup).unwrap();
     assert_eq!(data.to_json(), before);
     assert_eq!(data.size_bytes(), r#"{"Gold":5,"List":[10,2]}"#.len());
 }
@@ -343,7 +343,7 @@ fn a_document_can_be_handed_to_another_thread() {
     let (mut moved, backup) = (data.clone(), data.backup());
     let thread = std::thread::spawn(move || {
         moved.add_i64("/Gold", 1).unwrap();
-        moved.restore(&backup);
+        moved.restore(&backup).unwrap();
         moved.get_i64("/Gold")
     });
     assert_eq!(thread.join().unwrap(), Ok(5));

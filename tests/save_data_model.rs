@@ -187,7 +187,7 @@ impl Run {
     fn backup(&mut self) {
         match self.backup.take() {
             Some((backup, model)) => {
-                self.data.restore(&backup);
+                self.data.restore(&backup).unwrap();
                 self.model = model;
             }
             None => self.backup = Some((self.data.backup(), self.model.clone())),

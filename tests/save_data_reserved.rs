@@ -220,7 +220,7 @@ fn restoring_a_backup_leaves_reserved_fields_as_they_are() {
     let data = parse(r#"{"Gold":1}"#).unwrap();
     let backup = data.backup();
     let mut other = parse(FULL).unwrap();
-    other.restore(&backup);
+    other.restore(&backup).unwrap();
     assert_eq!(other.to_json(), FULL.replace("\"Gold\":5", "\"Gold\":1"));
 }
 

@@ -37,6 +37,8 @@ impl Host for Inner {
     }
 
     fn event(&self, locker: LockerId, event: Event) {
+        // What a callback has brought about comes first: an end is told before what follows it.
+        self.deliver_pending();
         match event {
             Event::Lifecycle(lifecycle) => self.lifecycle(locker, lifecycle),
             Event::Lost(data) => {
@@ -246,18 +248,21 @@ impl Inner {
     }
 
     fn fire(&self, profile: ProfileId, signal: Signal, status: Status) {
-        let mut profiles = self.profiles.lock();
-        let Some(entry) = profiles.entries.get_mut(profile) else {
+        let profiles = self.profiles.lock();
+        let Some(entry) = profiles.entries.get(profile) else {
             return;
         };
-        let connections = entry.fire(signal);
+        let connections = entry.hearing(signal);
         drop(profiles);
         for connection in connections {
-            let is_connected = connection.once || {
-                let profiles = self.profiles.lock();
-                let entry = profiles.entries.get(profile);
-                entry.is_some_and(|entry| entry.is_connected(connection.id))
-            };
+            let mut profiles = self.profiles.lock();
+            let entry = profiles.entries.get_mut(profile);
+            // An earlier callback may have ended it.
+            let is_connected = entry.is_some_and(|entry| match connection.once {
+                true => entry.disconnect(connection.id).is_some(),
+                false => entry.is_connected(connection.id),
+            });
+            drop(profiles);
             if is_connected {
                 (connection.callback)(profile, status);
             }

@@ -110,22 +110,14 @@ impl Entry {
         Some(connections.remove(index))
     }
 
-    /// The connections that a signal calls, in the order they were made; those for once are gone.
-    pub fn fire(&mut self, signal: Signal) -> Vec<Connection> {
-        let Some(listeners) = &mut self.listeners else {
+    /// The connections that a signal calls, in the order they were made.
+    pub fn hearing(&self, signal: Signal) -> Vec<Connection> {
+        let Some(listeners) = &self.listeners else {
             return Vec::new();
         };
         let hears = |connection: &&Connection| connection.signal == signal;
-        let heard: Vec<Connection> = listeners
-            .connections
-            .iter()
-            .filter(hears)
-            .cloned()
-            .collect();
-        listeners
-            .connections
-            .retain(|connection| connection.signal != signal || !connection.once);
-        heard
+        let connections = listeners.connections.iter();
+        connections.filter(hears).cloned().collect()
     }
 
     /// Whether a connection is still there: an earlier callback may have ended it.

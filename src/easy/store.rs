@@ -6,7 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::locker::{
-    Driver, LockerError, LockerId, Scope, SpecOptions, UNREAD_EVENTS_MAX, check_names, new_driver,
+    Driver, LoadStatus, LockerError, LockerId, Names, Scope, SetGuard, SpecOptions,
+    UNREAD_EVENTS_MAX, check_names, new_driver,
 };
 use crate::save_data::SaveData;
 use crate::storage::Storage;
@@ -66,25 +67,10 @@ impl EasyStore {
     ///
     /// The user ids go into the storage with each save; with none, the record keeps those it has.
     pub fn start_session(&self, key: &str, user_ids: &[&str]) -> Result<Profile, LockerError> {
-        let (key, user_ids) = check_names(key, user_ids)?;
+        let names = check_names(key, user_ids)?;
         let mut profiles = self.0.open_profiles()?;
         let mut set = self.0.driver.set()?;
-        let locker = set.insert(Arc::clone(&key), user_ids);
-        set.want(locker);
-        let data = set.with(locker, |state| Arc::clone(state.data()))?;
-        drop(set);
-        let id = profiles.entries.insert(Entry::new(locker, key));
-        profiles
-            .lockers
-            .entry(locker)
-            .or_default()
-            .profiles
-            .push(id);
-        Ok(Profile {
-            store: Arc::clone(&self.0),
-            id,
-            data,
-        })
+        self.start(names, &mut profiles, &mut set)
     }
 
     /// Like [`EasyStore::start_session`], but joins the session that this store has of the key,
@@ -95,34 +81,43 @@ impl EasyStore {
         key: &str,
         user_ids: &[&str],
     ) -> Result<Profile, LockerError> {
-        let (key, _) = check_names(key, user_ids)?;
+        let names = check_names(key, user_ids)?;
         let mut profiles = self.0.open_profiles()?;
         let mut set = self.0.driver.set()?;
-        let Some(locker) = set.live(&key) else {
-            drop((set, profiles));
-            return self.start_session(&key, user_ids);
-        };
-        let (data, is_loaded) = set.with(locker, |state| {
-            (
-                Arc::clone(state.data()),
-                state.status() == crate::locker::LoadStatus::Loaded,
-            )
-        })?;
-        drop(set);
+        match set.live(key) {
+            Some(locker) => self.join(locker, names.0, &mut profiles, &mut set),
+            None => self.start(names, &mut profiles, &mut set),
+        }
+    }
+
+    fn start(
+        &self,
+        (key, user_ids): Names,
+        profiles: &mut Profiles,
+        set: &mut SetGuard<'_>,
+    ) -> Result<Profile, LockerError> {
+        let locker = set.insert(Arc::clone(&key), user_ids);
+        set.want(locker);
+        self.join(locker, key, profiles, set)
+    }
+
+    /// One more profile on a locker.
+    fn join(
+        &self,
+        locker: LockerId,
+        key: Arc<str>,
+        profiles: &mut Profiles,
+        set: &mut SetGuard<'_>,
+    ) -> Result<Profile, LockerError> {
+        let (data, status) =
+            set.note(locker, |state| (Arc::clone(state.data()), state.status()))?;
         let mut entry = Entry::new(locker, key);
-        entry.is_loaded = is_loaded;
+        entry.is_loaded = status == LoadStatus::Loaded;
         let id = profiles.entries.insert(entry);
-        profiles
-            .lockers
-            .entry(locker)
-            .or_default()
-            .profiles
-            .push(id);
-        Ok(Profile {
-            store: Arc::clone(&self.0),
-            id,
-            data,
-        })
+        let on = profiles.lockers.entry(locker).or_default();
+        on.profiles.push(id);
+        let store = Arc::clone(&self.0);
+        Ok(Profile { store, id, data })
     }
 
     /// Does all there is to do at `now`: seconds that never run backwards, from any epoch, time

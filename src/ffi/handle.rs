@@ -126,6 +126,17 @@ pub(crate) fn get<H: Handle>(handle: *const H) -> FfiResult<Held<H>> {
     }
 }
 
+/// The object that a handle of the host's own names; one that was lent is refused.
+pub(crate) fn get_owned<H: Handle>(handle: *const H) -> FfiResult<Held<H>> {
+    let held = get(handle)?;
+    if H::table().is_owned(held.place) {
+        return Ok(held);
+    }
+    let name = H::KIND.type_name();
+    let message = format!("this {name} was lent, and is not the host's to replace");
+    Err(FfiError::new(SL_ERROR_UNSUPPORTED, message))
+}
+
 /// Frees a handle for the host and gives what it named, a poisoned object too.
 pub(crate) fn remove<H: Handle>(handle: *const H) -> FfiResult<Arc<H::Object>> {
     let place = Place::of(handle).ok_or_else(|| invalid(handle))?;
@@ -314,6 +325,12 @@ impl<T: ?Sized> Table<T> {
     fn remove(&self, place: Place, by_host: bool) -> Removed<T> {
         let mut slots = self.shards[place.shard()].0.write();
         slots.remove(place.slot(), place.generation, by_host)
+    }
+
+    fn is_owned(&self, place: Place) -> bool {
+        let slots = self.shards[place.shard()].0.read();
+        let slot = slots.slots.get(place.slot());
+        slot.is_some_and(|slot| slot.generation == place.generation && slot.owned)
     }
 
     fn poison(&self, place: Place) {

@@ -167,16 +167,17 @@ pub unsafe extern "C" fn migrator_builder_destroy(builder: *mut SlMigratorBuilde
     })
 }
 
-/// Brings a save data to `to_version`, as a locker does when it loads: the patcher for its own
-/// version, then the migrators one after another. All of it or nothing. For tools and tests; a
-/// locker that was given the migrators needs no such call.
+/// Brings a save data of the host's own, made by `save_data_create` or `save_data_parse`, to
+/// `to_version`, as a locker does when it loads: the patcher for its own version, then the migrators
+/// one after another. All of it or nothing. For tools and tests; a locker that was given the
+/// migrators needs no such call.
 ///
 /// The migrators run on this thread, on a draft; `data` is as it was until the last one has
-/// succeeded. Any thread.
+/// succeeded, and what others write to it meanwhile is overwritten then. Any thread.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE; SL_ERROR_MIGRATION (no migrators lead from its version to that
-/// one, or one failed; the message says which and why); SL_ERROR_BUSY (it was written to
-/// meanwhile, or a hook owns it: nothing is done).
+/// Errors: SL_ERROR_INVALID_HANDLE; SL_ERROR_UNSUPPORTED (the save data of a session, or a draft);
+/// SL_ERROR_MIGRATION (no migrators lead from its version to that one, or one failed; the message
+/// says which and why).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn migrators_migrate(
     migrators: *const SlMigrators,
@@ -185,22 +186,11 @@ pub unsafe extern "C" fn migrators_migrate(
 ) -> SlStatus {
     boundary(|| {
         let migrators = handle::get(migrators)?;
-        let data = handle::get(data)?;
-        let before = data.read(|data| data.clone());
-        let mut migrated = before.clone();
+        let data = handle::get_owned(data)?;
+        let mut migrated = data.read(|data| data.clone());
         migrators.migrate(&mut migrated, to_version)?;
-        let stored = data.write(|data| {
-            let unchanged = data.change_count() == before.change_count();
-            if unchanged {
-                *data = migrated;
-            }
-            Ok(unchanged)
-        })?;
-        if stored {
-            return Ok(());
-        }
-        let message = "the save data was written to while its migrators ran";
-        Err(FfiError::new(SL_ERROR_BUSY, message))
+        data.replace(migrated);
+        Ok(())
     })
 }
 

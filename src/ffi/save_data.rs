@@ -557,7 +557,8 @@ pub unsafe extern "C" fn save_data_backup(
 /// Puts the player's fields back as they were at the backup, which stays as it is and may be of
 /// another save data. Reserved fields stay. Counts as one change.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY.
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY, SL_ERROR_NOT_ACTIVE, SL_ERROR_TOO_LARGE (the
+/// backup is of a save data with a larger limit).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn save_data_restore(
     data: *mut SlSaveData,
@@ -566,10 +567,7 @@ pub unsafe extern "C" fn save_data_restore(
     boundary(|| {
         let data = handle::get(data)?;
         let backup = handle::get(backup)?;
-        Ok(data.write(|data| {
-            data.restore(&backup);
-            Ok(())
-        })?)
+        Ok(data.write(|data| data.restore(&backup))?)
     })
 }
 

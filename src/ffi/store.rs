@@ -197,6 +197,7 @@ impl From<LockerError> for FfiError {
             E::InvalidKey { .. }
             | E::InvalidUserId { .. }
             | E::TooManyUserIds { .. }
+            | E::Template(_)
             | E::Config(_) => SL_ERROR_INVALID_ARGUMENT,
         };
         Self::new(status, error.to_string())

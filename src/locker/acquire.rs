@@ -13,8 +13,8 @@ use crate::save_data::{SaveData, Session};
 use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError};
 
 use super::config::Config;
-use super::event::{Activity, ErrorReport, LoadStatus};
-use super::hold::{self, Stored};
+use super::event::{Activity, ErrorReport, LoadStatus, SaveOutcome};
+use super::hold::{self, CONFLICTS_AT_ONCE, Stored};
 use super::lease;
 use super::state::{
     Committed, Context, HookCall, HookId, HookResult, Intent, LockerState, Phase, committed,
@@ -28,6 +28,8 @@ pub(super) struct Acquire {
     lock_id: u64,
     /// Failures in a row.
     failures: u32,
+    /// Conflicts so far.
+    conflicts: u32,
     /// No commit goes out before this: commits fail, and wait longer each time.
     commit_from: f64,
     /// A commit was handed over whose fate is not known: what it expected, and when it went.
@@ -131,6 +133,7 @@ impl LockerState {
         let acquire = Acquire {
             lock_id: 0,
             failures: 0,
+            conflicts: 0,
             commit_from: 0.0,
             unsettled: None,
             step,
@@ -191,7 +194,7 @@ impl LockerState {
                 ..
             } => match committed(result) {
                 Committed::Stored(revision) => self.acquired(*draft, revision, sent_at, cx),
-                Committed::Conflict => self.acquire_step(Step::FetchQueued { urgent: true }),
+                Committed::Conflict => self.acquire_conflicted(cx),
                 Committed::Unknown(error) => self.commit_failed(error, expected, sent_at, cx),
             },
             step => acquire.step = step,
@@ -244,6 +247,9 @@ impl LockerState {
     ) {
         match fetched {
             Fetched::Absent { tombstone } => {
+                if self.adopts_user_ids {
+                    self.user_ids = Arc::default();
+                }
                 cx.watches.forget(&self.key);
                 self.settle_acquire(&Expected::Absent(tombstone.clone()), cx);
                 if self.still_wanted(cx) {
@@ -255,7 +261,7 @@ impl LockerState {
                 revision,
                 user_ids,
             } => {
-                if self.user_ids.is_empty() {
+                if self.adopts_user_ids {
                     self.user_ids = user_ids;
                 }
                 self.acquire_found(bytes, revision, (sent_at, clock), cx);
@@ -420,7 +426,28 @@ impl LockerState {
         cx: &mut Context<'_>,
     ) {
         cx.watches.forget(&self.key);
-        self.hold(draft, Stored { revision, sent_at }, cx);
+        let lock_id = self.acquire_lock_id();
+        let stored = Stored {
+            lock_id,
+            revision,
+            sent_at,
+        };
+        self.hold(draft, stored, cx);
+    }
+
+    /// Somebody was faster: looks again at once, but not for ever in one frame.
+    fn acquire_conflicted(&mut self, cx: &mut Context<'_>) {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return;
+        };
+        acquire.conflicts += 1;
+        acquire.step = if acquire.conflicts.is_multiple_of(CONFLICTS_AT_ONCE) {
+            acquire.failures += 1;
+            let until = cx.retry_at(acquire.failures);
+            Step::Cooldown { until }
+        } else {
+            Step::FetchQueued { urgent: true }
+        };
     }
 
     fn fetch_failed(&mut self, error: StorageError, cx: &mut Context<'_>) {
@@ -481,6 +508,7 @@ impl LockerState {
         }
         self.forget_acquire(cx);
         self.phase = Phase::Refused;
+        self.answer_waiters(|_| Some(SaveOutcome::NotSaved));
         self.set_status(status);
         cx.claims.release(&self.key, self.slot());
     }

@@ -78,8 +78,8 @@ pub enum ConfigError {
     },
     /// A session would run out before it is saved again.
     #[error(
-        "MaintainSessionPeriod ({period} s) + 2 x request timeout ({timeout} s) + lease margin \
-         ({margin} s) must be less than SessionExpiry ({expiry} s): a session would expire before \
+        "maintain_session_period ({period} s) + 2 x request_timeout ({timeout} s) + lease margin \
+         ({margin} s) must be less than session_expiry ({expiry} s): a session would expire before \
          it is saved again"
     )]
     ExpiryTooShort {
@@ -99,49 +99,51 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let positive = "more than 0 and at most 1e9 seconds";
         for (field, value) in [
-            ("MaintainSessionPeriod", self.maintain_session_period),
-            ("SessionExpiry", self.session_expiry),
-            ("SessionRetryCooldown", self.session_retry_cooldown),
-            ("the retry ceiling", self.session_retry_ceiling),
-            ("the request timeout", self.request_timeout),
+            ("maintain_session_period", self.maintain_session_period),
+            ("session_expiry", self.session_expiry),
+            ("session_retry_cooldown", self.session_retry_cooldown),
+            ("session_retry_ceiling", self.session_retry_ceiling),
+            ("request_timeout", self.request_timeout),
         ] {
             check_range(field, value, value > 0.0 && value <= 1e9, positive)?;
         }
         let tolerance = self.clock_tolerance;
         let tolerance_fits = (0.0..=1e9).contains(&tolerance);
         check_range(
-            "ClockTolerance",
+            "clock_tolerance",
             tolerance,
             tolerance_fits,
             "0 to 1e9 seconds",
         )?;
         let version = self.save_data_version;
         check_range(
-            "the save data version",
+            "save_data_version",
             version.into(),
             version >= 1,
             "1 or more",
         )?;
         let patch = self.save_data_version_patch;
         check_range(
-            "the version patch",
+            "save_data_version_patch",
             patch,
             patch.is_finite(),
             "a finite number",
         )?;
         for (field, value) in [
-            ("requests per update", self.requests_per_update),
-            ("requests in flight", self.requests_in_flight),
-            ("PurchaseHistoryLimit", self.purchase_history_limit),
+            ("requests_per_update", self.requests_per_update),
+            ("requests_in_flight", self.requests_in_flight),
+            ("purchase_history_limit", self.purchase_history_limit),
         ] {
             check_range(field, value.into(), value >= 1, "1 or more")?;
         }
         let bytes = self.bytes_per_update;
         check_range("bytes per update", bytes as f64, bytes >= 1, "1 or more")?;
+        let bytes = self.bytes_per_update;
+        check_range("bytes_per_update", bytes as f64, bytes >= 1, "1 or more")?;
         let limit = self.document_limit_bytes;
         let limit_fits = (64..=(1 << 30)).contains(&limit);
         check_range(
-            "the document limit",
+            "document_limit_bytes",
             limit as f64,
             limit_fits,
             "64 bytes to 1 GiB",
@@ -159,10 +161,16 @@ impl Config {
         Ok(())
     }
 
-    /// A new document, given the configured version.
-    pub(crate) fn stamp_new(&self, mut data: SaveData) -> SaveData {
+    /// A new document, given the configured version and limit; what is wrong with it otherwise.
+    pub(crate) fn stamp_new(&self, mut data: SaveData) -> Result<SaveData, String> {
         data.set_version(self.save_data_version, self.save_data_version_patch);
-        data
+        if data.set_limit_bytes(self.document_limit_bytes) {
+            return Ok(data);
+        }
+        let (size, limit) = (data.size_bytes(), data.limit_bytes());
+        Err(format!(
+            "the new document has {size} bytes, but the limit is {limit}"
+        ))
     }
 
     /// How long before `SessionExpiry` a session stops counting itself as the owner.
@@ -175,12 +183,17 @@ impl Config {
         from + self.session_expiry - self.lease_margin()
     }
 
+    /// From when on a save of that lease is put off no longer.
+    pub fn last_call(&self, from: f64) -> f64 {
+        self.lease_end(from) - 2.0 * self.request_timeout
+    }
+
     /// How long to wait after the `failures`th failure in a row; `chance` is uniform in 0 to 1.
     pub fn retry_delay(&self, failures: u32, chance: f64) -> f64 {
         let doublings = failures.saturating_sub(1).min(30);
         let delay = self.session_retry_cooldown * f64::from(1u32 << doublings);
-        let jitter = 0.8 + 0.4 * chance;
-        (delay * jitter).min(self.session_retry_ceiling.max(self.session_retry_cooldown))
+        let ceiling = self.session_retry_ceiling.max(self.session_retry_cooldown);
+        delay.min(ceiling) * (1.0 - 0.2 * chance)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::storage::{self, Storage};
 
 use super::config::{Config, ConfigError};
 use super::event::Event;
-use super::set::{LockerId, LockerSet, Scope, Task};
+use super::set::{LockerId, LockerSet, Scope, Task, Time};
 use super::state::{HookCall, HookResult, LockerState};
 
 /// Why a call on a locker, spec, store or profile was refused. Nothing has changed.
@@ -62,6 +62,9 @@ pub enum LockerError {
         /// How many.
         unread: usize,
     },
+    /// The template cannot be a new document.
+    #[error("the template cannot be used: {0}")]
+    Template(String),
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -95,6 +98,8 @@ pub(crate) struct Driver {
 pub(crate) struct SetGuard<'a> {
     set: MutexGuard<'a, LockerSet>,
     is_poisoned: &'a AtomicBool,
+    /// Whether the thread was unwinding before: then the panic is not ours.
+    was_panicking: bool,
 }
 
 /// The right to drive, one at a time.
@@ -132,18 +137,19 @@ impl Driver {
         Ok(SetGuard {
             set,
             is_poisoned: &self.is_poisoned,
+            was_panicking: std::thread::panicking(),
         })
     }
 
     /// Does all there is to do at `now`, monotonic seconds by the host's epoch.
     pub fn update(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
         let _driving = Driving::begin(&self.is_driving)?;
-        self.drive(now, scope, host)
+        self.drive(Time::Host(now), scope, host)
     }
 
-    fn drive(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
+    fn drive(&self, time: Time, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
         host.begin();
-        self.begin_update(now, scope)?;
+        self.begin_update(time, scope)?;
         while let Some(task) = self.next_task(scope)? {
             self.run(task, host)?;
         }
@@ -152,29 +158,22 @@ impl Driver {
     }
 
     /// The clocks are the host's, and are read with no lock held.
-    fn begin_update(&self, now: f64, scope: Scope) -> Result<(), LockerError> {
+    fn begin_update(&self, time: Time, scope: Scope) -> Result<(), LockerError> {
         let (monotonic, wall) = (self.clock.monotonic(), self.clock.wall());
-        // What is not a time counts as the last.
-        let now = if now.is_finite() { now } else { self.now()? };
         let mut set = self.set()?;
-        set.begin_update(now, wall, scope);
+        set.begin_update(time, wall, scope);
         *self.updated_at.lock() = monotonic;
         Ok(())
     }
 
-    /// The host's time at this moment: the last update's `now`, and what has passed since.
-    pub fn now(&self) -> Result<f64, LockerError> {
+    /// The set's time at this moment: the last update's, and what has passed since.
+    fn now(&self) -> Result<f64, LockerError> {
         let monotonic = self.clock.monotonic();
         // Both under one lock: together they are the last update's.
         let set = self.set()?;
         let (now, updated_at) = (set.now(), *self.updated_at.lock());
         drop(set);
-        let since = (monotonic - updated_at).max(0.0);
-        Ok(if now.is_finite() {
-            now + since
-        } else {
-            monotonic
-        })
+        Ok(now + (monotonic - updated_at).max(0.0))
     }
 
     /// Does `first`, then updates until `is_done` or until `timeout` seconds have passed; true if
@@ -189,14 +188,14 @@ impl Driver {
         let _driving = Driving::begin(&self.is_driving)?;
         first()?;
         let begun = self.clock.monotonic();
-        let start = self.now()?;
         loop {
-            let elapsed = (self.clock.monotonic() - begun).max(0.0);
-            self.drive(start + elapsed, scope, host)?;
+            let monotonic = self.clock.monotonic();
+            let since = monotonic - *self.updated_at.lock();
+            self.drive(Time::Elapsed(since), scope, host)?;
             if is_done()? {
                 return Ok(true);
             }
-            let left = timeout - elapsed;
+            let left = timeout - (monotonic - begun).max(0.0);
             // A timeout that is not a number is none.
             if left.is_nan() || left <= 0.0 {
                 return Ok(false);
@@ -267,7 +266,7 @@ impl Driver {
                 let key = self.set()?.get(id).map(|locker| Arc::clone(locker.key()));
                 let key = key.unwrap_or_default();
                 let created = guarded(|| host.create(&key));
-                HookResult::Created(created.map(|data| self.config.stamp_new(data)))
+                HookResult::Created(created.and_then(|data| self.config.stamp_new(data)))
             }
             HookCall::Migrate(mut draft) => {
                 let migrated = self
@@ -326,7 +325,7 @@ impl std::ops::DerefMut for SetGuard<'_> {
 
 impl Drop for SetGuard<'_> {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() && !self.was_panicking {
             self.is_poisoned.store(true, Ordering::Relaxed);
         }
     }

@@ -21,13 +21,14 @@ use super::state::{
 
 /// After so many conflicts in a row a save waits like one that failed, so that a frame ends even
 /// on a storage where the key never stands still.
-const CONFLICTS_AT_ONCE: u32 = 16;
+pub(super) const CONFLICTS_AT_ONCE: u32 = 16;
 
 /// How many sessions' saves a document remembers.
 const SAVES_REMEMBERED: usize = 8;
 
 /// A commit known to be in the storage.
 pub(super) struct Stored {
+    pub lock_id: u64,
     pub revision: Revision,
     /// When it was handed over; the lease runs from here.
     pub sent_at: f64,
@@ -172,18 +173,16 @@ impl Held {
 impl LockerState {
     /// The key is ours: the draft becomes the save data.
     pub(super) fn hold(&mut self, draft: SaveData, stored: Stored, cx: &mut Context<'_>) {
-        let lock_id = draft
-            .reserved()
-            .session
-            .as_ref()
-            .map_or(0, |session| session.lock_id);
         let spread = 1.0 - cx.rng.f64();
+        let autosave = cx.now + spread * cx.config.maintain_session_period;
+        // An acquire that was found late has little lease left, or none.
+        let last_call = cx.config.last_call(stored.sent_at);
         self.phase = Phase::Held(Box::new(Held {
-            lock_id,
+            lock_id: stored.lock_id,
             revision: stored.revision,
             number: 0,
             lease_from: stored.sent_at,
-            next_autosave: cx.now + spread * cx.config.maintain_session_period,
+            next_autosave: autosave.min(last_call),
             failures: 0,
             conflicts: 0,
             commit_from: 0.0,
@@ -191,9 +190,6 @@ impl LockerState {
             unsettled: Vec::new(),
             step: Step::Resting,
         }));
-        // What was changed before the load is replaced by it.
-        let unchanged = self.saved;
-        self.answer_waiters(|target| (target > unchanged).then_some(SaveOutcome::NotSaved));
         self.replace_data(draft);
         self.emit_lifecycle(Lifecycle::Replaced(Reason::Loaded));
         self.set_status(LoadStatus::Loaded);
@@ -302,8 +298,7 @@ impl LockerState {
             Ok(()) if transform => self.commit_save(cx),
             Ok(()) => self.call_save_hook(true),
             Err(message) => {
-                let last_call =
-                    cx.config.lease_end(held.lease_from) - 2.0 * cx.config.request_timeout;
+                let last_call = cx.config.last_call(held.lease_from);
                 let may_wait = self.wanted && cx.now < last_call;
                 let until = (cx.now + cx.config.session_retry_cooldown).min(last_call);
                 if may_wait {
@@ -482,7 +477,7 @@ impl LockerState {
                 cx,
             );
         } else if owner.is_none() && ours_was_last && (has_more || !released) {
-            self.take_again(reserved, revision);
+            self.take_again(reserved, revision, has_moved);
         } else if released || (was_free && !self.has_unsaved_changes()) {
             self.finish_release(cx);
         } else {
@@ -521,8 +516,9 @@ impl LockerState {
         };
     }
 
-    /// The key is free and our save was the last on it: it is taken again, with our data.
-    fn take_again(&mut self, found: &Reserved, revision: Revision) {
+    /// The key is free and our save was the last on it: it is taken again, with our data. If it has
+    /// not moved since the last try, that try has failed, and the next waits.
+    fn take_again(&mut self, found: &Reserved, revision: Revision, has_moved: bool) {
         self.take_over(found);
         let Phase::Held(held) = &mut self.phase else {
             return;
@@ -530,7 +526,13 @@ impl LockerState {
         held.revision = revision;
         held.is_free = true;
         held.lease_from = f64::NEG_INFINITY;
-        held.step = Step::SaveQueued { urgent: true };
+        held.step = match has_moved {
+            true => Step::SaveQueued { urgent: true },
+            false => Step::Cooldown {
+                until: held.commit_from,
+                then_fetch: false,
+            },
+        };
     }
 
     /// What senders have put into the stored document meanwhile.

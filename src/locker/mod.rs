@@ -27,7 +27,7 @@ pub use set::LockerId;
 pub use shared_data::{SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
-pub(crate) use driver::{Driver, Host, check_names};
+pub(crate) use driver::{Driver, Host, Names, SetGuard, check_names};
 pub(crate) use set::Scope;
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
 pub(crate) use state::LockerState;

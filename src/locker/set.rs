@@ -45,6 +45,15 @@ pub(crate) enum Scope {
     One(LockerId),
 }
 
+/// How an update says what time it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Time {
+    /// The host's own, in seconds from its own epoch.
+    Host(f64),
+    /// So many seconds after the last update.
+    Elapsed(f64),
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     generation: u32,
@@ -80,7 +89,10 @@ pub(crate) struct LockerSet {
     migrators: Migrators,
     template: Option<SaveData>,
     rng: fastrand::Rng,
+    /// Seconds since the set was made, as far as anybody has said.
     now: f64,
+    /// The last time by the host's epoch; none before the host has said one.
+    host_time: Option<f64>,
     wall: f64,
     clock: Option<ClockReading>,
     slots: Vec<Slot>,
@@ -109,8 +121,10 @@ struct Budget {
     bytes: usize,
     /// Replies still to be taken.
     replies: u32,
-    /// Touched lockers and timers still to be looked at.
+    /// Touched lockers still to be looked at.
     steps: u32,
+    /// Timers still to be looked at.
+    timers: u32,
     in_flight: u32,
     /// Grants since the last one that a waiting load was given out of turn.
     saves_in_a_row: u32,
@@ -122,7 +136,7 @@ const A_TENTH: u32 = 9;
 /// One update takes so many more replies than it starts requests, so that a backlog shrinks.
 const SPARE_REPLIES: u32 = 32;
 
-/// The most lockers and timers that one update looks at: a host that gives ten thousand lockers a
+/// The most touched lockers, and as many timers, that one update looks at: a host that gives ten thousand lockers a
 /// command at once gets them over several frames.
 const STEPS_PER_UPDATE: u32 = 1024;
 
@@ -143,7 +157,8 @@ impl LockerSet {
             migrators,
             template,
             rng: fastrand::Rng::with_seed(seed),
-            now: f64::NEG_INFINITY,
+            now: 0.0,
+            host_time: None,
             wall: 0.0,
             clock: None,
             slots: Vec::new(),
@@ -294,14 +309,12 @@ impl LockerSet {
         })
     }
 
-    /// Begins an update. A `now` before the last counts as the last. Updates of single lockers
-    /// at one time share one budget.
-    pub fn begin_update(&mut self, now: f64, wall: f64, scope: Scope) {
-        if now > self.now {
-            self.now = now;
-        }
+    /// Begins an update. Updates of single lockers at one time share one budget.
+    pub fn begin_update(&mut self, time: Time, wall: f64, scope: Scope) {
+        self.pass(time);
         self.wall = wall;
         self.budget.steps = STEPS_PER_UPDATE;
+        self.budget.timers = STEPS_PER_UPDATE;
         if self.now > self.budget.at || scope == Scope::All {
             self.budget.at = self.now;
             self.budget.requests = self.config.requests_per_update;
@@ -312,6 +325,23 @@ impl LockerSet {
                 .saturating_add(SPARE_REPLIES);
         }
         self.collect_replies();
+    }
+
+    /// Lets time pass. The host's epoch is its own: its first time is only where its next ones are
+    /// counted from. A time before the last, or none at all, counts as the last.
+    fn pass(&mut self, time: Time) {
+        match (time, self.host_time) {
+            (Time::Host(now), Some(last)) if now > last && now.is_finite() => {
+                self.now += now - last;
+                self.host_time = Some(now);
+            }
+            (Time::Host(now), None) if now.is_finite() => self.host_time = Some(now),
+            (Time::Elapsed(seconds), last) if seconds > 0.0 => {
+                self.now += seconds;
+                self.host_time = last.map(|last| last + seconds);
+            }
+            _ => {}
+        }
     }
 
     /// What the host was to do already; nothing goes on.
@@ -349,9 +379,9 @@ impl LockerSet {
             self.touch(slot);
         }
         let slot = match scope {
+            _ if self.budget.steps == 0 => return false,
             Scope::One(id) if self.get(id).is_none() => return false,
             Scope::One(id) => id.slot,
-            Scope::All if self.budget.steps == 0 => return false,
             Scope::All => match self.touched.pop_front() {
                 Some(slot) => {
                     self.slots[slot as usize].is_in_line = false;
@@ -419,6 +449,7 @@ impl LockerSet {
         let waits_for = entry.locker.as_deref().and_then(LockerState::outstanding);
         if entry.outstanding.is_some() && entry.outstanding != waits_for {
             entry.outstanding = None;
+            entry.has_reply = false;
             self.budget.in_flight -= 1;
         }
     }
@@ -460,10 +491,10 @@ impl LockerSet {
         let Some(&Timed { at, slot }) = self.timers.peek() else {
             return false;
         };
-        if at > self.now || self.budget.steps == 0 {
+        if at > self.now || self.budget.timers == 0 {
             return false;
         }
-        self.budget.steps -= 1;
+        self.budget.timers -= 1;
         self.timers.pop();
         let now = self.now;
         let entry = &mut self.slots[slot as usize];

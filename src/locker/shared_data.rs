@@ -56,7 +56,8 @@ impl SharedSaveData {
         Arc::new(Self(Mutex::new(inner)))
     }
 
-    /// Reads. A nested read caches what it parsed, hence the mutable reference; it must not write.
+    /// Reads. A nested read caches what it parsed, hence the mutable reference; what it writes
+    /// counts for nothing. `read` must not call into the library: the document is locked meanwhile.
     pub fn read<R>(&self, read: impl FnOnce(&mut SaveData) -> R) -> R {
         let mut guard = self.0.lock();
         let inner = &mut *guard;
@@ -67,7 +68,8 @@ impl SharedSaveData {
     }
 
     /// Writes, unless another thread is inside a hook that owns the document, or the locker behind
-    /// it is gone.
+    /// it is gone. `write` must not call into the library: the document is locked meanwhile. Reserved
+    /// fields stay, also where it puts another document in this one's place.
     pub fn write<R>(
         &self,
         write: impl FnOnce(&mut SaveData) -> Result<R, SaveDataError>,
@@ -76,7 +78,12 @@ impl SharedSaveData {
         match &inner.hook {
             Some(hook) if hook.owner != thread::current().id() => Err(WriteError::Busy),
             _ if inner.is_over => Err(WriteError::NotActive),
-            _ => Ok(write(&mut inner.data)?),
+            _ => {
+                let seal = inner.data.seal();
+                let result = write(&mut inner.data);
+                inner.data.unseal(seal);
+                Ok(result?)
+            }
         }
     }
 
@@ -127,7 +134,7 @@ impl SharedSaveData {
     }
 
     /// Takes the document out, for a draft whose handle is no longer needed.
-    pub fn take(&self) -> SaveData {
+    pub(crate) fn take(&self) -> SaveData {
         std::mem::take(&mut self.0.lock().data)
     }
 }

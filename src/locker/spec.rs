@@ -154,6 +154,7 @@ pub(crate) fn new_driver(
         config.job_id = random_job_id(seed).into();
     }
     let template = template.map(|template| config.stamp_new(template));
+    let template = template.transpose().map_err(LockerError::Template)?;
     let set = LockerSet::new(Arc::new(config), migrators.clone(), template, seed);
     Ok(Driver::new(set, storage, clock, migrators))
 }

@@ -134,7 +134,10 @@ struct Waiter {
 #[derive(Debug)]
 pub(crate) struct LockerState {
     pub(super) key: Arc<str>,
+    /// The host's user ids, or where it gave none those of the record.
     pub(super) user_ids: Arc<[Box<str>]>,
+    /// The host gave none: each fetch says anew which those of the record are.
+    pub(super) adopts_user_ids: bool,
     pub(super) data: Arc<SharedSaveData>,
     pub(super) status: LoadStatus,
     pub(super) phase: Phase,
@@ -276,6 +279,7 @@ impl LockerState {
         let saved = data.changes();
         Self {
             key,
+            adopts_user_ids: user_ids.is_empty(),
             user_ids,
             data,
             status: LoadStatus::Loading,
@@ -329,7 +333,8 @@ impl LockerState {
     /// Lets a wait that is new wait for the changes made so far.
     pub fn wait_for(&mut self, connection: SavedConnection) {
         let target = self.pending();
-        if !self.wanted && !matches!(self.phase, Phase::Acquire(_) | Phase::Held(_)) {
+        let is_live = matches!(self.phase, Phase::Acquire(_) | Phase::Held(_));
+        if matches!(self.phase, Phase::Refused) || !self.wanted && !is_live {
             self.answer(connection, SaveOutcome::NotSaved);
         } else if self.is_held() && target <= self.saved {
             self.answer(connection, SaveOutcome::Saved);
@@ -530,9 +535,12 @@ impl LockerState {
         });
     }
 
-    /// Puts another document in place, which has no unsaved changes yet. A host thread may write
-    /// to it from the very next moment.
+    /// Puts another document in place, which has no unsaved changes yet; who waits for a change of
+    /// the one before is told that it is gone. A host thread may write to the new one from the very
+    /// next moment.
     pub(super) fn replace_data(&mut self, data: SaveData) {
+        let saved = self.saved;
+        self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));
         let changes = self.data.replace(data);
         self.saved = changes.wrapping_add(self.marks);
         self.forced = 0;

@@ -143,9 +143,39 @@ impl SaveData {
     }
 
     /// Puts the player's fields back to what they were. Reserved fields stay. Counts as a change.
-    pub fn restore(&mut self, backup: &Backup) {
+    ///
+    /// # Errors
+    /// A backup of another document may be too large for this one's limit.
+    pub fn restore(&mut self, backup: &Backup) -> Result<(), SaveDataError> {
+        self.check_new_size(backup.0.size())?;
         self.fields = backup.0.clone();
         self.changed();
+        Ok(())
+    }
+
+    /// Remembers what is not host code's to change, before host code gets hold of the document.
+    pub(crate) fn seal(&self) -> Seal {
+        Seal {
+            reserved: Arc::clone(&self.reserved),
+            limit_bytes: self.limit_bytes,
+            change_count: self.change_count,
+        }
+    }
+
+    /// Puts that back, if host code has put another document in this one's place.
+    pub(crate) fn unseal(&mut self, seal: Seal) {
+        let is_same = Arc::ptr_eq(&self.reserved, &seal.reserved);
+        if !is_same || self.change_count < seal.change_count {
+            self.reserved = seal.reserved;
+            self.limit_bytes = seal.limit_bytes;
+            self.change_count = self.change_count.max(seal.change_count + 1);
+        }
+    }
+
+    /// Gives a document of the host's this limit; false if it is too large for it.
+    pub(crate) fn set_limit_bytes(&mut self, limit_bytes: usize) -> bool {
+        self.limit_bytes = limit_bytes.min(MAX_LIMIT_BYTES);
+        self.size_bytes() <= self.limit_bytes
     }
 
     /// Grows by one with each successful write or [`SaveData::restore`].
@@ -195,6 +225,13 @@ impl SaveData {
     fn changed(&mut self) {
         self.change_count += 1;
     }
+}
+
+/// What of a document is not host code's to change.
+pub(crate) struct Seal {
+    reserved: Arc<Reserved>,
+    limit_bytes: usize,
+    change_count: u64,
 }
 
 /// An empty document of version 0.
