@@ -204,6 +204,15 @@ impl Profiles {
         })
     }
 
+    /// Profiles that ended as the last of their session, which now goes on with another.
+    pub fn leave_ended(&mut self, locker: LockerId) {
+        for id in self.on(locker) {
+            if !self.entries[id].is_active && !self.leaving.contains(&id) {
+                self.leaving.push(id);
+            }
+        }
+    }
+
     pub fn has_save_hooks(&self, locker: LockerId) -> bool {
         self.on(locker)
             .iter()

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::locker::{
-    Driver, LockerError, LockerId, Scope, SpecOptions, UNREAD_EVENTS_MAX, check_names, new_driver,
+    Driver, LoadStatus, LockerError, LockerId, Scope, SpecOptions, UNREAD_EVENTS_MAX, check_names,
+    new_driver,
 };
 use crate::save_data::SaveData;
 use crate::storage::Storage;
@@ -104,12 +105,11 @@ impl EasyStore {
         };
         set.want(locker);
         let (data, is_loaded) = set.with(locker, |state| {
-            (
-                Arc::clone(state.data()),
-                state.status() == crate::locker::LoadStatus::Loaded,
-            )
+            let is_loaded = state.status() == LoadStatus::Loaded && !state.is_releasing();
+            (Arc::clone(state.data()), is_loaded)
         })?;
         drop(set);
+        profiles.leave_ended(locker);
         let mut entry = Entry::new(locker, key);
         entry.is_loaded = is_loaded;
         let id = profiles.entries.insert(entry);

@@ -209,6 +209,11 @@ impl LockerState {
         matches!(self.phase, Phase::Held(_))
     }
 
+    /// Whether a commit that gives up the key may be on its way.
+    pub fn is_releasing(&self) -> bool {
+        matches!(&self.phase, Phase::Held(held) if held.is_releasing())
+    }
+
     /// What it waits for a slot for.
     pub fn intent(&self, config: &Config) -> Option<Intent> {
         match &self.phase {
