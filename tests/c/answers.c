@@ -151,6 +151,43 @@ static void only_the_first_of_two_answers_counts(void) {
     CHECK(memory.drops == 1);
 }
 
+/* Joining a session that has just been ended keeps it; those who ended it are finished. */
+static void an_ended_session_goes_on_with_whoever_joins_it(int is_releasing) {
+    HostMemory memory;
+    Server server;
+    SlProfile *ended, *joined = NULL;
+    int32_t is_loaded = 7;
+
+    host_server_open(&server, &memory, 1);
+    ended = loaded(&server, "player");
+    OK(save_data_set_i64(data_of(ended), Z("/Gold"), 3));
+    OK(profile_end_session(ended));
+    if (is_releasing) {
+        memory.holds = 1;
+        frame(&server, 0);
+        memory.holds = 0;
+        CHECK(log_is(&server.log, "destroyed "));
+    }
+    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, 0, &joined));
+    OK(profile_is_loaded(joined, &is_loaded));
+    CHECK(is_loaded == !is_releasing);
+    frame(&server, 0);
+    CHECK(log_is(&server.log, is_releasing ? "finished " : "destroyed finished "));
+    CHECK(server.last_profile == ended);
+    if (is_releasing) {
+        CHECK(host_answer_held(&memory) == 1);
+        frame(&server, 0);
+        CHECK(log_is(&server.log, "saved released =loading loaded =loaded "));
+    }
+    CHECK(json_is(data_of(joined), "/Gold", "3"));
+    OK(profile_end_session(joined));
+    frame(&server, 0);
+    CHECK(log_is(&server.log, "destroyed saved released =loading idling deleted finished "));
+    OK(profile_destroy(ended));
+    OK(profile_destroy(joined));
+    server_close(&server);
+}
+
 static void the_end_of_the_storage_frees_what_it_owes(void) {
     HostMemory memory;
     Server server;
@@ -172,6 +209,8 @@ int main(void) {
     a_storage_that_never_answers_costs_one_session_its_progress();
     wrong_answers_are_refused_and_the_right_one_counts();
     only_the_first_of_two_answers_counts();
+    an_ended_session_goes_on_with_whoever_joins_it(0);
+    an_ended_session_goes_on_with_whoever_joins_it(1);
     the_end_of_the_storage_frees_what_it_owes();
     return finish("answers");
 }
