@@ -5,7 +5,7 @@
 # make clean     removes what was built
 
 # The C examples, in the order in which they tell their story.
-EXAMPLES :=
+EXAMPLES := quickstart two_servers import_original host_storage
 
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
@@ -15,7 +15,7 @@ SHARED := $(LIB)/libsession_locker.so
 # The name that programs ask the dynamic linker for; build.rs chooses it.
 SONAME := libsession_locker.so.0
 
-.PHONY: test tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
+.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
 	examples demo headers bench clean
 
 test: tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef examples
@@ -23,6 +23,9 @@ test: tools format lint docs rust-tests library symbols c-tests two-libraries lu
 
 tools:
 	@tests/tools
+
+demo-tools:
+	@tests/tools demo
 
 format:
 	@printf '\n== Formatting\n'
@@ -59,6 +62,7 @@ symbols: library
 c-tests: library
 	@printf '\n== C programs\n'
 	@tests/c/run $(LIB) build/c
+	@tests/c/readme $(LIB) build/c
 
 two-libraries: library
 	@printf '\n== Two Rust static libraries in one program\n'
@@ -72,10 +76,10 @@ lua-cdef: library
 	@luajit tests/lua/cdef.lua bindings/lua/session_locker_cdef.h $(SHARED)
 
 examples: library
-	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@EXAMPLE_STANDARDS="c99 c11 c17 c++17" examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
 
-demo: tools library
+demo: demo-tools library
 	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 
 headers:
@@ -83,7 +87,7 @@ headers:
 	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h"
 
 bench:
-	@$(CARGO) bench --locked
+	@$(CARGO) bench --locked --quiet --bench calls --bench figures
 
 clean:
 	@$(CARGO) clean

@@ -70,14 +70,7 @@ fn row(what: &str, measured: &str) {
 /// Start, loaded, change, force save, acknowledged, end, released; on documents that are there.
 fn cycle(url: &str, storage: &Arc<dyn Storage>, bytes: usize, at_once: usize) {
     let frames = Frames::new();
-    let store = store(
-        storage,
-        bytes,
-        Config {
-            bytes_per_update: 1 << 24,
-            ..Config::default()
-        },
-    );
+    let store = store(storage, bytes, Config::default());
     let keys = 256.max(at_once);
     let run = |keys: std::ops::Range<usize>| {
         let start = |key| {

@@ -270,7 +270,8 @@ typedef struct SlProfile SlProfile;
  * Errors of every one: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (NULL, an impossible
  * length), SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_POINTER, SL_ERROR_INVALID_JSON (the value lies
  * in a field with a number or a string that cannot be represented, such as `1e999`). Errors of
- * every write besides: SL_ERROR_BUSY, SL_ERROR_RESERVED_FIELD, SL_ERROR_NOT_FOUND (the parent),
+ * every write besides: SL_ERROR_BUSY, SL_ERROR_NOT_ACTIVE (the session is over: its locker was
+ * deleted, or its profile is finished), SL_ERROR_RESERVED_FIELD, SL_ERROR_NOT_FOUND (the parent),
  * SL_ERROR_WRONG_TYPE (the pointer leads through a value that is neither object nor array),
  * SL_ERROR_TOO_LARGE (over the size limit, or more than 128 levels deep). Each function names what
  * it adds to these.
@@ -501,8 +502,8 @@ typedef SlStatus (*SlCreateSaveData)(void *user_data,
  * Something that happened, with the state of its moment. `kind` says which fields mean something;
  * the others are 0 or NULL.
  *
- * `text` belongs to the library. In a callback it lives until the callback returns; after a poll
- * it lives until the next poll of the same store or locker, or its destruction.
+ * The texts belong to the library. In a callback they live until the callback returns; after a poll
+ * they live until the next poll of the same store or locker, or its destruction.
  */
 typedef struct SlEvent {
     /** One of SL_EVENT_. */
@@ -529,6 +530,10 @@ typedef struct SlEvent {
     SlSavedConnection *saved_connection;
     /** An error's message, or the document that was lost. */
     SlText text;
+    /** The profile's key, for a store, also when the profile was destroyed. Not NUL-terminated. */
+    SlText key;
+    /** 0. Room for what later versions tell, so that arrays of events keep their stride. */
+    uint64_t reserved_for_later[5];
 } SlEvent;
 
 /**
@@ -552,18 +557,18 @@ typedef struct SlEasyStoreConfig {
     const SlMigrators *migrators;
     /** The fields of a new document, a JSON object; NULL if `create_save_data` makes them. */
     const char *template_json;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t template_json_length;
     /**
      * A document to show under every key that this store has not written, for tests; then nothing
      * is read from or written to the storage. NULL for none.
      */
     const char *test_data_json;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t test_data_json_length;
     /** Which server this is, for people who read a document; NULL for a random one. */
     const char *job_id;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t job_id_length;
     /** Which game this is, for people who read a document (0). */
     int64_t place_id;
@@ -584,11 +589,11 @@ typedef struct SlEasyStoreConfig {
     double request_timeout;
     /** The largest document that may be written, reserved fields not counted, in bytes (4 MiB). */
     uint64_t document_limit_bytes;
-    /** The most bytes of documents that one update reads and writes (512 KiB). */
+    /** The most bytes of documents that one update reads and writes (256 KiB). */
     uint64_t bytes_per_update;
     /** How many purchases a document remembers (100). */
     uint32_t purchase_history_limit;
-    /** The most requests that one update starts (256). */
+    /** The most requests that one update starts (128). */
     uint32_t requests_per_update;
     /** The most requests under way at once (4096). */
     uint32_t requests_in_flight;
@@ -667,15 +672,15 @@ typedef struct SlLockerSpecConfig {
     const SlMigrators *migrators;
     /** The fields of a new document; NULL if `create_save_data` makes them. */
     const char *template_json;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t template_json_length;
     /** A document to show under every key, for tests; NULL for none. */
     const char *test_data_json;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t test_data_json_length;
     /** Which server this is; NULL for a random one. */
     const char *job_id;
-    /** Bytes, or SL_NUL_TERMINATED. */
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t job_id_length;
     /** Which game this is (0). */
     int64_t place_id;
@@ -693,11 +698,11 @@ typedef struct SlLockerSpecConfig {
     double request_timeout;
     /** The largest document that may be written, in bytes (4 MiB). */
     uint64_t document_limit_bytes;
-    /** The most bytes of documents that the updates of one moment read and write (512 KiB). */
+    /** The most bytes of documents that the updates of one moment read and write (256 KiB). */
     uint64_t bytes_per_update;
     /** How many purchases a document remembers (100). */
     uint32_t purchase_history_limit;
-    /** The most requests that the updates of one moment start (256). */
+    /** The most requests that the updates of one moment start (128). */
     uint32_t requests_per_update;
     /** The most requests under way at once (4096). */
     uint32_t requests_in_flight;
@@ -1583,6 +1588,23 @@ SlStatus profile_load_status(const SlProfile *profile, int32_t *load_status);
  * Errors as for `profile_load_status`.
  */
 SlStatus profile_load_minimum_server_version(const SlProfile *profile, uint32_t *version);
+
+/**
+ * Whether the profile has said its last: the session is over and its key released. 1 or 0 in
+ * `is_finished`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus profile_is_finished(const SlProfile *profile, int32_t *is_finished);
+
+/**
+ * The document of the session that was lost last, with what was not saved, as JSON. The host
+ * frees `json`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_FOUND (none was lost),
+ * SL_ERROR_NOT_ACTIVE (the session is over), SL_ERROR_PANIC.
+ */
+SlStatus profile_get_lost_save_data(const SlProfile *profile, SlBuffer *json);
 
 /**
  * The profile's save data, for the `save_data_` functions: the player's while loaded, else the

@@ -1,8 +1,8 @@
 //! A session from its start to its end.
 
-mod world;
+mod support;
 
-use world::{FaultyStorage, Server, VirtualClock};
+use support::{FaultyStorage, Server, VirtualClock};
 
 #[test]
 fn a_session_loads_saves_and_ends_in_the_order_of_the_original() {

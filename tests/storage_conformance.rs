@@ -1,13 +1,13 @@
 //! Every engine keeps the storage contract. A new engine adds one line here.
 
-mod support;
+mod conformance;
 
 use std::sync::Arc;
 
+use conformance::host_style::HostStyleStorage;
+use conformance::{Asker, Opened, storage_behaviour};
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::overlay::ReadOnlyOverlay;
-use support::host_style::HostStyleStorage;
-use support::{Asker, Opened, storage_behaviour};
 
 /// One module for each engine, one test for each behaviour.
 macro_rules! conformance {
@@ -62,7 +62,7 @@ conformance! {
     memory => in_memory(Arc::new(MemoryStorage::new()));
     memory_by_url => in_memory(session_locker::storage::open("memory:").unwrap());
     host_style => in_memory(Arc::new(HostStyleStorage::new()));
-    host_callbacks => in_memory(support::c_host::open());
+    host_callbacks => in_memory(conformance::c_host::open());
     overlay_over_memory => over(in_memory(Arc::new(MemoryStorage::new())));
     overlay_over_host_style => over(in_memory(Arc::new(HostStyleStorage::new())));
 }

@@ -1,13 +1,13 @@
 //! Storages by URL, and storages in memory by name and with a clock.
 
-mod support;
+mod conformance;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use conformance::{Asker, NEVER_WRITTEN, absent, commit, fetch};
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::{Fetched, OpenError, Operation, Outcome, Storage, open};
-use support::{Asker, NEVER_WRITTEN, absent, commit, fetch};
 
 fn opened(url: &str) -> Asker {
     Asker::new(open(url).unwrap_or_else(|error| panic!("{url}: {error}")))

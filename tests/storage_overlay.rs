@@ -1,18 +1,18 @@
 //! The read-only overlay, beyond the contract: what it shows of the storage below, and that it
 //! never writes there.
 
-mod support;
+mod conformance;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use conformance::host_style::HostStyleStorage;
+use conformance::{Asker, NEVER_WRITTEN, absent, commit, erase, fetch, present};
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::overlay::ReadOnlyOverlay;
 use session_locker::storage::{
     Expected, Fetched, Operation, Request, RequestErrorKind, Storage, StorageError,
 };
-use support::host_style::HostStyleStorage;
-use support::{Asker, NEVER_WRITTEN, absent, commit, erase, fetch, present};
 
 /// Fails the test if it is written to, or if it is asked anything at all when `asked` is false.
 struct OnlyRead {

@@ -2,7 +2,7 @@
 
 #![cfg(feature = "sqlite")]
 
-mod support;
+mod conformance;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -12,12 +12,12 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use conformance::{Asker, NEVER_WRITTEN, PATIENCE, Replies, absent, commit, fetch, present};
 use rusqlite::Connection;
 use session_locker::storage::sqlite::{SqliteOpenError, SqliteOptions, SqliteStorage};
 use session_locker::storage::{
     Expected, Fetched, Outcome, RequestErrorKind, Revision, StorageError,
 };
-use support::{Asker, NEVER_WRITTEN, PATIENCE, Replies, absent, commit, fetch, present};
 use tempfile::TempDir;
 
 /// A directory with a path for a database in it.

@@ -6,7 +6,7 @@
 
 #![cfg(all(feature = "sqlite", unix))]
 
-mod support;
+mod conformance;
 
 use std::collections::HashMap;
 use std::env;
@@ -20,9 +20,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use conformance::{Asker, NEVER_WRITTEN, PATIENCE, Replies, commit};
 use session_locker::storage::sqlite::{SqliteOptions, SqliteStorage};
 use session_locker::storage::{Fetched, Outcome, RequestErrorKind};
-use support::{Asker, NEVER_WRITTEN, PATIENCE, Replies, commit};
 use tempfile::TempDir;
 
 const ROLE: &str = "STORAGE_TEST_ROLE";

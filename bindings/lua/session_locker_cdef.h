@@ -228,6 +228,8 @@ typedef struct SlEvent {
     SlLocker *locker;
     SlSavedConnection *saved_connection;
     SlText text;
+    SlText key;
+    uint64_t reserved_for_later[5];
 } SlEvent;
 
 typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
@@ -635,6 +637,10 @@ SlStatus profile_is_available(const SlProfile *profile, int32_t *is_available);
 SlStatus profile_load_status(const SlProfile *profile, int32_t *load_status);
 
 SlStatus profile_load_minimum_server_version(const SlProfile *profile, uint32_t *version);
+
+SlStatus profile_is_finished(const SlProfile *profile, int32_t *is_finished);
+
+SlStatus profile_get_lost_save_data(const SlProfile *profile, SlBuffer *json);
 
 SlStatus profile_get_save_data(const SlProfile *profile, SlSaveData **save_data);
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::locker::{ErrorReport, Event, Host, Lifecycle, LockerId, Reason};
+use crate::locker::{ErrorReport, Event, Host, Lifecycle, LockerId, Reason, SavedConnection};
 use crate::save_data::SaveData;
 
 use super::profiles::ProfileId;
@@ -51,17 +51,7 @@ impl Host for Inner {
                 self.tell_all(locker, || ProfileEvent::Error(report.clone()));
             }
             Event::ChangesSaved(connection, outcome) => {
-                let profiles = self.profiles.lock();
-                let on = profiles.on(locker);
-                let is_theirs = |id: &ProfileId| {
-                    profiles.entries[*id]
-                        .waits
-                        .iter()
-                        .any(|wait| wait.is(&connection))
-                };
-                let profile = on.iter().copied().find(is_theirs).or(on.first().copied());
-                drop(profiles);
-                if let Some(profile) = profile {
+                if let Some(profile) = self.take_wait(locker, &connection) {
                     self.tell(profile, ProfileEvent::ChangesSaved(connection, outcome));
                 }
             }
@@ -112,6 +102,18 @@ impl Inner {
         }
     }
 
+    /// Whose wait this is; it waits no longer. One answered by hand through another locker counts
+    /// as that locker's first profile's.
+    fn take_wait(&self, locker: LockerId, connection: &SavedConnection) -> Option<ProfileId> {
+        let mut profiles = self.profiles.lock();
+        let on = profiles.on(locker);
+        let mut is_theirs = |id: &ProfileId| profiles.entries[*id].take_wait(connection);
+        on.iter()
+            .copied()
+            .find(&mut is_theirs)
+            .or(on.first().copied())
+    }
+
     fn forget_error(&self, locker: LockerId) {
         if let Some(on) = self.profiles.lock().lockers.get_mut(&locker) {
             on.last_error = None;
@@ -143,7 +145,12 @@ impl Inner {
 
     /// The locker is gone: its profiles say their last.
     fn finish(&self, locker: LockerId) {
-        let on = self.profiles.lock().lockers.remove(&locker);
+        let mut profiles = self.profiles.lock();
+        let on = profiles.lockers.remove(&locker);
+        if let Some(on) = &on {
+            profiles.leaving.retain(|id| !on.profiles.contains(id));
+        }
+        drop(profiles);
         for id in on.map(|on| on.profiles).unwrap_or_default() {
             self.tell(id, ProfileEvent::Lifecycle(Status::Deleted));
             self.finish_profile(id);
@@ -157,6 +164,7 @@ impl Inner {
             return;
         };
         entry.is_finished = true;
+        entry.is_loaded = false;
         let listeners = entry.take_listeners();
         if entry.is_dropped {
             profiles.entries.remove(id);
@@ -218,7 +226,12 @@ impl Inner {
         {
             callback(*outcome);
         }
-        let event = StoreEvent { profile, event };
+        let key = self.profiles.lock().key(profile);
+        let event = StoreEvent {
+            profile,
+            key,
+            event,
+        };
         if let ProfileEvent::Lifecycle(status) = event.event {
             status
                 .signals()

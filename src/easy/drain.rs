@@ -30,11 +30,7 @@ impl EasyStore {
     /// passed. Blocks; for shutdown. May be called again to go on.
     pub fn drain(&self, timeout: f64) -> Result<DrainReport, LockerError> {
         let inner = &self.0;
-        inner.driver.check_not_driving()?;
-        self.close()?;
-        inner
-            .driver
-            .wait(timeout, |now| inner.update(now), || self.is_closed())?;
+        inner.wait(timeout, || self.close(), || self.is_closed())?;
         inner.report()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use crate::locker::{
-    LoadStatus, LockerError, LockerState, SaveOutcome, SavedCallback, SavedConnection,
+    LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback, SavedConnection,
     SharedSaveData, WriteError,
 };
 use crate::save_data::SaveData;
@@ -122,7 +122,11 @@ impl Profile {
 
     /// Notes a change; it is in the next save.
     pub fn mark_should_save(&self) -> Result<(), LockerError> {
-        self.command(LockerState::mark_should_save)
+        let locker = self.active()?;
+        self.store
+            .driver
+            .set()?
+            .note(locker, LockerState::mark_should_save)
     }
 
     /// Notes a change and saves now.
@@ -136,17 +140,20 @@ impl Profile {
         &self,
         callback: Option<SavedCallback>,
     ) -> Result<SavedConnection, LockerError> {
-        let mut profiles = self.store.profiles.lock();
-        let entry = profiles
-            .entries
-            .get_mut(self.id)
-            .filter(|entry| !entry.is_finished);
-        let entry = entry.ok_or(FINISHED)?;
-        let mut set = self.store.driver.set()?;
-        let connection = set.with(entry.locker, |locker| locker.when_changes_saved(callback))?;
-        entry.has_open_waits();
-        entry.waits.push(connection.clone());
+        let connection = SavedConnection::new(callback);
+        self.wait_for(&connection)?;
         Ok(connection)
+    }
+
+    /// Lets a wait that is new wait for the changes made so far.
+    pub(crate) fn wait_for(&self, connection: &SavedConnection) -> Result<(), LockerError> {
+        let mut profiles = self.store.profiles.lock();
+        let entry = profiles.entries.get_mut(self.id);
+        let entry = entry.filter(|entry| !entry.is_finished).ok_or(FINISHED)?;
+        let mut set = self.store.driver.set()?;
+        set.with(entry.locker, |locker| locker.wait_for(connection.clone()))?;
+        entry.add_wait(connection.clone());
+        Ok(())
     }
 
     /// Answers a wait by hand, heard at the next update.
@@ -259,16 +266,20 @@ impl Profile {
     /// passed. Blocks; for tools.
     pub fn wait_until_loaded(&self, timeout: f64) -> Result<LoadWait, LockerError> {
         let mut answer = LoadWait::TimedOut;
-        self.wait(timeout, || {
-            answer = match self.load_status() {
-                _ if self.is_loaded() => LoadWait::Loaded,
-                _ if !self.is_active() => LoadWait::Ended,
-                Ok(status) if status.is_final() => LoadWait::Refused(status),
-                Ok(_) => LoadWait::TimedOut,
-                Err(error) => return Err(error),
-            };
-            Ok(answer != LoadWait::TimedOut)
-        })?;
+        self.store.wait(
+            timeout,
+            || Ok(()),
+            || {
+                answer = match self.load_status() {
+                    _ if self.is_loaded() => LoadWait::Loaded,
+                    _ if !self.is_active() => LoadWait::Ended,
+                    Ok(status) if status.is_final() => LoadWait::Refused(status),
+                    Ok(_) => LoadWait::TimedOut,
+                    Err(error) => return Err(error),
+                };
+                Ok(answer != LoadWait::TimedOut)
+            },
+        )?;
         Ok(answer)
     }
 
@@ -278,27 +289,26 @@ impl Profile {
         &self,
         timeout: f64,
     ) -> Result<Option<SaveOutcome>, LockerError> {
-        self.store.driver.check_not_driving()?;
-        let connection = self.when_changes_saved(None)?;
-        let waited = self.wait(timeout, || Ok(!connection.is_connected()));
+        let connection = SavedConnection::silent();
+        let waited = self.store.wait(
+            timeout,
+            || self.wait_for(&connection),
+            || Ok(!connection.is_connected()),
+        );
         connection.disconnect();
         waited.map(|_| connection.outcome())
     }
 
-    fn wait(
-        &self,
-        timeout: f64,
-        is_done: impl FnMut() -> Result<bool, LockerError>,
-    ) -> Result<bool, LockerError> {
-        self.store
-            .driver
-            .wait(timeout, |now| self.store.update(now), is_done)
+    fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
+        let locker = self.active()?;
+        self.store.driver.set()?.with(locker, command)
     }
 
-    fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
+    /// The locker of a profile that the host has not ended.
+    fn active(&self) -> Result<LockerId, LockerError> {
         match self.entry(|entry| (entry.locker, entry.is_active))? {
             (_, false) => Err(ENDED),
-            (locker, true) => self.store.driver.set()?.with(locker, command),
+            (locker, true) => Ok(locker),
         }
     }
 

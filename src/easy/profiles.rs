@@ -30,14 +30,14 @@ pub(super) struct Entry {
     /// The host has let go of it: forgotten once it is finished.
     pub is_dropped: bool,
     pub is_finished: bool,
-    /// Waits that were not answered yet when last looked at.
+    /// Waits whose answer has not been told yet.
     pub waits: Vec<SavedConnection>,
     listeners: Option<Box<Listeners>>,
 }
 
 /// What few profiles have.
 #[derive(Default)]
-struct Listeners {
+pub(super) struct Listeners {
     next_connection: u32,
     connections: Vec<Connection>,
     when_loaded: Vec<LoadedCallback>,
@@ -169,22 +169,25 @@ impl Entry {
     }
 
     /// All that the host has given it, to be dropped with no lock held.
-    pub fn take_listeners(&mut self) -> impl Drop + use<> {
-        DroppedLater(self.listeners.take())
+    pub fn take_listeners(&mut self) -> Option<Box<Listeners>> {
+        self.listeners.take()
     }
 
     pub fn has_open_waits(&mut self) -> bool {
-        self.waits.retain(SavedConnection::is_connected);
-        !self.waits.is_empty()
+        self.waits.iter().any(SavedConnection::is_connected)
     }
-}
 
-/// Holds what a host gave until no lock is held.
-struct DroppedLater(Option<Box<Listeners>>);
+    /// Remembers a wait, and forgets those that nobody waits for.
+    pub fn add_wait(&mut self, wait: SavedConnection) {
+        self.waits
+            .retain(|wait| wait.is_connected() || wait.outcome().is_some());
+        self.waits.push(wait);
+    }
 
-impl Drop for DroppedLater {
-    fn drop(&mut self) {
-        self.0 = None;
+    /// Forgets a wait; false if it is not this profile's.
+    pub fn take_wait(&mut self, wait: &SavedConnection) -> bool {
+        let index = self.waits.iter().position(|other| other.is(wait));
+        index.map(|index| self.waits.swap_remove(index)).is_some()
     }
 }
 
@@ -197,20 +200,18 @@ impl Profiles {
             .unwrap_or_default()
     }
 
+    pub fn key(&self, profile: ProfileId) -> Arc<str> {
+        let entry = self.entries.get(profile);
+        entry
+            .map(|entry| Arc::clone(&entry.key))
+            .unwrap_or_default()
+    }
+
     pub fn has_active(&self, locker: LockerId) -> bool {
         self.lockers.get(&locker).is_some_and(|on| {
             let mut profiles = on.profiles.iter();
             profiles.any(|id| self.entries.get(*id).is_some_and(|entry| entry.is_active))
         })
-    }
-
-    /// Profiles that ended as the last of their session, which now goes on with another.
-    pub fn leave_ended(&mut self, locker: LockerId) {
-        for id in self.on(locker) {
-            if !self.entries[id].is_active && !self.leaving.contains(&id) {
-                self.leaving.push(id);
-            }
-        }
     }
 
     pub fn has_save_hooks(&self, locker: LockerId) -> bool {

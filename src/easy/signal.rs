@@ -10,7 +10,7 @@ use super::profiles::ProfileId;
 /// A profile's signals, named and nested as in the seed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signal {
-    /// Any lifecycle event.
+    /// Any lifecycle event but the last, which is `Finished`.
     Lifecycle,
     /// The session is over and its key released; the last thing a profile says.
     Finished,
@@ -95,6 +95,8 @@ pub enum ProfileEvent {
 pub struct StoreEvent {
     /// Whose it is.
     pub profile: ProfileId,
+    /// The profile's key, which outlives what the host has of the profile.
+    pub key: Arc<str>,
     /// What it is.
     pub event: ProfileEvent,
 }

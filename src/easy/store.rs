@@ -6,8 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::locker::{
-    Driver, LoadStatus, LockerError, LockerId, Scope, SpecOptions, UNREAD_EVENTS_MAX, check_names,
-    new_driver,
+    Driver, LockerError, LockerId, Scope, SpecOptions, UNREAD_EVENTS_MAX, check_names, new_driver,
 };
 use crate::save_data::SaveData;
 use crate::storage::Storage;
@@ -89,8 +88,8 @@ impl EasyStore {
     }
 
     /// Like [`EasyStore::start_session`], but joins the session that this store has of the key,
-    /// if it has one. That session ends when the last of its profiles has ended. On a loaded
-    /// session the profile is loaded at once.
+    /// if it has one that is not ending. That session ends when the last of its profiles has
+    /// ended. On a loaded session the profile is loaded at once.
     pub fn start_session_reusable(
         &self,
         key: &str,
@@ -99,17 +98,17 @@ impl EasyStore {
         let (key, _) = check_names(key, user_ids)?;
         let mut profiles = self.0.open_profiles()?;
         let mut set = self.0.driver.set()?;
-        let Some(locker) = set.holder(&key) else {
+        let Some(locker) = set.live(&key) else {
             drop((set, profiles));
             return self.start_session(&key, user_ids);
         };
-        set.want(locker);
         let (data, is_loaded) = set.with(locker, |state| {
-            let is_loaded = state.status() == LoadStatus::Loaded && !state.is_releasing();
-            (Arc::clone(state.data()), is_loaded)
+            (
+                Arc::clone(state.data()),
+                state.status() == crate::locker::LoadStatus::Loaded,
+            )
         })?;
         drop(set);
-        profiles.leave_ended(locker);
         let mut entry = Entry::new(locker, key);
         entry.is_loaded = is_loaded;
         let id = profiles.entries.insert(entry);
@@ -149,10 +148,17 @@ impl EasyStore {
     /// Whether the store was closed and every session is released.
     pub fn is_closed(&self) -> Result<bool, LockerError> {
         let profiles = self.0.profiles.lock();
-        let is_quiet = profiles.pending.is_empty() && profiles.leaving.is_empty();
+        let is_quiet = profiles.pending.is_empty()
+            && profiles.leaving.is_empty()
+            && profiles.lockers.is_empty();
         let is_closed = profiles.is_closed && is_quiet;
         drop(profiles);
         Ok(is_closed && self.0.driver.set()?.len() == 0)
+    }
+
+    /// How many times a locker has had something to do: an idle frame adds none.
+    pub fn touches(&self) -> Result<u64, LockerError> {
+        Ok(self.0.driver.set()?.touches())
     }
 
     /// Moves up to `most` unread events to the host, oldest first.
@@ -166,6 +172,17 @@ impl EasyStore {
 impl Inner {
     pub fn update(&self, now: f64) -> Result<(), LockerError> {
         self.driver.update(now, Scope::All, self)
+    }
+
+    /// Does `first`, then updates until `is_done` or until `timeout` seconds have passed.
+    pub fn wait(
+        &self,
+        timeout: f64,
+        first: impl FnOnce() -> Result<(), LockerError>,
+        is_done: impl FnMut() -> Result<bool, LockerError>,
+    ) -> Result<bool, LockerError> {
+        self.driver
+            .wait(timeout, (Scope::All, self), first, is_done)
     }
 
     /// The table, if sessions may still start.
@@ -196,7 +213,7 @@ impl Inner {
             profiles.leaving.push(id);
             return Ok(());
         }
-        drop(profiles);
+        // Still under the table's lock: nobody may join the session in between.
         self.release(locker)
     }
 

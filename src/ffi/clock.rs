@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::callback::{SlDrop, UserData};
 use super::config::{self, Versioned};
@@ -53,23 +53,40 @@ unsafe impl Versioned for SlClock {
 }
 
 /// The system's clocks.
-#[derive(Debug)]
-pub struct SystemClock {
-    epoch: Instant,
-}
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock(());
 
 impl SystemClock {
-    /// The system's clocks; the monotonic one begins now.
+    /// The system's clocks.
     pub fn new() -> Self {
-        let epoch = Instant::now();
-        Self { epoch }
+        Self(())
     }
 }
 
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
-    }
+/// Seconds that never run backwards, time asleep included: a lease runs out while a machine sleeps.
+/// Rust's own `Instant` leaves that time out on Linux.
+#[cfg(unix)]
+fn boot_seconds() -> f64 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the output is a place of its type. With a clock that the system has, as it has these,
+    // the call does not fail.
+    unsafe { libc::clock_gettime(CLOCK, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
+}
+
+#[cfg(not(unix))]
+fn boot_seconds() -> f64 {
+    use once_cell::sync::Lazy;
+    use std::time::Instant;
+    static EPOCH: Lazy<Instant> = Lazy::new(Instant::now);
+    EPOCH.elapsed().as_secs_f64()
 }
 
 impl Clock for SystemClock {
@@ -79,7 +96,7 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> f64 {
-        self.epoch.elapsed().as_secs_f64()
+        boot_seconds()
     }
 
     fn sleep(&self, seconds: f64) {

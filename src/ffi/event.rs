@@ -1,12 +1,13 @@
 //! `SlEvent`: what a store or locker tells its host, in one flat struct for both ways to hear it.
 
 use std::ffi::c_char;
+use std::sync::Arc;
 
 use super::connection::SlSavedConnection;
 use super::locker::SlLocker;
 use super::profile::SlProfile;
 use super::text::{SlText, lend_text};
-use crate::easy::{ProfileEvent, Signal, Status};
+use crate::easy::{ProfileEvent, Signal, Status, StoreEvent};
 use crate::locker::{
     Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome, SavedConnection,
 };
@@ -126,8 +127,8 @@ pub(crate) const SIGNALS: [(i32, &str, Signal); 9] = [
 /// Something that happened, with the state of its moment. `kind` says which fields mean something;
 /// the others are 0 or NULL.
 ///
-/// `text` belongs to the library. In a callback it lives until the callback returns; after a poll
-/// it lives until the next poll of the same store or locker, or its destruction.
+/// The texts belong to the library. In a callback they live until the callback returns; after a poll
+/// they live until the next poll of the same store or locker, or its destruction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SlEvent {
@@ -155,7 +156,19 @@ pub struct SlEvent {
     pub saved_connection: *mut SlSavedConnection,
     /// An error's message, or the document that was lost.
     pub text: SlText,
+    /// The profile's key, for a store, also when the profile was destroyed. Not NUL-terminated.
+    pub key: SlText,
+    /// 0. Room for what later versions tell, so that arrays of events keep their stride.
+    pub reserved_for_later: [u64; 5],
 }
+
+// Hosts lay out arrays of events.
+const _: () = assert!(size_of::<SlEvent>() == 128);
+
+const NO_TEXT: SlText = SlText {
+    data: c"".as_ptr() as *const c_char,
+    length: 0,
+};
 
 impl SlEvent {
     const NONE: Self = Self {
@@ -170,10 +183,9 @@ impl SlEvent {
         profile: std::ptr::null_mut(),
         locker: std::ptr::null_mut(),
         saved_connection: std::ptr::null_mut(),
-        text: SlText {
-            data: c"".as_ptr() as *const c_char,
-            length: 0,
-        },
+        text: NO_TEXT,
+        key: NO_TEXT,
+        reserved_for_later: [0; 5],
     };
 }
 
@@ -181,27 +193,31 @@ impl SlEvent {
 pub(crate) struct Told {
     event: SlEvent,
     text: Option<Vec<u8>>,
+    key: Option<Arc<str>>,
 }
 
 // SAFETY: the pointers in it are handles, which are never dereferenced, and the text of `Told`.
 unsafe impl Send for Told {}
 
 impl Told {
-    /// The struct; its text lives as long as `self`.
+    /// The struct; its texts live as long as `self`.
     pub(crate) fn event(&self) -> SlEvent {
-        let text = self
-            .text
-            .as_deref()
-            .map_or(SlEvent::NONE.text, |text| SlText {
-                // The NUL is there for hosts that read texts to their end.
-                length: text.len() - 1,
-                ..lend_text(text)
-            });
-        SlEvent { text, ..self.event }
+        let text = self.text.as_deref().map_or(NO_TEXT, |text| SlText {
+            // The NUL is there for hosts that read texts to their end.
+            length: text.len() - 1,
+            ..lend_text(text)
+        });
+        let key = self.key.as_deref();
+        let key = key.map_or(NO_TEXT, |key| lend_text(key.as_bytes()));
+        SlEvent {
+            text,
+            key,
+            ..self.event
+        }
     }
 
-    pub(crate) fn of_profile(profile: *mut SlProfile, event: &ProfileEvent) -> Self {
-        let mut told = match event {
+    pub(crate) fn of_profile(profile: *mut SlProfile, event: &StoreEvent) -> Self {
+        let mut told = match &event.event {
             ProfileEvent::Lifecycle(status) => lifecycle(*status),
             ProfileEvent::Lost(data) => lost(data.to_json()),
             ProfileEvent::LoadStatusChanged(status) => load_status(*status),
@@ -209,6 +225,7 @@ impl Told {
             ProfileEvent::ChangesSaved(connection, outcome) => saved(connection, *outcome),
         };
         told.event.profile = profile;
+        told.key = Some(Arc::clone(&event.key));
         told
     }
 
@@ -233,7 +250,8 @@ impl Told {
             text.push(0);
             text
         });
-        Self { event, text }
+        let key = None;
+        Self { event, text, key }
     }
 }
 

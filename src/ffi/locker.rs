@@ -7,11 +7,11 @@ use parking_lot::Mutex;
 
 use super::boundary::boundary;
 use super::connection::{Owner, SlSavedCallback, SlSavedConnection, saved_callback, saved_handle};
-use super::error::{FfiError, FfiResult};
+use super::error::FfiResult;
 use super::event::{SlEvent, Told, load_status_number};
 use super::handle::{self, Kind};
 use super::number;
-use super::profile::{lend_save_data, timed_out, wait_seconds};
+use super::profile::{lend_save_data, lost_json, timed_out, wait_seconds};
 use super::save_data::SlSaveData;
 use super::spec::{LockerHandles, SlLockerSpec};
 use super::status::*;
@@ -182,7 +182,6 @@ pub unsafe extern "C" fn locker_destroy(locker: *mut SlLocker) -> SlStatus {
             return Ok(());
         };
         object.handles.remove(object.locker.id());
-        object.locker.forget_events();
         let save_data = std::mem::take(&mut *object.save_data.lock());
         if save_data != 0 {
             handle::take_back(std::ptr::without_provenance::<SlSaveData>(save_data))?;
@@ -351,9 +350,7 @@ pub unsafe extern "C" fn locker_get_lost_save_data(
     boundary(|| {
         let object = handle::get(locker)?;
         let json = out!(json);
-        let lost = object.locker.lost_save_data()?;
-        let lost = lost.ok_or_else(|| FfiError::new(SL_ERROR_NOT_FOUND, "no session was lost"))?;
-        json.set(lost.to_json().into());
+        json.set(lost_json(object.locker.lost_save_data()?)?);
         Ok(())
     })
 }

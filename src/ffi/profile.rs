@@ -20,6 +20,7 @@ use super::store::{ProfileHandles, StoreObject};
 use super::text::SlBuffer;
 use crate::easy::{LoadWait, Profile};
 use crate::locker::{LockerError, SaveOutcome};
+use crate::save_data::SaveData;
 
 /// One player's session: the seed's `EasyProfile`. Free it with `profile_destroy`.
 pub struct SlProfile(());
@@ -176,6 +177,47 @@ pub unsafe extern "C" fn profile_load_minimum_server_version(
         version.set(object.profile.minimum_server_version()?);
         Ok(())
     })
+}
+
+/// Whether the profile has said its last: the session is over and its key released. 1 or 0 in
+/// `is_finished`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn profile_is_finished(
+    profile: *const SlProfile,
+    is_finished: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(profile)?;
+        let is_finished = out!(is_finished);
+        is_finished.set(object.profile.is_finished().into());
+        Ok(())
+    })
+}
+
+/// The document of the session that was lost last, with what was not saved, as JSON. The host
+/// frees `json`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_FOUND (none was lost),
+/// SL_ERROR_NOT_ACTIVE (the session is over), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn profile_get_lost_save_data(
+    profile: *const SlProfile,
+    json: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(profile)?;
+        let json = out!(json);
+        json.set(lost_json(object.profile.lost_save_data()?)?);
+        Ok(())
+    })
+}
+
+/// A lost document for the host.
+pub(crate) fn lost_json(lost: Option<SaveData>) -> FfiResult<SlBuffer> {
+    let lost = lost.ok_or_else(|| FfiError::new(SL_ERROR_NOT_FOUND, "no session was lost"))?;
+    Ok(lost.to_json().into())
 }
 
 /// The profile's save data, for the `save_data_` functions: the player's while loaded, else the

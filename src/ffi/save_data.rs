@@ -34,7 +34,8 @@ use crate::save_data::{Backup, DEFAULT_LIMIT_BYTES, SaveData, SaveDataError, Val
 /// Errors of every one: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (NULL, an impossible
 /// length), SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_POINTER, SL_ERROR_INVALID_JSON (the value lies
 /// in a field with a number or a string that cannot be represented, such as `1e999`). Errors of
-/// every write besides: SL_ERROR_BUSY, SL_ERROR_RESERVED_FIELD, SL_ERROR_NOT_FOUND (the parent),
+/// every write besides: SL_ERROR_BUSY, SL_ERROR_NOT_ACTIVE (the session is over: its locker was
+/// deleted, or its profile is finished), SL_ERROR_RESERVED_FIELD, SL_ERROR_NOT_FOUND (the parent),
 /// SL_ERROR_WRONG_TYPE (the pointer leads through a value that is neither object nor array),
 /// SL_ERROR_TOO_LARGE (over the size limit, or more than 128 levels deep). Each function names what
 /// it adds to these.
@@ -85,6 +86,7 @@ impl From<WriteError> for FfiError {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Busy => Self::new(SL_ERROR_BUSY, error.to_string()),
+            WriteError::NotActive => Self::new(SL_ERROR_NOT_ACTIVE, error.to_string()),
             WriteError::SaveData(error) => error.into(),
         }
     }

@@ -46,15 +46,15 @@ pub struct SlLockerSpecConfig {
     pub migrators: *const SlMigrators,
     /// The fields of a new document; NULL if `create_save_data` makes them.
     pub template_json: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub template_json_length: usize,
     /// A document to show under every key, for tests; NULL for none.
     pub test_data_json: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub test_data_json_length: usize,
     /// Which server this is; NULL for a random one.
     pub job_id: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub job_id_length: usize,
     /// Which game this is (0).
     pub place_id: i64,
@@ -72,11 +72,11 @@ pub struct SlLockerSpecConfig {
     pub request_timeout: f64,
     /// The largest document that may be written, in bytes (4 MiB).
     pub document_limit_bytes: u64,
-    /// The most bytes of documents that the updates of one moment read and write (512 KiB).
+    /// The most bytes of documents that the updates of one moment read and write (256 KiB).
     pub bytes_per_update: u64,
     /// How many purchases a document remembers (100).
     pub purchase_history_limit: u32,
-    /// The most requests that the updates of one moment start (256).
+    /// The most requests that the updates of one moment start (128).
     pub requests_per_update: u32,
     /// The most requests under way at once (4096).
     pub requests_in_flight: u32,

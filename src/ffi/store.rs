@@ -51,16 +51,16 @@ pub struct SlEasyStoreConfig {
     pub migrators: *const SlMigrators,
     /// The fields of a new document, a JSON object; NULL if `create_save_data` makes them.
     pub template_json: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub template_json_length: usize,
     /// A document to show under every key that this store has not written, for tests; then nothing
     /// is read from or written to the storage. NULL for none.
     pub test_data_json: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub test_data_json_length: usize,
     /// Which server this is, for people who read a document; NULL for a random one.
     pub job_id: *const c_char,
-    /// Bytes, or SL_NUL_TERMINATED.
+    /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub job_id_length: usize,
     /// Which game this is, for people who read a document (0).
     pub place_id: i64,
@@ -79,11 +79,11 @@ pub struct SlEasyStoreConfig {
     pub request_timeout: f64,
     /// The largest document that may be written, reserved fields not counted, in bytes (4 MiB).
     pub document_limit_bytes: u64,
-    /// The most bytes of documents that one update reads and writes (512 KiB).
+    /// The most bytes of documents that one update reads and writes (256 KiB).
     pub bytes_per_update: u64,
     /// How many purchases a document remembers (100).
     pub purchase_history_limit: u32,
-    /// The most requests that one update starts (256).
+    /// The most requests that one update starts (128).
     pub requests_per_update: u32,
     /// The most requests under way at once (4096).
     pub requests_in_flight: u32,
@@ -177,7 +177,7 @@ impl StoreHooks for HostHooks {
 
     fn event(&self, event: &StoreEvent) {
         let Some(callback) = self.event else { return };
-        let told = Told::of_profile(self.profiles.get(event.profile), &event.event);
+        let told = Told::of_profile(self.profiles.get(event.profile), event);
         let event = told.event();
         // SAFETY: the host gave the function for this purpose and this user data; the event and
         // its text outlive the call.
@@ -356,7 +356,7 @@ pub unsafe extern "C" fn easy_store_poll_event(
         check_events(events, capacity)?;
         let polled = store.store.poll_events(capacity);
         let of_profile =
-            |event: StoreEvent| Told::of_profile(store.profiles.get(event.profile), &event.event);
+            |event: StoreEvent| Told::of_profile(store.profiles.get(event.profile), &event);
         // SAFETY: the export's own contract, rule 4 of `ffi`: room for `capacity` events.
         count.set(unsafe { lend_events(&store.polled, polled, of_profile, events) });
         Ok(())

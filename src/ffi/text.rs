@@ -85,10 +85,15 @@ pub unsafe extern "C" fn session_locker_buffer_free(buffer: *mut SlBuffer) {
     });
 }
 
-/// A text that is lent to a callback of the host while it runs.
+/// A text that is lent to the host. An empty one points somewhere too, for hosts that copy it.
 pub(crate) fn lend_text(bytes: &[u8]) -> SlText {
+    let data = if bytes.is_empty() {
+        c"".as_ptr()
+    } else {
+        bytes.as_ptr().cast()
+    };
     SlText {
-        data: bytes.as_ptr().cast(),
+        data,
         length: bytes.len(),
     }
 }

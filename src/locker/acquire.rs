@@ -302,7 +302,7 @@ impl LockerState {
             return;
         }
         if is_free {
-            cx.watches.forget(&self.key);
+            // A watch stays until the key is ours: if this commit fails, it has not been in vain.
             self.draft_found(document, expected, cx);
         } else {
             self.set_status(LoadStatus::SessionIsLocked);

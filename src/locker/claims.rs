@@ -36,15 +36,19 @@ impl Claims {
         holder == slot
     }
 
-    /// The locker that has the claim.
-    pub fn holder(&self, key: &str) -> Option<u32> {
-        self.holders.get(key).copied()
+    /// The locker that has the claim, and those behind it, in order.
+    pub fn in_line(&self, key: &str) -> impl Iterator<Item = u32> {
+        let holder = self.holders.get(key).copied();
+        let waiting = self.waiting.get(key);
+        holder
+            .into_iter()
+            .chain(waiting.into_iter().flatten().copied())
     }
 
     /// Gives up the claim, or the place in the queue for it.
     pub fn release(&mut self, key: &Arc<str>, slot: u32) {
         let Entry::Occupied(mut waiting) = self.waiting.entry(Arc::clone(key)) else {
-            if self.holder(key) == Some(slot) {
+            if self.holders.get(key) == Some(&slot) {
                 self.holders.remove(key);
             }
             return;

@@ -138,11 +138,12 @@ impl Driver {
     /// Does all there is to do at `now`, monotonic seconds by the host's epoch.
     pub fn update(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
         let _driving = Driving::begin(&self.is_driving)?;
+        self.drive(now, scope, host)
+    }
+
+    fn drive(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
         host.begin();
-        *self.updated_at.lock() = self.clock.monotonic();
-        // The host's clock, like all its code, is called with no lock held.
-        let wall = self.clock.wall();
-        self.set()?.begin_update(now, wall, scope);
+        self.begin_update(now, scope)?;
         while let Some(task) = self.next_task(scope)? {
             self.run(task, host)?;
         }
@@ -150,19 +151,25 @@ impl Driver {
         Ok(())
     }
 
-    /// Refuses what would drive, before it has changed anything.
-    pub fn check_not_driving(&self) -> Result<(), LockerError> {
-        match self.is_driving.load(Ordering::Relaxed) {
-            false => Ok(()),
-            true => Err(LockerError::Busy),
-        }
+    /// The clocks are the host's, and are read with no lock held.
+    fn begin_update(&self, now: f64, scope: Scope) -> Result<(), LockerError> {
+        let (monotonic, wall) = (self.clock.monotonic(), self.clock.wall());
+        // What is not a time counts as the last.
+        let now = if now.is_finite() { now } else { self.now()? };
+        let mut set = self.set()?;
+        set.begin_update(now, wall, scope);
+        *self.updated_at.lock() = monotonic;
+        Ok(())
     }
 
     /// The host's time at this moment: the last update's `now`, and what has passed since.
     pub fn now(&self) -> Result<f64, LockerError> {
         let monotonic = self.clock.monotonic();
-        let since = (monotonic - *self.updated_at.lock()).max(0.0);
-        let now = self.set()?.now();
+        // Both under one lock: together they are the last update's.
+        let set = self.set()?;
+        let (now, updated_at) = (set.now(), *self.updated_at.lock());
+        drop(set);
+        let since = (monotonic - updated_at).max(0.0);
         Ok(if now.is_finite() {
             now + since
         } else {
@@ -170,25 +177,31 @@ impl Driver {
         })
     }
 
-    /// Updates until `is_done` or until `timeout` seconds have passed; true if done.
+    /// Does `first`, then updates until `is_done` or until `timeout` seconds have passed; true if
+    /// done. Nobody else drives meanwhile; refused, it has done nothing.
     pub fn wait(
         &self,
         timeout: f64,
-        mut update: impl FnMut(f64) -> Result<(), LockerError>,
+        (scope, host): (Scope, &dyn Host),
+        first: impl FnOnce() -> Result<(), LockerError>,
         mut is_done: impl FnMut() -> Result<bool, LockerError>,
     ) -> Result<bool, LockerError> {
+        let _driving = Driving::begin(&self.is_driving)?;
+        first()?;
         let begun = self.clock.monotonic();
         let start = self.now()?;
         loop {
             let elapsed = (self.clock.monotonic() - begun).max(0.0);
-            update(start + elapsed)?;
+            self.drive(start + elapsed, scope, host)?;
             if is_done()? {
                 return Ok(true);
             }
-            if elapsed >= timeout {
+            let left = timeout - elapsed;
+            // A timeout that is not a number is none.
+            if left.is_nan() || left <= 0.0 {
                 return Ok(false);
             }
-            self.clock.sleep(WAIT_STEP_S.min(timeout - elapsed));
+            self.clock.sleep(WAIT_STEP_S.min(left));
         }
     }
 
@@ -201,15 +214,30 @@ impl Driver {
             .is_some_and(|locker| locker.is_available(config, now)))
     }
 
-    /// The store is going away: every wait is answered.
+    /// The store is going away: every wait is answered, and nothing else is begun.
     pub fn abandon(&self, host: &dyn Host) -> Result<(), LockerError> {
         self.set()?.abandon();
-        while let Some(task) = self.next_task(Scope::All)? {
+        while let Some(task) = self.take_task()? {
             if let Task::Event(id, event) = task {
                 host.event(id, event);
             }
         }
         Ok(())
+    }
+
+    /// Tells at once what a command has brought about. During an update, the update tells it.
+    pub fn tell(&self, host: &dyn Host) -> Result<(), LockerError> {
+        let Ok(_driving) = Driving::begin(&self.is_driving) else {
+            return Ok(());
+        };
+        while let Some(task) = self.take_task()? {
+            self.run(task, host)?;
+        }
+        Ok(())
+    }
+
+    fn take_task(&self) -> Result<Option<Task>, LockerError> {
+        Ok(self.set()?.take_task())
     }
 
     fn next_task(&self, scope: Scope) -> Result<Option<Task>, LockerError> {
@@ -266,6 +294,18 @@ impl SetGuard<'_> {
     ) -> Result<R, LockerError> {
         self.set
             .command(id, command)
+            .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
+
+    /// Notes something with a locker that must still be there, and that has nothing to do for it.
+    pub fn note<R>(
+        &mut self,
+        id: LockerId,
+        note: impl FnOnce(&mut LockerState) -> R,
+    ) -> Result<R, LockerError> {
+        self.set
+            .get_mut(id)
+            .map(note)
             .ok_or(LockerError::NotActive("the locker was deleted"))
     }
 }

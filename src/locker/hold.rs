@@ -19,6 +19,10 @@ use super::state::{
     Committed, Context, HookCall, HookId, Intent, LockerState, Phase, committed, fetched, timed_out,
 };
 
+/// After so many conflicts in a row a save waits like one that failed, so that a frame ends even
+/// on a storage where the key never stands still.
+const CONFLICTS_AT_ONCE: u32 = 16;
+
 /// How many sessions' saves a document remembers.
 const SAVES_REMEMBERED: usize = 8;
 
@@ -42,8 +46,13 @@ pub(super) struct Held {
     next_autosave: f64,
     /// Failures in a row.
     failures: u32,
+    /// Conflicts in a row.
+    conflicts: u32,
     /// No commit goes out before this: commits fail, and wait longer each time.
     commit_from: f64,
+    /// The release is in the storage, but the key is taken again: until that is stored, it could
+    /// be anyone's.
+    is_free: bool,
     /// Commits of unknown fate, oldest first. All expect `revision`, so at most one was written.
     unsettled: Vec<Attempt>,
     step: Step,
@@ -143,6 +152,14 @@ impl Held {
         self.attempts().next().is_some()
     }
 
+    /// The count of changes that commits of unknown fate contain.
+    pub fn perhaps_covered(&self) -> u64 {
+        self.attempts()
+            .map(|attempt| attempt.covers)
+            .max()
+            .unwrap_or(0)
+    }
+
     fn attempts(&self) -> impl Iterator<Item = &Attempt> {
         let in_flight = match &self.step {
             Step::Committing { attempt, .. } => Some(attempt),
@@ -168,16 +185,16 @@ impl LockerState {
             lease_from: stored.sent_at,
             next_autosave: cx.now + spread * cx.config.maintain_session_period,
             failures: 0,
+            conflicts: 0,
             commit_from: 0.0,
+            is_free: false,
             unsettled: Vec::new(),
             step: Step::Resting,
         }));
         // What was changed before the load is replaced by it.
         let unchanged = self.saved;
         self.answer_waiters(|target| (target > unchanged).then_some(SaveOutcome::NotSaved));
-        self.data.replace(draft);
-        self.saved = self.pending();
-        self.forced = 0;
+        self.replace_data(draft);
         self.emit_lifecycle(Lifecycle::Replaced(Reason::Loaded));
         self.set_status(LoadStatus::Loaded);
         self.answer_waiters(|_| Some(SaveOutcome::Saved));
@@ -241,7 +258,7 @@ impl LockerState {
                         self.finish_release(cx);
                     }
                 }
-                Committed::Conflict => held.step = Step::FetchQueued { urgent: true },
+                Committed::Conflict => self.save_conflicted(cx),
                 Committed::Unknown(error) => self.save_failed(error, attempt, cx),
             },
             Step::Fetching { conflict, .. } => match fetched(result) {
@@ -319,12 +336,7 @@ impl LockerState {
             return;
         };
         held.number += 1;
-        if held.next_autosave <= cx.now {
-            // The phase stays, however long ago the last update was.
-            let period = cx.config.maintain_session_period;
-            let passed = ((cx.now - held.next_autosave) / period).floor() + 1.0;
-            held.next_autosave += passed * period;
-        }
+        held.next_autosave = next_beat(held.next_autosave, cx);
         let session = new_session(held.lock_id, cx);
         let (lock_id, number) = (held.lock_id, held.number);
         let (bytes, covers) = self.data.with(|data, changes| {
@@ -362,12 +374,30 @@ impl LockerState {
         };
         held.lease_from = attempt.sent_at;
         held.failures = 0;
+        held.conflicts = 0;
         held.commit_from = 0.0;
         held.unsettled = Vec::new();
+        held.is_free = attempt.releases;
         self.saved = self.saved.max(attempt.covers);
         self.emit_lifecycle(Lifecycle::Saved);
         let saved = self.saved;
         self.answer_waiters(|target| (target <= saved).then_some(SaveOutcome::Saved));
+    }
+
+    /// Somebody else has written: a fetch will tell who, and the save goes again at once.
+    fn save_conflicted(&mut self, cx: &mut Context<'_>) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        held.conflicts += 1;
+        held.step = Step::FetchQueued { urgent: true };
+        if held.conflicts.is_multiple_of(CONFLICTS_AT_ONCE) {
+            held.failures += 1;
+            held.step = Step::Cooldown {
+                until: cx.retry_at(held.failures),
+                then_fetch: true,
+            };
+        }
     }
 
     fn save_failed(&mut self, error: StorageError, attempt: Attempt, cx: &mut Context<'_>) {
@@ -425,6 +455,7 @@ impl LockerState {
         let reserved = found.reserved();
         let lock_id = held.lock_id;
         let has_moved = revision != held.revision;
+        let was_free = held.is_free;
         let mut landed = None;
         if has_moved {
             let written = lease::save_number(reserved, lock_id).unwrap_or(0);
@@ -452,7 +483,7 @@ impl LockerState {
             );
         } else if owner.is_none() && ours_was_last && (has_more || !released) {
             self.take_again(reserved, revision);
-        } else if released {
+        } else if released || (was_free && !self.has_unsaved_changes()) {
             self.finish_release(cx);
         } else {
             self.lose(false, cx);
@@ -490,14 +521,14 @@ impl LockerState {
         };
     }
 
-    /// The key is free and our save was the last on it: it is taken again, with our data. Until
-    /// that is stored the key could be anyone's.
+    /// The key is free and our save was the last on it: it is taken again, with our data.
     fn take_again(&mut self, found: &Reserved, revision: Revision) {
         self.take_over(found);
         let Phase::Held(held) = &mut self.phase else {
             return;
         };
         held.revision = revision;
+        held.is_free = true;
         held.lease_from = f64::NEG_INFINITY;
         held.step = Step::SaveQueued { urgent: true };
     }
@@ -540,6 +571,18 @@ impl LockerState {
             held.step = step;
         }
     }
+}
+
+/// The first beat of the autosave after now; the session keeps its phase.
+fn next_beat(beat: f64, cx: &Context<'_>) -> f64 {
+    let period = cx.config.maintain_session_period;
+    if beat > cx.now {
+        return beat;
+    }
+    let missed = ((cx.now - beat) / period).floor();
+    let next = beat + (missed + 1.0) * period;
+    // So far from the epoch that the period is lost in rounding.
+    if next > cx.now { next } else { cx.now + period }
 }
 
 /// Notes a session's highest save, newest last, and drops the oldest session's beyond the limit.

@@ -28,17 +28,30 @@ struct Inner {
     callback: Mutex<Option<SavedCallback>>,
     /// What the host's side knows it by; 0 for nothing.
     tag: AtomicU64,
+    is_silent: bool,
 }
 
 impl SavedConnection {
     pub(crate) fn new(callback: Option<SavedCallback>) -> Self {
-        let (state, callback) = (AtomicU8::new(WAITING), Mutex::new(callback));
-        let tag = AtomicU64::new(0);
+        Self::with(callback, false)
+    }
+
+    /// A wait that is only looked at: its answer is no event.
+    pub(crate) fn silent() -> Self {
+        Self::with(None, true)
+    }
+
+    fn with(callback: Option<SavedCallback>, is_silent: bool) -> Self {
         Self(Arc::new(Inner {
-            state,
-            callback,
-            tag,
+            state: AtomicU8::new(WAITING),
+            callback: Mutex::new(callback),
+            tag: AtomicU64::new(0),
+            is_silent,
         }))
+    }
+
+    pub(crate) fn is_silent(&self) -> bool {
+        self.0.is_silent
     }
 
     /// The callback, for the one who delivers the answer, with no lock held.
@@ -76,13 +89,11 @@ impl SavedConnection {
         self.leave_waiting(state)
     }
 
-    /// Gives up the wait: it will not be answered. False if it was answered already.
+    /// Gives up the wait: it will not be answered, and its callback will not run, also where it was
+    /// answered and the host has not been told yet. False if it was answered already.
     pub fn disconnect(&self) -> bool {
-        let left = self.leave_waiting(DISCONNECTED);
-        if left {
-            drop(self.take_callback());
-        }
-        left
+        drop(self.take_callback());
+        self.leave_waiting(DISCONNECTED)
     }
 
     /// Notes what the host's side knows it by.

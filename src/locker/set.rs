@@ -54,6 +54,8 @@ struct Slot {
     is_in_line: bool,
     /// Stands in one of the queues for a grant.
     is_queued: bool,
+    /// Its reply has come, and waits for bytes of the budget: it can no longer time out.
+    has_reply: bool,
     /// The time of its earliest entry among the timers; infinite without one.
     armed: f64,
     /// The request whose reply its locker waits for.
@@ -95,6 +97,7 @@ pub(crate) struct LockerSet {
     loads: VecDeque<u32>,
     tasks: VecDeque<Task>,
     budget: Budget,
+    touches: u64,
 }
 
 /// What the present update may still do, and what is under way.
@@ -104,6 +107,10 @@ struct Budget {
     at: f64,
     requests: u32,
     bytes: usize,
+    /// Replies still to be taken.
+    replies: u32,
+    /// Touched lockers and timers still to be looked at.
+    steps: u32,
     in_flight: u32,
     /// Grants since the last one that a waiting load was given out of turn.
     saves_in_a_row: u32,
@@ -111,6 +118,13 @@ struct Budget {
 
 /// Of so many grants, the loads get at least one while saves wait too.
 const A_TENTH: u32 = 9;
+
+/// One update takes so many more replies than it starts requests, so that a backlog shrinks.
+const SPARE_REPLIES: u32 = 32;
+
+/// The most lockers and timers that one update looks at: a host that gives ten thousand lockers a
+/// command at once gets them over several frames.
+const STEPS_PER_UPDATE: u32 = 1024;
 
 impl LockerSet {
     /// An empty set. Without a template, the create hook makes new documents.
@@ -145,7 +159,13 @@ impl LockerSet {
             loads: VecDeque::new(),
             tasks: VecDeque::new(),
             budget,
+            touches: 0,
         }
+    }
+
+    /// How many times a locker has had something to do.
+    pub fn touches(&self) -> u64 {
+        self.touches
     }
 
     pub fn now(&self) -> f64 {
@@ -161,11 +181,15 @@ impl LockerSet {
         self.slots.len() - self.free.len()
     }
 
-    /// The locker that holds the key, or is the one to acquire it.
-    pub fn holder(&self, key: &str) -> Option<LockerId> {
-        let slot = self.claims.holder(key)?;
-        let generation = self.slots[slot as usize].generation;
-        Some(LockerId { slot, generation })
+    /// The first locker that has the key, or is to have it, and whose host goes on wanting it.
+    pub fn live(&self, key: &str) -> Option<LockerId> {
+        let mut in_line = self.claims.in_line(key);
+        in_line.find_map(|slot| {
+            let entry = &self.slots[slot as usize];
+            let locker = entry.locker.as_deref()?;
+            let generation = entry.generation;
+            locker.is_live().then_some(LockerId { slot, generation })
+        })
     }
 
     /// Lets a locker want its key, before others that come later.
@@ -215,14 +239,17 @@ impl LockerSet {
         id: LockerId,
         command: impl FnOnce(&mut LockerState) -> R,
     ) -> Option<R> {
-        let slot = self.slots.get_mut(id.slot as usize)?;
-        let locker = slot
-            .locker
-            .as_deref_mut()
-            .filter(|_| slot.generation == id.generation)?;
-        let result = command(locker);
+        let result = command(self.get_mut(id)?);
         self.touch(id.slot);
         Some(result)
+    }
+
+    /// The locker, for a note that gives it nothing to do.
+    pub fn get_mut(&mut self, id: LockerId) -> Option<&mut LockerState> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        slot.locker
+            .as_deref_mut()
+            .filter(|_| slot.generation == id.generation)
     }
 
     /// Removes a locker that is idle; it says farewell first. False if it is not idle.
@@ -233,21 +260,15 @@ impl LockerSet {
         self.command(id, LockerState::delete);
         self.drain(id.slot);
         let slot = &mut self.slots[id.slot as usize];
-        slot.sequence = slot.locker.take().map_or(0, |locker| locker.sequence());
+        if let Some(locker) = slot.locker.take() {
+            slot.sequence = locker.sequence();
+            // A locker that wanted its key and thought better of it still stands in line.
+            self.claims.release(locker.key(), id.slot);
+        }
         slot.generation = slot.generation.wrapping_add(1);
         self.note_answered(id.slot);
         self.free.push(id.slot);
         true
-    }
-
-    /// The next event of one locker, out of turn.
-    pub fn take_event(&mut self, id: LockerId) -> Option<Event> {
-        let is_theirs = |task: &Task| matches!(task, Task::Event(of, _) if *of == id);
-        let index = self.tasks.iter().position(is_theirs)?;
-        match self.tasks.remove(index)? {
-            Task::Event(_, event) => Some(event),
-            Task::Submit(_) | Task::Hook(..) => None,
-        }
     }
 
     /// The store is going away: answers every wait, and leaves nothing behind to answer.
@@ -280,12 +301,22 @@ impl LockerSet {
             self.now = now;
         }
         self.wall = wall;
+        self.budget.steps = STEPS_PER_UPDATE;
         if self.now > self.budget.at || scope == Scope::All {
             self.budget.at = self.now;
             self.budget.requests = self.config.requests_per_update;
             self.budget.bytes = self.config.bytes_per_update;
+            self.budget.replies = self
+                .config
+                .requests_per_update
+                .saturating_add(SPARE_REPLIES);
         }
-        self.mailbox.take_into(&mut self.replies);
+        self.collect_replies();
+    }
+
+    /// What the host was to do already; nothing goes on.
+    pub fn take_task(&mut self) -> Option<Task> {
+        self.tasks.pop_front()
     }
 
     /// The next thing for the host to do. None: the update is over.
@@ -295,8 +326,8 @@ impl LockerSet {
                 return Some(task);
             }
             let went_on = self.evaluate_next(scope)
-                || self.take_reply()
-                || self.fire_timer()
+                || self.take_reply(scope)
+                || self.fire_timer(scope)
                 || self.grant_next(scope);
             if !went_on {
                 return None;
@@ -307,7 +338,7 @@ impl LockerSet {
     /// A hook has run; its locker goes on.
     pub fn handle_hook_result(&mut self, id: LockerId, hook: HookId, result: HookResult) {
         if self.get(id).is_some() {
-            self.handle(id.slot, |locker, cx| {
+            self.handle(id.slot, Scope::One(id), |locker, cx| {
                 locker.handle_hook_result(hook, result, cx)
             });
         }
@@ -319,8 +350,8 @@ impl LockerSet {
         }
         let slot = match scope {
             Scope::One(id) if self.get(id).is_none() => return false,
-            Scope::One(id) if !self.slots[id.slot as usize].is_touched => return false,
             Scope::One(id) => id.slot,
+            Scope::All if self.budget.steps == 0 => return false,
             Scope::All => match self.touched.pop_front() {
                 Some(slot) => {
                     self.slots[slot as usize].is_in_line = false;
@@ -329,14 +360,23 @@ impl LockerSet {
                 None => return false,
             },
         };
-        if std::mem::take(&mut self.slots[slot as usize].is_touched) {
-            self.with_context(slot, |locker, cx| locker.evaluate(cx));
-            self.drain(slot);
-            self.note_answered(slot);
-            self.queue_intent(slot);
-            self.arm(slot);
+        let is_touched = self.slots[slot as usize].is_touched;
+        if is_touched {
+            self.budget.steps = self.budget.steps.saturating_sub(1);
+            self.settle(slot);
         }
-        true
+        is_touched || scope == Scope::All
+    }
+
+    /// Lets a locker go on from where it stands, and sees to what it wants then.
+    fn settle(&mut self, slot: u32) {
+        self.touches += 1;
+        self.slots[slot as usize].is_touched = false;
+        self.with_context(slot, |locker, cx| locker.evaluate(cx));
+        self.drain(slot);
+        self.note_answered(slot);
+        self.queue_intent(slot);
+        self.arm(slot);
     }
 
     /// Moves what comes out of a locker to the tasks.
@@ -355,6 +395,7 @@ impl LockerSet {
                 Output::Hook(hook, call) => Task::Hook(id, hook, call),
                 Output::Request(request, operation) => {
                     entry.sent_at = self.now;
+                    entry.has_reply = false;
                     let before = entry.outstanding.replace(request);
                     self.budget.in_flight += u32::from(before.is_none());
                     if let Operation::Commit { bytes, .. } = &operation {
@@ -415,13 +456,14 @@ impl LockerSet {
         }
     }
 
-    fn fire_timer(&mut self) -> bool {
+    fn fire_timer(&mut self, scope: Scope) -> bool {
         let Some(&Timed { at, slot }) = self.timers.peek() else {
             return false;
         };
-        if at > self.now {
+        if at > self.now || self.budget.steps == 0 {
             return false;
         }
+        self.budget.steps -= 1;
         self.timers.pop();
         let now = self.now;
         let entry = &mut self.slots[slot as usize];
@@ -430,43 +472,60 @@ impl LockerSet {
             return true;
         }
         entry.armed = f64::INFINITY;
+        if entry.has_reply {
+            return true;
+        }
         if entry
             .locker
             .as_deref()
             .is_some_and(|locker| locker.deadline() <= now)
         {
-            self.handle(slot, |locker, cx| locker.handle_timeout(cx));
+            self.handle(slot, scope, |locker, cx| locker.handle_timeout(cx));
         } else {
             self.arm(slot);
         }
         true
     }
 
-    /// Replies count against the update's bytes: what is left over waits for the next.
-    fn take_reply(&mut self) -> bool {
-        if self.replies.is_empty() {
-            self.mailbox.take_into(&mut self.replies);
+    fn collect_replies(&mut self) {
+        let known = self.replies.len();
+        self.mailbox.take_into(&mut self.replies);
+        for reply in self.replies.range(known..) {
+            let entry = self.slots.get_mut(slot_of(reply.id));
+            if let Some(entry) = entry.filter(|entry| entry.outstanding == Some(reply.id)) {
+                entry.has_reply = true;
+            }
         }
-        if self.budget.bytes == 0 && self.replies.front().is_some_and(|reply| size(reply) > 0) {
+    }
+
+    /// Replies have a budget of their number and bytes: what is left over waits for the next update.
+    fn take_reply(&mut self, scope: Scope) -> bool {
+        if self.replies.is_empty() {
+            self.collect_replies();
+        }
+        let is_spent = self.budget.bytes == 0;
+        let waits = |reply: &Reply| is_spent && size(reply) > 0;
+        if self.budget.replies == 0 || self.replies.front().is_some_and(waits) {
             return false;
         }
         let Some(reply) = self.replies.pop_front() else {
             return false;
         };
+        self.budget.replies -= 1;
         self.budget.bytes = self.budget.bytes.saturating_sub(size(&reply));
         let Reply { id, result, clock } = reply;
-        // The id names the slot; a reply that nobody waits for is dropped.
-        let slot = (id.0 >> 32) as u32;
+        // A reply that nobody waits for is dropped.
         let entry = self
             .slots
-            .get(slot as usize)
+            .get_mut(slot_of(id))
             .filter(|entry| entry.outstanding == Some(id));
         let Some(entry) = entry else { return true };
+        entry.has_reply = false;
         let clock = clock.filter(|clock| clock.is_finite());
         if let Some(clock) = clock {
             self.clock = Some(ClockReading::new(clock, entry.sent_at));
         }
-        self.handle(slot, |locker, cx| {
+        self.handle(slot_of(id) as u32, scope, |locker, cx| {
             locker.handle_reply(id, result, clock, cx)
         });
         true
@@ -476,33 +535,33 @@ impl LockerSet {
         let Some(slot) = self.next_granted(scope) else {
             return false;
         };
-        self.slots[slot as usize].is_queued = false;
-        self.handle(slot, |locker, cx| locker.handle_grant(cx));
+        self.handle(slot, scope, |locker, cx| locker.handle_grant(cx));
         true
     }
 
     fn next_granted(&mut self, scope: Scope) -> Option<u32> {
-        if let Some(slot) = pop(&mut self.urgent, &self.slots) {
+        if let Scope::One(id) = scope {
+            // Lockers that are updated one by one are granted in the order of their updates; each
+            // stays where it stands in the queues.
+            let intent = self.get(id)?.intent(&self.config)?;
+            if intent != Intent::Urgent {
+                self.spend_request()?;
+            }
+            return Some(id.slot);
+        }
+        if let Some(slot) = pop(&mut self.urgent, &mut self.slots) {
             return Some(slot);
         }
-        let budget = &mut self.budget;
-        let is_spent = budget.requests == 0
-            || budget.bytes == 0
-            || budget.in_flight >= self.config.requests_in_flight;
-        if is_spent {
+        if self.loads.is_empty() && self.saves.is_empty() {
             return None;
         }
-        if let Scope::One(id) = scope {
-            let slot = self.slots.get(id.slot as usize)?;
-            let is_waiting = slot.is_queued && slot.generation == id.generation;
-            budget.requests -= u32::from(is_waiting);
-            return is_waiting.then_some(id.slot);
-        }
+        self.spend_request()?;
+        let budget = &mut self.budget;
         let loads_first = budget.saves_in_a_row >= A_TENTH && !self.loads.is_empty();
         let save = if loads_first {
             None
         } else {
-            pop_save(&mut self.saves, &self.slots)
+            pop_save(&mut self.saves, &mut self.slots)
         };
         budget.saves_in_a_row = if save.is_some() {
             budget.saves_in_a_row + 1
@@ -510,11 +569,23 @@ impl LockerSet {
             0
         };
         let load_or_save = |set: &mut Self| {
-            pop(&mut set.loads, &set.slots).or_else(|| pop_save(&mut set.saves, &set.slots))
+            let load = pop(&mut set.loads, &mut set.slots);
+            load.or_else(|| pop_save(&mut set.saves, &mut set.slots))
         };
-        let slot = save.or_else(|| load_or_save(self))?;
-        self.budget.requests -= 1;
-        Some(slot)
+        save.or_else(|| load_or_save(self))
+    }
+
+    /// Takes one request from the budget, if it has one left.
+    fn spend_request(&mut self) -> Option<()> {
+        let budget = &mut self.budget;
+        let is_spent = budget.requests == 0
+            || budget.bytes == 0
+            || budget.in_flight >= self.config.requests_in_flight;
+        if is_spent {
+            return None;
+        }
+        budget.requests -= 1;
+        Some(())
     }
 
     fn touch(&mut self, slot: u32) {
@@ -525,10 +596,19 @@ impl LockerSet {
         }
     }
 
-    /// Lets a locker handle something, and sees to it that it goes on from there.
-    fn handle(&mut self, slot: u32, handle: impl FnOnce(&mut LockerState, &mut Context<'_>)) {
+    /// Lets a locker handle something and go on from there; one that the update is not for goes on
+    /// in its own.
+    fn handle(
+        &mut self,
+        slot: u32,
+        scope: Scope,
+        handle: impl FnOnce(&mut LockerState, &mut Context<'_>),
+    ) {
         self.with_context(slot, handle);
-        self.touch(slot);
+        match scope {
+            Scope::One(id) if id.slot != slot => self.touch(slot),
+            _ => self.settle(slot),
+        }
     }
 
     fn with_context(&mut self, slot: u32, handle: impl FnOnce(&mut LockerState, &mut Context<'_>)) {
@@ -550,23 +630,23 @@ impl LockerSet {
     }
 }
 
-/// Takes the first slot that still waits; one that was granted on its own does not.
-fn pop(queue: &mut VecDeque<u32>, slots: &[Slot]) -> Option<u32> {
-    loop {
-        let slot = queue.pop_front()?;
-        if slots[slot as usize].is_queued {
-            return Some(slot);
-        }
-    }
+/// Takes the first slot.
+fn pop(queue: &mut VecDeque<u32>, slots: &mut [Slot]) -> Option<u32> {
+    let slot = queue.pop_front()?;
+    slots[slot as usize].is_queued = false;
+    Some(slot)
 }
 
-fn pop_save(queue: &mut BinaryHeap<Timed>, slots: &[Slot]) -> Option<u32> {
-    loop {
-        let Timed { slot, .. } = queue.pop()?;
-        if slots[slot as usize].is_queued {
-            return Some(slot);
-        }
-    }
+/// Takes the slot with the shortest lease.
+fn pop_save(queue: &mut BinaryHeap<Timed>, slots: &mut [Slot]) -> Option<u32> {
+    let Timed { slot, .. } = queue.pop()?;
+    slots[slot as usize].is_queued = false;
+    Some(slot)
+}
+
+/// The slot that a request's id names.
+fn slot_of(id: RequestId) -> usize {
+    (id.0 >> 32) as usize
 }
 
 /// How many bytes of document a reply brings.

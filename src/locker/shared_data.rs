@@ -18,6 +18,9 @@ pub enum WriteError {
     /// Another thread is inside a hook that owns this document.
     #[error("a hook on another thread owns this save data until it returns")]
     Busy,
+    /// The session is over: nothing would ever save the change.
+    #[error("the session is over, so nothing would save the change")]
+    NotActive,
     /// The document refused it.
     #[error(transparent)]
     SaveData(#[from] SaveDataError),
@@ -33,6 +36,7 @@ struct Inner {
     /// What `changes` counted when the present document took its place.
     base: u64,
     hook: Option<Box<Hook>>,
+    is_over: bool,
 }
 
 /// The thread that owns the document, and the document as it was before.
@@ -62,7 +66,8 @@ impl SharedSaveData {
         }
     }
 
-    /// Writes, unless another thread is inside a hook that owns the document.
+    /// Writes, unless another thread is inside a hook that owns the document, or the locker behind
+    /// it is gone.
     pub fn write<R>(
         &self,
         write: impl FnOnce(&mut SaveData) -> Result<R, SaveDataError>,
@@ -70,8 +75,14 @@ impl SharedSaveData {
         let mut inner = self.0.lock();
         match &inner.hook {
             Some(hook) if hook.owner != thread::current().id() => Err(WriteError::Busy),
+            _ if inner.is_over => Err(WriteError::NotActive),
             _ => Ok(write(&mut inner.data)?),
         }
+    }
+
+    /// The locker is gone: the document can only be read from now on.
+    pub(crate) fn end(&self) {
+        self.0.lock().is_over = true;
     }
 
     /// How many changes the document has seen, replacements included: what a save covers is said
@@ -100,16 +111,18 @@ impl SharedSaveData {
         result
     }
 
-    /// Puts another document in its place and gives back the one that was there.
-    pub(crate) fn replace(&self, data: SaveData) -> SaveData {
-        self.0.lock().replace(data)
+    /// Puts another document in its place, and answers what `changes` counted at that moment.
+    pub(crate) fn replace(&self, data: SaveData) -> u64 {
+        let mut inner = self.0.lock();
+        inner.replace(data);
+        inner.changes()
     }
 
     /// The locker's own access, past any hook, for stamping and encoding; `changes` is the count
     /// of changes that the document contains at this moment.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut SaveData, u64) -> R) -> R {
         let mut inner = self.0.lock();
-        let changes = inner.base.wrapping_add(inner.data.change_count());
+        let changes = inner.changes();
         f(&mut inner.data, changes)
     }
 
@@ -120,12 +133,13 @@ impl SharedSaveData {
 }
 
 impl Inner {
-    fn replace(&mut self, data: SaveData) -> SaveData {
-        let next = self
-            .base
-            .wrapping_add(self.data.change_count())
-            .wrapping_add(1);
+    fn changes(&self) -> u64 {
+        self.base.wrapping_add(self.data.change_count())
+    }
+
+    fn replace(&mut self, data: SaveData) {
+        let next = self.changes().wrapping_add(1);
         self.base = next.wrapping_sub(data.change_count());
-        std::mem::replace(&mut self.data, data)
+        self.data = data;
     }
 }

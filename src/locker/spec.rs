@@ -76,19 +76,17 @@ struct Inner {
 
 /// One key's lock and save data: the seed's `LockerState`. A clone names the same locker.
 #[derive(Clone)]
-pub struct Locker {
+pub struct Locker(Arc<Handle>);
+
+struct Handle {
     spec: LockerSpec,
     id: LockerId,
     data: Arc<SharedSaveData>,
 }
 
-/// Names a locker without keeping its spec alive.
+/// Names a locker without keeping it or its spec alive.
 #[derive(Clone)]
-pub struct WeakLocker {
-    spec: Weak<Inner>,
-    id: LockerId,
-    data: Arc<SharedSaveData>,
-}
+pub struct WeakLocker(Weak<Handle>);
 
 impl LockerSpec {
     /// A spec for the records of one storage. Refuses a configuration that cannot work.
@@ -128,11 +126,13 @@ impl LockerSpec {
             locker.set_has_save_hooks(has_hooks);
             Arc::clone(locker.data())
         })?;
-        Ok(Locker {
-            spec: self.clone(),
-            id,
-            data,
-        })
+        let spec = self.clone();
+        Ok(Locker(Arc::new(Handle { spec, id, data })))
+    }
+
+    /// How many times a locker has had something to do: an idle frame adds none.
+    pub fn touches(&self) -> Result<u64, LockerError> {
+        Ok(self.0.driver.set()?.touches())
     }
 }
 
@@ -175,39 +175,31 @@ fn random_job_id(seed: u64) -> String {
 }
 
 impl WeakLocker {
-    /// The locker, unless its spec is gone.
+    /// The locker, unless nobody has it any more.
     pub fn upgrade(&self) -> Option<Locker> {
-        Some(Locker {
-            spec: LockerSpec(self.spec.upgrade()?),
-            id: self.id,
-            data: Arc::clone(&self.data),
-        })
+        self.0.upgrade().map(Locker)
     }
 }
 
 impl Locker {
-    /// The same locker, without keeping its spec alive.
+    /// The same locker, without keeping it alive.
     pub fn downgrade(&self) -> WeakLocker {
-        WeakLocker {
-            spec: Arc::downgrade(&self.spec.0),
-            id: self.id,
-            data: Arc::clone(&self.data),
-        }
+        WeakLocker(Arc::downgrade(&self.0))
     }
 
     /// The locker's name among the spec's.
     pub fn id(&self) -> LockerId {
-        self.id
+        self.0.id
     }
 
     /// The save data: the player's while the load status is loaded, else the default.
     pub fn save_data(&self) -> &Arc<SharedSaveData> {
-        &self.data
+        &self.0.data
     }
 
     /// Acquires the key, now or as soon as it is free; after a final load status, tries anew.
     pub fn mark_should_acquire(&self) -> Result<(), LockerError> {
-        if self.driver().set()?.want(self.id) {
+        if self.driver().set()?.want(self.id()) {
             Ok(())
         } else {
             Err(LockerError::NotActive("the locker was deleted"))
@@ -221,7 +213,9 @@ impl Locker {
 
     /// Notes a change; it is in the next save.
     pub fn mark_should_save(&self) -> Result<(), LockerError> {
-        self.command(LockerState::mark_should_save)
+        self.driver()
+            .set()?
+            .note(self.id(), LockerState::mark_should_save)
     }
 
     /// Notes a change and saves now.
@@ -234,7 +228,15 @@ impl Locker {
         &self,
         callback: Option<SavedCallback>,
     ) -> Result<SavedConnection, LockerError> {
-        self.command(|locker| locker.when_changes_saved(callback))
+        let connection = SavedConnection::new(callback);
+        self.wait_for(&connection)?;
+        Ok(connection)
+    }
+
+    /// Lets a wait that is new wait for the changes made so far.
+    pub(crate) fn wait_for(&self, connection: &SavedConnection) -> Result<(), LockerError> {
+        let connection = connection.clone();
+        self.command(|locker| locker.wait_for(connection))
     }
 
     /// Answers a wait by hand, heard at the next update.
@@ -264,12 +266,12 @@ impl Locker {
 
     /// True once deleted.
     pub fn is_deleted(&self) -> Result<bool, LockerError> {
-        Ok(self.driver().set()?.get(self.id).is_none())
+        Ok(self.driver().set()?.get(self.id()).is_none())
     }
 
     /// Loaded, within the lease, and not being released: changes made now will be saved.
     pub fn is_available(&self) -> Result<bool, LockerError> {
-        self.driver().is_available(self.id)
+        self.driver().is_available(self.id())
     }
 
     /// The unsaved document of the session that was lost last.
@@ -283,42 +285,30 @@ impl Locker {
     pub fn update(&self, now: f64) -> Result<bool, LockerError> {
         self.query(|_| ())?;
         self.driver()
-            .update(now, Scope::One(self.id), &*self.spec.0)?;
+            .update(now, Scope::One(self.id()), &*self.0.spec.0)?;
         Ok(self.query(LockerState::is_idle).unwrap_or(false))
     }
 
-    /// The seed's `MarkDeleted`: removes the locker, which must be idle, and tells so at once.
+    /// The seed's `MarkDeleted`: removes the locker, which must be idle. The host hears of it
+    /// before this returns, or from the update that is under way.
     pub fn mark_deleted(&self) -> Result<(), LockerError> {
         self.query(|_| ())?;
-        if !self.driver().set()?.remove(self.id) {
+        if !self.driver().set()?.remove(self.id()) {
             return Err(LockerError::NotIdle);
         }
-        // No update of this locker will follow, so its last events are told here.
-        while let Some(event) = self.next_event()? {
-            self.spec.0.event(self.id, event);
-        }
-        Ok(())
-    }
-
-    fn next_event(&self) -> Result<Option<Event>, LockerError> {
-        Ok(self.driver().set()?.take_event(self.id))
-    }
-
-    /// Forgets the events that the host has not polled.
-    pub fn forget_events(&self) {
-        self.spec.0.unread.lock().remove(&self.id);
+        self.driver().tell(&*self.0.spec.0)
     }
 
     /// Moves up to `most` unread events to the host, oldest first.
     pub fn poll_events(&self, most: usize) -> Vec<Event> {
-        let mut unread = self.spec.0.unread.lock();
-        let Some(events) = unread.get_mut(&self.id) else {
+        let mut unread = self.0.spec.0.unread.lock();
+        let Some(events) = unread.get_mut(&self.id()) else {
             return Vec::new();
         };
         let count = most.min(events.len());
         let taken = events.drain(..count).collect();
         if events.is_empty() {
-            unread.remove(&self.id);
+            unread.remove(&self.id());
         }
         taken
     }
@@ -329,29 +319,37 @@ impl Locker {
         &self,
         timeout: f64,
     ) -> Result<Option<SaveOutcome>, LockerError> {
-        self.driver().check_not_driving()?;
-        let connection = self.when_changes_saved(None)?;
-        let is_done = || Ok(!connection.is_connected());
-        let waited = self
-            .driver()
-            .wait(timeout, |now| self.update(now).map(drop), is_done);
+        let connection = SavedConnection::silent();
+        let waited = self.driver().wait(
+            timeout,
+            (Scope::One(self.id()), &*self.0.spec.0),
+            || self.wait_for(&connection),
+            || Ok(!connection.is_connected()),
+        );
         connection.disconnect();
         waited.map(|_| connection.outcome())
     }
 
     fn driver(&self) -> &Driver {
-        &self.spec.0.driver
+        &self.0.spec.0.driver
     }
 
     fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
-        self.driver().set()?.with(self.id, command)
+        self.driver().set()?.with(self.id(), command)
     }
 
     fn query<R>(&self, query: impl FnOnce(&LockerState) -> R) -> Result<R, LockerError> {
         let set = self.driver().set()?;
-        set.get(self.id)
+        set.get(self.id())
             .map(query)
             .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
+}
+
+impl Drop for Handle {
+    /// Nobody is left to read these events.
+    fn drop(&mut self) {
+        self.spec.0.unread.lock().remove(&self.id);
     }
 }
 

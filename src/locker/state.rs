@@ -23,7 +23,7 @@ use super::config::Config;
 use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
 use super::hold::Held;
 use super::lease::{ClockReading, Watches};
-use super::saved_connection::{SavedCallback, SavedConnection};
+use super::saved_connection::SavedConnection;
 use super::shared_data::SharedSaveData;
 
 /// What a locker sees of its surroundings while something is handled.
@@ -183,6 +183,16 @@ impl LockerState {
         matches!(self.phase, Phase::Idle) && !self.wanted
     }
 
+    /// Has a session or is on its way to one, and is not about to end it.
+    pub fn is_live(&self) -> bool {
+        let is_ending = match &self.phase {
+            Phase::Held(held) => held.is_releasing(),
+            Phase::Refused => true,
+            _ => false,
+        };
+        self.wanted && !is_ending
+    }
+
     /// Loaded, within the lease, and not being released.
     pub fn is_available(&self, config: &Config, now: f64) -> bool {
         match &self.phase {
@@ -207,11 +217,6 @@ impl LockerState {
 
     pub fn is_held(&self) -> bool {
         matches!(self.phase, Phase::Held(_))
-    }
-
-    /// Whether a commit that gives up the key may be on its way.
-    pub fn is_releasing(&self) -> bool {
-        matches!(&self.phase, Phase::Held(held) if held.is_releasing())
     }
 
     /// What it waits for a slot for.
@@ -321,23 +326,18 @@ impl LockerState {
         self.forced = self.pending();
     }
 
-    /// Waits for the changes made so far.
-    pub fn when_changes_saved(&mut self, callback: Option<SavedCallback>) -> SavedConnection {
-        let connection = SavedConnection::new(callback);
+    /// Lets a wait that is new wait for the changes made so far.
+    pub fn wait_for(&mut self, connection: SavedConnection) {
         let target = self.pending();
         if !self.wanted && !matches!(self.phase, Phase::Acquire(_) | Phase::Held(_)) {
-            self.answer(connection.clone(), SaveOutcome::NotSaved);
+            self.answer(connection, SaveOutcome::NotSaved);
         } else if self.is_held() && target <= self.saved {
-            self.answer(connection.clone(), SaveOutcome::Saved);
+            self.answer(connection, SaveOutcome::Saved);
         } else {
             self.waiters
                 .retain(|waiter| waiter.connection.is_connected());
-            self.waiters.push(Waiter {
-                connection: connection.clone(),
-                target,
-            });
+            self.waiters.push(Waiter { connection, target });
         }
-        connection
     }
 
     /// Answers a wait by hand, as the seed's `Trigger` does.
@@ -349,19 +349,23 @@ impl LockerState {
 
     /// Says farewell; the locker must be idle.
     pub fn delete(&mut self) {
+        self.data.end();
         self.emit_lifecycle(Lifecycle::Deleted);
     }
 
-    /// The store is going away: answers what still waits. A commit of unknown fate makes the
-    /// answer unknown; otherwise the changes were not saved.
+    /// The store is going away: answers what still waits. Changes in a commit of unknown fate are
+    /// unknown; all others were not saved.
     pub fn abandon(&mut self) {
-        let unknown = self.has_unsettled_commit();
-        let outcome = if unknown {
-            SaveOutcome::Unknown
-        } else {
-            SaveOutcome::NotSaved
+        let covered = match &self.phase {
+            Phase::Held(held) => held.perhaps_covered(),
+            _ => 0,
         };
-        self.answer_waiters(|_| Some(outcome));
+        self.answer_waiters(|target| {
+            Some(match target <= covered {
+                true => SaveOutcome::Unknown,
+                false => SaveOutcome::NotSaved,
+            })
+        });
     }
 }
 
@@ -444,6 +448,8 @@ impl LockerState {
             Phase::Refused if !self.wanted => self.come_to_rest(cx),
             // Others of this server may try their luck.
             Phase::Refused => cx.claims.release(&self.key, self.slot),
+            // It may have wanted the key for a moment.
+            Phase::Idle => cx.claims.release(&self.key, self.slot),
             Phase::Acquire(_) => self.evaluate_acquire(cx),
             Phase::Held(_) => self.evaluate_hold(cx),
             _ => {}
@@ -510,8 +516,7 @@ impl LockerState {
     }
 
     fn reset_done(&mut self, data: SaveData, reason: Reason, erased: bool) {
-        self.data.replace(data);
-        self.saved = self.pending();
+        self.replace_data(data);
         self.emit_lifecycle(Lifecycle::Replaced(reason));
         self.phase = if erased {
             Phase::Refused
@@ -523,6 +528,14 @@ impl LockerState {
         } else {
             LoadStatus::Loading
         });
+    }
+
+    /// Puts another document in place, which has no unsaved changes yet. A host thread may write
+    /// to it from the very next moment.
+    pub(super) fn replace_data(&mut self, data: SaveData) {
+        let changes = self.data.replace(data);
+        self.saved = changes.wrapping_add(self.marks);
+        self.forced = 0;
     }
 
     /// Gives up the claim on the key, answers who still waits, and is idle.
@@ -554,7 +567,7 @@ impl LockerState {
     }
 
     fn answer(&mut self, connection: SavedConnection, outcome: SaveOutcome) {
-        if connection.answer(outcome) {
+        if connection.answer(outcome) && !connection.is_silent() {
             self.emit(Event::ChangesSaved(connection, outcome));
         }
     }

@@ -151,12 +151,12 @@ static void only_the_first_of_two_answers_counts(void) {
     CHECK(memory.drops == 1);
 }
 
-/* Joining a session that has just been ended keeps it; those who ended it are finished. */
-static void an_ended_session_goes_on_with_whoever_joins_it(int is_releasing) {
+/* A session that is ending is not joined: the next one begins when it is over. */
+static void nobody_joins_a_session_that_is_ending(int is_releasing) {
     HostMemory memory;
     Server server;
-    SlProfile *ended, *joined = NULL;
-    int32_t is_loaded = 7;
+    SlProfile *ended, *next = NULL;
+    int32_t value = 7;
 
     host_server_open(&server, &memory, 1);
     ended = loaded(&server, "player");
@@ -168,23 +168,28 @@ static void an_ended_session_goes_on_with_whoever_joins_it(int is_releasing) {
         memory.holds = 0;
         CHECK(log_is(&server.log, "destroyed "));
     }
-    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, 0, &joined));
-    OK(profile_is_loaded(joined, &is_loaded));
-    CHECK(is_loaded == !is_releasing);
+    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, 0, &next));
+    OK(profile_is_loaded(next, &value));
+    CHECK(value == 0);
     frame(&server, 0);
-    CHECK(log_is(&server.log, is_releasing ? "finished " : "destroyed finished "));
-    CHECK(server.last_profile == ended);
     if (is_releasing) {
+        CHECK(log_is(&server.log, "=is_locked "));
         CHECK(host_answer_held(&memory) == 1);
         frame(&server, 0);
-        CHECK(log_is(&server.log, "saved released =loading loaded =loaded "));
+        CHECK(log_is(&server.log,
+                     "saved released =loading idling deleted finished loaded =loaded "));
+    } else {
+        CHECK(log_is(&server.log, "destroyed =is_locked saved released =loading idling deleted "
+                                  "finished loaded =loaded "));
     }
-    CHECK(json_is(data_of(joined), "/Gold", "3"));
-    OK(profile_end_session(joined));
+    OK(profile_is_finished(ended, &value));
+    CHECK(value == 1);
+    OK(profile_is_finished(next, &value));
+    CHECK(value == 0 && json_is(data_of(next), "/Gold", "3"));
+    OK(profile_destroy(ended));
+    OK(profile_destroy(next));
     frame(&server, 0);
     CHECK(log_is(&server.log, "destroyed saved released =loading idling deleted finished "));
-    OK(profile_destroy(ended));
-    OK(profile_destroy(joined));
     server_close(&server);
 }
 
@@ -209,8 +214,8 @@ int main(void) {
     a_storage_that_never_answers_costs_one_session_its_progress();
     wrong_answers_are_refused_and_the_right_one_counts();
     only_the_first_of_two_answers_counts();
-    an_ended_session_goes_on_with_whoever_joins_it(0);
-    an_ended_session_goes_on_with_whoever_joins_it(1);
+    nobody_joins_a_session_that_is_ending(0);
+    nobody_joins_a_session_that_is_ending(1);
     the_end_of_the_storage_frees_what_it_owes();
     return finish("answers");
 }

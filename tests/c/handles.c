@@ -128,6 +128,200 @@ static void storages(SlStorage *storage) {
     OK(save_data_destroy(foreign));
 }
 
+static void on_signal(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+    (void)user_data;
+    (void)profile;
+    (void)lifecycle;
+    (void)reason;
+}
+
+static void on_loaded(void *user_data, SlProfile *profile) {
+    (void)user_data;
+    (void)profile;
+}
+
+static void on_saved(void *user_data, int32_t outcome) {
+    (void)user_data;
+    (void)outcome;
+}
+
+static SlEasyStore *open_store(SlStorage *storage) {
+    SlEasyStoreConfig config;
+    SlEasyStore *store = NULL;
+    OK(easy_store_config_init(&config, sizeof config));
+    config.template_json = "{}";
+    config.template_json_length = SL_NUL_TERMINATED;
+    config.polls_events = 1;
+    prepare(NULL, storage, NULL);
+    REFUSED(SlStorage, easy_store_create(handle, &config, &store));
+    CHECK(store == NULL);
+    OK(easy_store_create(storage, &config, &store));
+    return store;
+}
+
+static void stores(SlStorage *storage) {
+    SlEasyStore *live = open_store(storage);
+    SlEasyStore *stale = open_store(storage);
+    SlProfile *profile = NULL;
+    SlDrainReport *report = NULL;
+    SlEvent event;
+    SlText key = {NULL, 7}, reason = {NULL, 7};
+    size_t count = 7;
+    int32_t value = 7;
+
+    OK(easy_store_destroy(stale));
+    prepare(stale, live, storage);
+    REFUSED(SlEasyStore, easy_store_start_session(handle, Z("key"), NULL, 0, &profile));
+    REFUSED(SlEasyStore, easy_store_start_session_reusable(handle, Z("key"), NULL, 0, &profile));
+    REFUSED(SlEasyStore, easy_store_update(handle, 1));
+    REFUSED(SlEasyStore, easy_store_poll_event(handle, &event, 1, &count));
+    REFUSED(SlEasyStore, easy_store_close(handle));
+    REFUSED(SlEasyStore, easy_store_is_closed(handle, &value));
+    REFUSED(SlEasyStore, easy_store_drain(handle, 0, &report));
+    REFUSED(SlEasyStore, easy_store_destroy(handle));
+    CHECK(profile == NULL && report == NULL && count == 7 && value == 7);
+
+    OK(easy_store_drain(live, 10, &report));
+    OK(drain_report_count(report, &count));
+    CHECK(count == 0);
+    count = 7;
+    prepare(report, live, storage);
+    OK(drain_report_destroy(report));
+    REFUSED(SlDrainReport, drain_report_count(handle, &count));
+    REFUSED(SlDrainReport, drain_report_get(handle, 0, &key, &value, &reason));
+    REFUSED(SlDrainReport, drain_report_destroy(handle));
+    CHECK(count == 7 && value == 7 && key.length == 7 && reason.length == 7);
+    OK(easy_store_destroy(live));
+}
+
+static void profiles(SlStorage *storage) {
+    SlEasyStore *store = open_store(storage);
+    SlProfile *live = NULL, *stale = NULL;
+    SlSignalConnection *signal = NULL;
+    SlSavedConnection *saved = NULL;
+    SlSaveData *data = NULL;
+    SlBuffer text = {NULL, 7, 0};
+    uint32_t version = 7;
+    int32_t value = 7;
+
+    OK(easy_store_start_session(store, Z("live"), NULL, 0, &live));
+    OK(easy_store_start_session(store, Z("stale"), NULL, 0, &stale));
+    OK(profile_destroy(stale));
+    prepare(stale, live, storage);
+    REFUSED(SlProfile, profile_is_active(handle, &value));
+    REFUSED(SlProfile, profile_is_loaded(handle, &value));
+    REFUSED(SlProfile, profile_is_available(handle, &value));
+    REFUSED(SlProfile, profile_load_status(handle, &value));
+    REFUSED(SlProfile, profile_load_minimum_server_version(handle, &version));
+    REFUSED(SlProfile, profile_get_save_data(handle, &data));
+    REFUSED(SlProfile, profile_get_save_data_json(handle, &text));
+    REFUSED(SlProfile, profile_set_save_data_json(handle, Z("{}")));
+    REFUSED(SlProfile, profile_mark_should_save(handle));
+    REFUSED(SlProfile, profile_mark_force_save(handle));
+    REFUSED(SlProfile, profile_when_changes_saved(handle, on_saved, NULL, &saved));
+    REFUSED(SlProfile, profile_wait_until_changes_saved(handle, 0, &value));
+    REFUSED(SlProfile, profile_when_loaded(handle, on_loaded, NULL));
+    REFUSED(SlProfile, profile_wait_until_loaded(handle, 0));
+    REFUSED(SlProfile, profile_connect(handle, SL_SIGNAL_LOADED, on_signal, NULL, &signal));
+    REFUSED(SlProfile, profile_connect_once(handle, SL_SIGNAL_LOADED, on_signal, NULL, &signal));
+    REFUSED(SlProfile, profile_set_before_save(handle, NULL, NULL));
+    REFUSED(SlProfile, profile_set_before_save_transform(handle, NULL, NULL));
+    REFUSED(SlProfile, profile_end_session(handle));
+    REFUSED(SlProfile, profile_destroy(handle));
+    CHECK(value == 7 && version == 7 && text.length == 7);
+    CHECK(data == NULL && saved == NULL && signal == NULL);
+
+    OK(profile_wait_until_loaded(live, 10));
+    OK(profile_connect(live, SL_SIGNAL_LOADED, on_signal, NULL, &signal));
+    prepare(signal, live, storage);
+    OK(signal_connection_disconnect(signal));
+    REFUSED(SlSignalConnection, signal_connection_disconnect(handle));
+
+    OK(profile_mark_should_save(live));
+    OK(profile_when_changes_saved(live, on_saved, NULL, &saved));
+    prepare(saved, live, storage);
+    OK(saved_connection_destroy(saved));
+    REFUSED(SlSavedConnection, saved_connection_is_saved(handle, &value));
+    REFUSED(SlSavedConnection, saved_connection_is_connected(handle, &value));
+    REFUSED(SlSavedConnection, saved_connection_trigger(handle, 1));
+    REFUSED(SlSavedConnection, saved_connection_disconnect(handle));
+    REFUSED(SlSavedConnection, saved_connection_destroy(handle));
+    CHECK(value == 7);
+
+    OK(profile_get_save_data(live, &data));
+    OK(profile_destroy(live));
+    OK(easy_store_destroy(store));
+    CHECK_STATUS(SL_ERROR_INVALID_HANDLE, save_data_set_null(data, Z("/Gold")));
+}
+
+/* Brings a locker to its end, so that it can be destroyed. */
+static void end(SlLocker *locker) {
+    int32_t should_remove = 0;
+    int frame;
+    OK(locker_mark_should_release(locker));
+    for (frame = 1; frame < 100 && should_remove == 0; frame++) {
+        OK(locker_update(locker, frame, &should_remove));
+    }
+    CHECK(should_remove == 1);
+    OK(locker_mark_deleted(locker));
+    OK(locker_destroy(locker));
+}
+
+static void lockers(SlStorage *storage) {
+    SlLockerSpecConfig config;
+    SlLockerSpec *spec = NULL, *stale_spec = NULL;
+    SlLocker *live = NULL, *stale = NULL;
+    SlSavedConnection *saved = NULL;
+    SlSaveData *data = NULL;
+    SlBuffer text = {NULL, 7, 0};
+    SlEvent event;
+    size_t count = 7;
+    uint32_t version = 7;
+    int32_t value = 7;
+
+    OK(locker_spec_config_init(&config, sizeof config));
+    config.template_json = "{}";
+    config.template_json_length = SL_NUL_TERMINATED;
+    config.polls_events = 1;
+    prepare(NULL, storage, NULL);
+    REFUSED(SlStorage, locker_spec_create(handle, &config, &spec));
+    OK(locker_spec_create(storage, &config, &spec));
+    OK(locker_spec_create(storage, &config, &stale_spec));
+    OK(locker_spec_destroy(stale_spec));
+    prepare(stale_spec, spec, storage);
+    REFUSED(SlLockerSpec, locker_create(handle, Z("key"), NULL, 0, &live));
+    REFUSED(SlLockerSpec, locker_spec_destroy(handle));
+    CHECK(live == NULL);
+
+    OK(locker_create(spec, Z("key"), NULL, 0, &live));
+    OK(locker_create(spec, Z("stale"), NULL, 0, &stale));
+    end(stale);
+    prepare(stale, live, spec);
+    REFUSED(SlLocker, locker_update(handle, 1, &value));
+    REFUSED(SlLocker, locker_poll_event(handle, &event, 1, &count));
+    REFUSED(SlLocker, locker_mark_should_acquire(handle));
+    REFUSED(SlLocker, locker_mark_should_release(handle));
+    REFUSED(SlLocker, locker_mark_should_save(handle));
+    REFUSED(SlLocker, locker_mark_force_save(handle));
+    REFUSED(SlLocker, locker_mark_deleted(handle));
+    REFUSED(SlLocker, locker_load_status(handle, &value));
+    REFUSED(SlLocker, locker_load_minimum_server_version(handle, &version));
+    REFUSED(SlLocker, locker_is_idling(handle, &value));
+    REFUSED(SlLocker, locker_is_deleted(handle, &value));
+    REFUSED(SlLocker, locker_is_available(handle, &value));
+    REFUSED(SlLocker, locker_get_save_data(handle, &data));
+    REFUSED(SlLocker, locker_get_save_data_json(handle, &text));
+    REFUSED(SlLocker, locker_set_save_data_json(handle, Z("{}")));
+    REFUSED(SlLocker, locker_get_lost_save_data(handle, &text));
+    REFUSED(SlLocker, locker_when_changes_saved(handle, on_saved, NULL, &saved));
+    REFUSED(SlLocker, locker_wait_until_changes_saved(handle, 0, &value));
+    REFUSED(SlLocker, locker_destroy(handle));
+    CHECK(value == 7 && version == 7 && count == 7 && text.length == 7);
+    CHECK(data == NULL && saved == NULL);
+    end(live);
+    OK(locker_spec_destroy(spec));
+}
+
 /* A random number is no handle; xorshift, so that each run tries the same ones. */
 static void random_numbers(void) {
     uint64_t random = 88172645463325252u;
@@ -156,6 +350,9 @@ int main(void) {
     save_data(storage);
     migrators(storage);
     storages(storage);
+    stores(storage);
+    profiles(storage);
+    lockers(storage);
     random_numbers();
     OK(locker_storage_destroy(storage));
     return finish("handles");

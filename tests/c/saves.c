@@ -130,9 +130,12 @@ static void what_was_lost_is_answered_with_no(void) {
     Answer answer;
     SlSavedConnection *wait;
     SlProfile *profile;
+    SlBuffer lost = {NULL, 7, 0};
 
     server_open(&server, "memory:", 1, 1);
     profile = loaded(&server, "player");
+    CHECK_STATUS(SL_ERROR_NOT_FOUND, profile_get_lost_save_data(profile, &lost));
+    CHECK(lost.length == 7);
     set_gold(profile, 44);
     wait = wait_for_changes(profile, &answer);
     OK(profile_mark_force_save(profile));
@@ -141,6 +144,9 @@ static void what_was_lost_is_answered_with_no(void) {
     CHECK(log_is(&server.log, "lost-document answer:no lost =loading =is_locked "));
     CHECK(strstr(server.last_text, "\"Gold\":44") != NULL);
     CHECK(answer.count == 1 && answer.outcome == SL_OUTCOME_NOT_SAVED && is_saved(wait) == 0);
+    OK(profile_get_lost_save_data(profile, &lost));
+    CHECK(strstr(lost.data, "\"Gold\":44") != NULL);
+    session_locker_buffer_free(&lost);
     CHECK(stored_has(server.storage, "player", "\"Gold\":5"));
     CHECK(json_is(data_of(profile), "/Gold", "0"));
     OK(saved_connection_destroy(wait));

@@ -1,190 +1,222 @@
-//! What tests of storages share: asking and waiting for the answer.
+//! A small world for behaviour tests: virtual time, and a storage that fails on command.
 
-// Every test file uses its own part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
-pub mod c_host;
-pub mod host_style;
-pub mod storage_behaviour;
+mod faulty_storage;
+
+pub use faulty_storage::{Fault, FaultyStorage, Written, ask, locked};
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
 
-use bytes::Bytes;
-use session_locker::storage::{
-    Expected, Fetched, Operation, Outcome, Reply, ReplySink, Request, RequestId, Responder,
-    Revision, Storage, StorageError,
-};
-use tempfile::TempDir;
+use parking_lot::Mutex;
+use session_locker::clock::Clock;
+use session_locker::easy::{EasyStore, Profile, ProfileEvent, StoreEvent, StoreHooks};
+use session_locker::locker::{Config, Event, Locker, LockerHooks, LockerSpec, SpecOptions};
+use session_locker::migration::Migrators;
+use session_locker::save_data::SaveData;
+use session_locker::storage::Storage;
 
-/// No answer takes this long, on however slow a machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// When the world begins, in Unix seconds.
+pub const WALL_START: f64 = 1_800_000_000.0;
 
-/// Replies as a channel.
-pub struct Replies(pub Sender<Reply>);
+/// Time that passes when told to.
+pub struct VirtualClock {
+    now: Arc<Mutex<f64>>,
+    /// How far the wall clock is off.
+    skew: f64,
+}
 
-impl ReplySink for Replies {
-    fn deliver(&self, reply: Reply) {
-        // A test that has seen enough may have stopped listening.
-        let _ = self.0.send(reply);
+impl VirtualClock {
+    pub fn new() -> Arc<Self> {
+        let (now, skew) = (Arc::default(), 0.0);
+        Arc::new(Self { now, skew })
+    }
+
+    /// The same time, told by a wall clock that is off by so many seconds.
+    pub fn skewed(&self, skew: f64) -> Arc<Self> {
+        let now = Arc::clone(&self.now);
+        Arc::new(Self { now, skew })
+    }
+
+    pub fn advance(&self, seconds: f64) {
+        *self.now.lock() += seconds;
+    }
+
+    pub fn now(&self) -> f64 {
+        *self.now.lock()
     }
 }
 
-/// A storage, and the directory it lives in.
-pub struct Opened {
-    pub storage: Arc<dyn Storage>,
-    pub directory: Option<TempDir>,
+impl Clock for VirtualClock {
+    fn wall(&self) -> f64 {
+        WALL_START + self.now() + self.skew
+    }
+
+    fn monotonic(&self) -> f64 {
+        self.now()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.advance(seconds);
+    }
 }
 
-/// Somebody who asks a storage and waits for the answer.
-#[derive(Clone)]
-pub struct Asker {
-    pub storage: Arc<dyn Storage>,
+/// Hooks that only create documents.
+pub struct Creator<F>(pub F);
+
+type Created = Result<SaveData, String>;
+
+impl<F: Fn(&str) -> Created + Send + Sync> StoreHooks for Creator<F> {
+    fn create(&self, key: &str) -> Created {
+        (self.0)(key)
+    }
 }
 
-impl Asker {
-    pub fn new(storage: Arc<dyn Storage>) -> Self {
-        Self { storage }
+impl<F: Fn(&str) -> Created + Send + Sync> LockerHooks for Creator<F> {
+    fn create(&self, key: &str) -> Created {
+        (self.0)(key)
+    }
+}
+
+/// Hooks for a store or spec that has a template.
+pub fn no_hooks() -> Creator<fn(&str) -> Created> {
+    Creator(|_| Err("the test has a template".to_owned()))
+}
+
+/// A new player's document.
+pub fn template() -> SaveData {
+    SaveData::from_json(r#"{"Gold":0}"#, 1 << 20).expect("a template")
+}
+
+pub fn options(clock: &Arc<VirtualClock>, seed: u64) -> SpecOptions {
+    SpecOptions {
+        config: Config {
+            job_id: format!("server-{seed}").into(),
+            ..Config::default()
+        },
+        migrators: Migrators::default(),
+        template: Some(template()),
+        clock: Arc::clone(clock) as Arc<dyn Clock>,
+        seed,
+        polls_events: true,
+    }
+}
+
+/// A spec whose events are polled.
+pub fn spec(storage: &Arc<FaultyStorage>, options: SpecOptions) -> LockerSpec {
+    let storage = Arc::clone(storage) as Arc<dyn Storage>;
+    LockerSpec::new(storage, options, Box::new(no_hooks())).expect("a spec")
+}
+
+/// What a locker has told since the last look, in words.
+pub fn heard_by(locker: &Locker) -> Vec<String> {
+    let in_words = |event| match event {
+        Event::Lifecycle(lifecycle) => format!("{lifecycle:?}"),
+        Event::Lost(_) => "data of the lost session".to_owned(),
+        Event::LoadStatusChanged(status) => format!("status {status:?}"),
+        Event::Error(report) => format!("error {:?}", report.activity),
+        Event::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+    };
+    let events = locker.poll_events(usize::MAX);
+    events.into_iter().map(in_words).collect()
+}
+
+/// A store whose events are polled, on a storage and a clock that it may share with others.
+pub struct Server {
+    pub store: EasyStore,
+    pub clock: Arc<VirtualClock>,
+}
+
+impl Server {
+    pub fn new(storage: &Arc<FaultyStorage>, clock: &Arc<VirtualClock>, seed: u64) -> Self {
+        Self::with(storage, clock, options(clock, seed))
     }
 
-    /// Submits without waiting.
-    pub fn submit(&self, operation: Operation) -> Receiver<Reply> {
-        let (sender, replies) = channel();
-        self.submit_to(1, operation, &Arc::new(Replies(sender)));
-        replies
+    pub fn with(
+        storage: &Arc<FaultyStorage>,
+        clock: &Arc<VirtualClock>,
+        options: SpecOptions,
+    ) -> Self {
+        Self::with_hooks(storage, clock, options, Box::new(no_hooks()))
     }
 
-    /// Submits request `id` with its replies going to `sink`.
-    pub fn submit_to(&self, id: u64, operation: Operation, sink: &Arc<Replies>) {
-        let sink: Arc<dyn ReplySink> = Arc::<Replies>::clone(sink);
-        let responder = Responder::new(RequestId(id), sink);
-        self.storage.submit(Request {
-            operation,
-            responder,
-        });
-    }
-
-    pub fn reply(&self, operation: Operation) -> Reply {
-        let reply = self.submit(operation).recv_timeout(PATIENCE);
-        reply.expect("every request is answered")
-    }
-
-    pub fn try_ask(&self, operation: Operation) -> Result<Outcome, StorageError> {
-        self.reply(operation).result
-    }
-
-    pub fn ask(&self, operation: Operation) -> Outcome {
-        self.try_ask(operation).expect("the storage works")
-    }
-
-    pub fn fetch(&self, key: &str) -> Fetched {
-        match self.ask(fetch(key)) {
-            Outcome::Fetched(fetched) => fetched,
-            other => panic!("a fetch was answered with {other:?}"),
+    pub fn with_hooks(
+        storage: &Arc<FaultyStorage>,
+        clock: &Arc<VirtualClock>,
+        options: SpecOptions,
+        hooks: Box<dyn StoreHooks>,
+    ) -> Self {
+        let storage = Arc::clone(storage) as Arc<dyn Storage>;
+        let store = EasyStore::new(storage, options, hooks).expect("a store");
+        Self {
+            store,
+            clock: Arc::clone(clock),
         }
     }
 
-    /// What the key is expected to be, as it is now.
-    pub fn expected(&self, key: &str) -> Expected {
-        match self.fetch(key) {
-            Fetched::Present { revision, .. } => Expected::Present(revision),
-            Fetched::Absent { tombstone } => Expected::Absent(tombstone),
+    /// One update at the clock's time.
+    pub fn update(&self) {
+        self.store.update(self.clock.now()).expect("an update");
+    }
+
+    /// Lets time pass, with an update every second.
+    pub fn run(&self, seconds: f64) {
+        let end = self.clock.now() + seconds;
+        while self.clock.now() < end {
+            self.clock.advance(1.0);
+            self.update();
         }
     }
 
-    /// Commits without user ids; the new revision, or `None` for a conflict.
-    pub fn commit(&self, key: &str, expected: Expected, bytes: &[u8]) -> Option<Revision> {
-        self.commit_for(key, expected, bytes, &[])
+    /// Lets time pass with no update but the one at its end.
+    pub fn jump(&self, seconds: f64) {
+        self.clock.advance(seconds);
+        self.update();
     }
 
-    pub fn commit_for(
-        &self,
-        key: &str,
-        expected: Expected,
-        bytes: &[u8],
-        user_ids: &[&str],
-    ) -> Option<Revision> {
-        match self.ask(commit(key, expected, bytes, user_ids)) {
-            Outcome::Committed(revision) => Some(revision),
-            Outcome::Conflict => None,
-            other => panic!("a commit was answered with {other:?}"),
-        }
+    /// Starts a session and updates once.
+    pub fn start(&self, key: &str) -> Profile {
+        let profile = self.store.start_session(key, &[]).expect("a session");
+        self.update();
+        profile
     }
 
-    /// Writes whatever is there now.
-    pub fn put(&self, key: &str, bytes: &[u8]) -> Revision {
-        self.put_for(key, bytes, &[])
+    /// Starts a session that must be loaded at once, and forgets what it told.
+    pub fn load(&self, key: &str) -> Profile {
+        let profile = self.start(key);
+        assert!(profile.is_loaded(), "not loaded: {:?}", self.heard());
+        self.heard();
+        profile
     }
 
-    pub fn put_for(&self, key: &str, bytes: &[u8], user_ids: &[&str]) -> Revision {
-        let expected = self.expected(key);
-        let revision = self.commit_for(key, expected, bytes, user_ids);
-        revision.expect("nobody else writes this key")
+    /// The events since the last look.
+    pub fn events(&self) -> Vec<StoreEvent> {
+        self.store.poll_events(usize::MAX)
     }
 
-    /// The revision of the tombstone, or `None` for a conflict.
-    pub fn erase(&self, key: &str, expected: Option<Expected>) -> Option<Revision> {
-        match self.ask(erase(key, expected)) {
-            Outcome::Erased(revision) => Some(revision),
-            Outcome::Conflict => None,
-            other => panic!("an erasure was answered with {other:?}"),
-        }
-    }
-
-    pub fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-        let (prefix, after) = (prefix.into(), after.map(Into::into));
-        self.keys(Operation::List {
-            prefix,
-            after,
-            limit,
-        })
-    }
-
-    pub fn keys_of_user(&self, user_id: &str) -> Vec<String> {
-        let user_id = user_id.into();
-        self.keys(Operation::KeysOfUser { user_id })
-    }
-
-    fn keys(&self, operation: Operation) -> Vec<String> {
-        match self.ask(operation) {
-            Outcome::Keys(keys) => keys,
-            other => panic!("a list was answered with {other:?}"),
-        }
+    /// The events since the last look, in words.
+    pub fn heard(&self) -> Vec<String> {
+        let in_words = |event: StoreEvent| match event.event {
+            ProfileEvent::Lifecycle(status) => format!("{status:?}"),
+            ProfileEvent::Lost(_) => "data of the lost session".to_owned(),
+            ProfileEvent::LoadStatusChanged(status) => format!("status {status:?}"),
+            ProfileEvent::Error(report) => format!("error {:?}", report.activity),
+            ProfileEvent::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+        };
+        self.events().into_iter().map(in_words).collect()
     }
 }
 
-pub fn fetch(key: &str) -> Operation {
-    Operation::Fetch { key: key.into() }
+/// The player's gold, as the profile's save data has it.
+pub fn gold(profile: &Profile) -> i64 {
+    let gold = profile.save_data().read(|data| data.get_i64("/Gold"));
+    gold.expect("gold")
 }
 
-pub fn commit(key: &str, expected: Expected, bytes: &[u8], user_ids: &[&str]) -> Operation {
-    Operation::Commit {
-        key: key.into(),
-        expected,
-        bytes: Bytes::copy_from_slice(bytes),
-        user_ids: user_ids.iter().map(|&id| id.into()).collect(),
-    }
+/// Changes the player's gold.
+pub fn add_gold(profile: &Profile, amount: i64) {
+    let added = profile
+        .save_data()
+        .write(|data| data.add_i64("/Gold", amount));
+    added.expect("a write");
 }
-
-pub fn erase(key: &str, expected: Option<Expected>) -> Operation {
-    Operation::Erase {
-        key: key.into(),
-        expected,
-    }
-}
-
-pub fn present(bytes: &[u8], revision: &Revision, user_ids: &[&str]) -> Fetched {
-    Fetched::Present {
-        bytes: Bytes::copy_from_slice(bytes),
-        revision: revision.clone(),
-        user_ids: user_ids.iter().map(|&id| id.into()).collect(),
-    }
-}
-
-pub fn absent(tombstone: Option<&Revision>) -> Fetched {
-    let tombstone = tombstone.cloned();
-    Fetched::Absent { tombstone }
-}
-
-pub const NEVER_WRITTEN: Expected = Expected::Absent(None);

@@ -1,0 +1,165 @@
+//! Whether changes made now will be saved: false before another server could take the key.
+
+mod support;
+
+use std::sync::Arc;
+
+use session_locker::easy::Profile;
+use support::Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
+use support::{FaultyStorage, Server, VirtualClock, add_gold, gold, options};
+
+const KEY: &str = "Player_1";
+/// `SessionExpiry` less its twentieth.
+const LEASE: f64 = 1710.0;
+
+fn world() -> (Arc<FaultyStorage>, Server, Profile) {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let profile = server.load(KEY);
+    (storage, server, profile)
+}
+
+#[test]
+fn a_session_is_available_from_its_load_to_the_request_to_end_it() {
+    let (_storage, server, profile) = world();
+    assert!(profile.is_available().unwrap());
+    profile.end_session().unwrap();
+    assert!(!profile.is_available().unwrap());
+    server.update();
+    assert!(!profile.is_available().unwrap_or(false));
+}
+
+#[test]
+fn a_session_is_not_available_while_its_release_is_in_flight() {
+    let (storage, server, profile) = world();
+    storage.on_commit(&[HoldAnswer]);
+    profile.end_session().unwrap();
+    server.update();
+    assert!(profile.is_loaded() && !profile.is_available().unwrap());
+}
+
+#[test]
+fn a_reusable_session_started_during_a_release_waits_for_the_next_session() {
+    let (storage, server, profile) = world();
+    storage.on_commit(&[HoldAnswer]);
+    add_gold(&profile, 3);
+    profile.end_session().unwrap();
+    server.update();
+    let next = server.store.start_session_reusable(KEY, &[]).unwrap();
+    let another = server.store.start_session_reusable(KEY, &[]).unwrap();
+    server.update();
+    assert!(!next.is_loaded() && !next.is_available().unwrap());
+    storage.let_go();
+    server.update();
+    assert!(profile.is_finished());
+    assert!(next.is_available().unwrap() && another.is_available().unwrap());
+    assert_eq!((gold(&next), storage.fetches()), (3, 2));
+}
+
+#[test]
+fn the_lease_runs_out_before_another_server_could_take_the_key() {
+    let (storage, server, profile) = world();
+    storage.on_commit(&[FailBefore; 200]);
+    server.run(LEASE - 1.0);
+    assert!(profile.is_available().unwrap());
+    server.run(1.0);
+    assert!(!profile.is_available().unwrap() && profile.is_loaded());
+}
+
+#[test]
+fn the_lease_runs_out_by_the_clock_even_when_nobody_updates() {
+    let (_storage, server, profile) = world();
+    server.clock.advance(LEASE - 1.0);
+    assert!(profile.is_available().unwrap());
+    server.clock.advance(1.0);
+    assert!(!profile.is_available().unwrap());
+}
+
+#[test]
+fn past_its_lease_a_session_keeps_its_data_and_is_available_after_the_next_stored_commit() {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 3);
+    storage.on_commit(&[FailBefore; 200]);
+    server.run(LEASE + 500.0);
+    assert!(!profile.is_available().unwrap());
+    assert_eq!(gold(&profile), 3);
+    storage.heal();
+    server.run(121.0);
+    assert!(profile.is_available().unwrap());
+    assert_eq!(storage.document(KEY)["Gold"], 3);
+    assert!(!server.heard().contains(&"Replaced(Lost)".to_owned()));
+}
+
+#[test]
+fn the_lease_runs_from_when_the_commit_was_handed_over() {
+    let (storage, server, profile) = world();
+    storage.on_commit(&[HoldRequest]);
+    profile.mark_force_save().unwrap();
+    server.update();
+    server.run(20.0);
+    storage.let_go();
+    server.update();
+    storage.on_commit(&[FailBefore; 200]);
+    server.run(LEASE - 21.0);
+    assert!(profile.is_available().unwrap());
+    server.run(1.0);
+    assert!(!profile.is_available().unwrap());
+}
+
+#[test]
+fn a_load_whose_answer_was_lost_has_its_lease_from_the_commit_that_may_have_been_it() {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    storage.on_commit(&[FailAfter]);
+    storage.on_fetch(&[support::Fault::None, FailBefore, FailBefore]);
+    let profile = server.start(KEY);
+    server.run(100.0);
+    assert!(profile.is_available().unwrap());
+    storage.on_commit(&[FailBefore; 200]);
+    server.run(LEASE - 101.0);
+    assert!(profile.is_available().unwrap());
+    server.run(1.0);
+    assert!(!profile.is_available().unwrap());
+}
+
+#[test]
+fn an_unsettled_save_does_not_prolong_the_lease() {
+    let (storage, server, profile) = world();
+    storage.on_commit(&[FailAfter]);
+    storage.on_fetch(&[FailBefore; 200]);
+    server.run(LEASE);
+    assert!(!profile.is_available().unwrap());
+}
+
+#[test]
+fn two_servers_are_never_available_at_once_however_their_clocks_differ() {
+    for (skew, has_storage_clock) in [(140.0, false), (-140.0, false), (1e6, true), (-1e6, true)] {
+        let clock = VirtualClock::new();
+        let storage = match has_storage_clock {
+            true => FaultyStorage::with_clock(&clock),
+            false => FaultyStorage::without_clock(&clock),
+        };
+        let first_clock = clock.skewed(-skew);
+        let owner = Server::with(&storage, &first_clock, options(&first_clock, 1));
+        let second_clock = clock.skewed(skew);
+        let other = Server::with(&storage, &second_clock, options(&second_clock, 2));
+        let held = owner.load(KEY);
+        let wanted = other.start(KEY);
+        // The owner is cut off; it alone does not know.
+        let mut was_taken_after = None;
+        for second in 0..2400 {
+            clock.advance(1.0);
+            other.update();
+            let (ours, theirs) = (held.is_available(), wanted.is_available());
+            let both = ours.unwrap() && theirs.clone().unwrap();
+            assert!(!both, "after {second} s with a skew of {skew} s");
+            if theirs.unwrap() {
+                was_taken_after.get_or_insert(second);
+            }
+        }
+        let seconds = was_taken_after.expect("taken in the end");
+        assert!(f64::from(seconds) >= LEASE, "after {seconds} s");
+        owner.update();
+        assert!(!held.is_loaded() && !held.is_available().unwrap());
+    }
+}

@@ -1,0 +1,264 @@
+//! Losing a session: to another server, or to an erasure.
+
+mod support;
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use session_locker::easy::{EasyStore, Profile, ProfileEvent, StoreEvent, StoreHooks};
+use session_locker::locker::{LoadStatus, SaveOutcome};
+use session_locker::save_data::SaveData;
+use session_locker::storage::Storage;
+use support::Fault::{FailAfter, FailBefore, HoldAnswer};
+use support::{
+    FaultyStorage, Server, VirtualClock, WALL_START, add_gold, gold, heard_by, options, spec,
+};
+
+const KEY: &str = "Player_1";
+
+fn world() -> (Arc<FaultyStorage>, Server, Profile) {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let profile = server.load(KEY);
+    (storage, server, profile)
+}
+
+#[test]
+fn a_lock_taken_by_another_server_is_lost_with_its_events_in_order() {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 5);
+    let wait = profile.when_changes_saved(None).unwrap();
+    storage.put_locked(KEY, 1, WALL_START);
+    profile.mark_force_save().unwrap();
+    server.update();
+    let heard = server.heard();
+    assert_eq!(heard[0], "data of the lost session");
+    assert_eq!(heard[1..3], ["changes NotSaved", "Replaced(Lost)"]);
+    assert_eq!(heard[3..], ["status Loading", "status SessionIsLocked"]);
+    assert_eq!(wait.outcome(), Some(SaveOutcome::NotSaved));
+    assert!(!profile.is_loaded() && !profile.is_available().unwrap());
+    assert_eq!(gold(&profile), 0);
+    assert_eq!(storage.document(KEY)["Gold"], 1, "theirs is untouched");
+}
+
+#[test]
+fn an_autosave_finds_out_about_a_loss_too() {
+    let (storage, server, profile) = world();
+    storage.put_locked(KEY, 1, WALL_START);
+    server.run(300.0);
+    assert!(!profile.is_loaded());
+}
+
+/// Looks at the save data from inside the event.
+struct Onlooker(Arc<Mutex<Vec<i64>>>);
+
+impl StoreHooks for Onlooker {
+    fn create(&self, _: &str) -> Result<SaveData, String> {
+        Err("the test has a template".to_owned())
+    }
+
+    fn event(&self, event: &StoreEvent) {
+        if let ProfileEvent::Lost(data) = &event.event {
+            let mut data = SaveData::clone(data);
+            self.0.lock().push(data.get_i64("/Gold").expect("gold"));
+        }
+    }
+}
+
+#[test]
+fn unsaved_data_is_readable_in_the_event_and_until_the_next_loss() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut options = options(&clock, 1);
+    options.polls_events = false;
+    let hooks = Box::new(Onlooker(Arc::clone(&seen)));
+    let store = EasyStore::new(Arc::clone(&storage) as Arc<dyn Storage>, options, hooks).unwrap();
+    let profile = store.start_session(KEY, &[]).unwrap();
+    let update = |seconds: f64| {
+        clock.advance(seconds);
+        store.update(clock.now()).unwrap();
+    };
+    let lost_gold = || {
+        let lost = profile.lost_save_data().unwrap();
+        lost.map(|mut data| data.get_i64("/Gold").unwrap())
+    };
+    update(1.0);
+    assert_eq!(lost_gold(), None);
+    for amount in [5, 6] {
+        add_gold(&profile, amount);
+        storage.put_locked(KEY, 0, WALL_START);
+        profile.mark_force_save().unwrap();
+        update(0.0);
+        assert_eq!(seen.lock().last(), Some(&amount));
+        assert_eq!(lost_gold(), Some(amount));
+        // The other server is done: the key comes back, and the lost data stays readable.
+        storage.put(KEY, r#"{"Version":1,"VersionPatch":0,"Gold":0}"#);
+        update(10.0);
+        assert!(profile.is_loaded());
+        assert_eq!(lost_gold(), Some(amount));
+    }
+}
+
+#[test]
+fn a_save_that_was_stored_before_the_loss_is_reported_saved() {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 5);
+    let wait = profile.when_changes_saved(None).unwrap();
+    storage.on_commit(&[HoldAnswer]);
+    profile.mark_force_save().unwrap();
+    server.update();
+    storage.edit(KEY, |document| {
+        document["Session"]["LockId"] = json!(77);
+        let mark = json!([77, 0]);
+        document["Saves"].as_array_mut().unwrap().push(mark);
+    });
+    server.run(30.0);
+    assert!(wait.is_saved());
+    let heard = server.heard();
+    assert_eq!(heard[..3], ["error Save", "Saved", "changes Saved"]);
+    assert!(heard.contains(&"Replaced(Lost)".to_owned()));
+}
+
+#[test]
+fn a_record_erased_while_its_session_is_live_stays_erased() {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 5);
+    let wait = profile.when_changes_saved(None).unwrap();
+    storage.erase(KEY);
+    profile.mark_force_save().unwrap();
+    server.update();
+    let heard = server.heard();
+    assert_eq!(heard[1..3], ["changes NotSaved", "Replaced(Lost)"]);
+    assert_eq!(heard[3..], ["status Erased"]);
+    assert_eq!(wait.outcome(), Some(SaveOutcome::NotSaved));
+    server.run(4000.0);
+    assert_eq!(storage.stored(KEY), None);
+    assert_eq!(profile.load_status(), Ok(LoadStatus::Erased));
+    let asked = storage.fetches();
+    server.run(100.0);
+    assert_eq!(storage.fetches(), asked);
+
+    profile.end_session().unwrap();
+    server.update();
+    assert!(profile.is_finished());
+    assert_eq!(storage.stored(KEY), None);
+    assert_eq!(gold(&server.load(KEY)), 0, "the host has asked anew");
+}
+
+#[test]
+fn a_record_erased_while_a_save_was_unsettled_stays_erased() {
+    for fault in [FailBefore, FailAfter] {
+        let (storage, server, profile) = world();
+        add_gold(&profile, 5);
+        storage.on_commit(&[fault]);
+        storage.on_fetch(&[FailBefore]);
+        profile.mark_force_save().unwrap();
+        server.update();
+        storage.erase(KEY);
+        server.run(30.0);
+        assert_eq!(profile.load_status(), Ok(LoadStatus::Erased));
+        assert_eq!(storage.stored(KEY), None);
+    }
+}
+
+#[test]
+fn a_locker_is_not_acquired_again_after_an_erasure_until_it_is_asked() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let locker = spec(&storage, options(&clock, 1))
+        .create_locker(KEY, &[])
+        .unwrap();
+    locker.mark_should_acquire().unwrap();
+    locker.update(0.0).unwrap();
+    storage.erase(KEY);
+    locker.mark_force_save().unwrap();
+    assert!(!locker.update(1.0).unwrap(), "not idle: it is still wanted");
+    assert_eq!(locker.load_status(), Ok(LoadStatus::Erased));
+    locker.update(5000.0).unwrap();
+    assert_eq!(storage.stored(KEY), None);
+    heard_by(&locker);
+    locker.mark_should_acquire().unwrap();
+    locker.update(5001.0).unwrap();
+    let heard = heard_by(&locker);
+    assert_eq!(
+        heard,
+        ["status Loading", "Replaced(Loaded)", "status Loaded"]
+    );
+    assert!(storage.stored(KEY).is_some());
+}
+
+#[test]
+fn a_document_without_a_session_whose_newest_save_is_ours_is_taken_again() {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 5);
+    storage.edit(KEY, |document| {
+        document.as_object_mut().unwrap().remove("Session");
+    });
+    profile.mark_force_save().unwrap();
+    server.update();
+    assert_eq!(server.heard(), ["Saved"]);
+    assert!(profile.is_available().unwrap());
+    assert_eq!(storage.document(KEY)["Gold"], 5);
+    assert_ne!(storage.document(KEY)["Session"], Value::Null);
+}
+
+#[test]
+fn a_document_without_a_session_that_another_saved_last_is_lost_and_loaded_anew() {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 5);
+    storage.edit(KEY, |document| {
+        document.as_object_mut().unwrap().remove("Session");
+        document["Saves"] = json!([[77, 4]]);
+        document["Gold"] = json!(30);
+    });
+    profile.mark_force_save().unwrap();
+    server.update();
+    let heard = server.heard();
+    assert_eq!(heard[1], "Replaced(Lost)");
+    assert_eq!(
+        heard[2..],
+        ["status Loading", "Replaced(Loaded)", "status Loaded"]
+    );
+    assert_eq!(gold(&profile), 30);
+}
+
+#[test]
+fn a_document_that_became_corrupt_is_not_written_over() {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 5);
+    storage.put(KEY, "not JSON");
+    profile.mark_force_save().unwrap();
+    server.update();
+    let heard = server.heard();
+    assert_eq!(
+        heard[..3],
+        ["error Save", "data of the lost session", "Replaced(Lost)"]
+    );
+    assert_eq!(profile.load_status(), Ok(LoadStatus::CorruptData));
+    server.run(1000.0);
+    assert_eq!(storage.stored(KEY).unwrap(), "not JSON");
+    let lost = profile.lost_save_data().unwrap().unwrap();
+    assert!(lost.to_json().contains(r#""Gold":5"#));
+}
+
+#[test]
+fn a_session_that_was_lost_while_it_was_ending_finishes_all_the_same() {
+    let (storage, server, profile) = world();
+    storage.put_locked(KEY, 1, WALL_START);
+    profile.end_session().unwrap();
+    server.update();
+    assert!(profile.is_finished());
+    let heard = server.heard();
+    assert_eq!(heard[..2], ["Destroyed", "data of the lost session"]);
+    assert_eq!(
+        heard[2..],
+        [
+            "Replaced(Lost)",
+            "status Loading",
+            "Idling",
+            "Deleted",
+            "Finished"
+        ]
+    );
+    assert_eq!(storage.document(KEY)["Gold"], 1);
+}

@@ -1,0 +1,178 @@
+//! Host code runs on the thread that called in, with no lock held; other threads read and write
+//! meanwhile.
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, ThreadId};
+
+use session_locker::clock::Clock;
+use session_locker::easy::{EasyStore, Signal, StoreEvent, StoreHooks};
+use session_locker::migration::MigratorBuilder;
+use session_locker::save_data::SaveData;
+use session_locker::storage::{Request, Storage};
+use support::{FaultyStorage, Server, VirtualClock, add_gold, gold, options};
+
+const KEY: &str = "Player_1";
+
+/// Everything a host gives a store, each piece of which calls back into the store.
+#[derive(Default)]
+struct Meddler {
+    store: OnceLock<EasyStore>,
+    calls: AtomicUsize,
+    thread: OnceLock<ThreadId>,
+}
+
+impl Meddler {
+    /// Would wait for itself if a lock were held.
+    fn meddle(&self) {
+        let Some(store) = self.store.get() else {
+            return;
+        };
+        assert_eq!(self.thread.get(), Some(&thread::current().id()));
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        store.touches().expect("a count");
+        store.is_closed().expect("an answer");
+        // Refused once the store is closed.
+        if let Ok(other) = store.start_session("Player_2", &[]) {
+            other.load_status().expect("a status");
+            other.destroy().expect("an end");
+        }
+    }
+}
+
+struct Piece(Arc<Meddler>, Arc<VirtualClock>, Arc<FaultyStorage>);
+
+impl StoreHooks for Piece {
+    fn create(&self, key: &str) -> Result<SaveData, String> {
+        if key == KEY {
+            self.0.meddle();
+        }
+        Ok(support::template())
+    }
+
+    fn event(&self, event: &StoreEvent) {
+        let store = self.0.store.get().expect("a store");
+        let ours = store.poll_events(1);
+        assert!(ours.is_empty(), "{event:?} came by callback");
+    }
+}
+
+impl Clock for Piece {
+    fn wall(&self) -> f64 {
+        self.0.meddle();
+        self.1.wall()
+    }
+
+    fn monotonic(&self) -> f64 {
+        self.0.meddle();
+        self.1.monotonic()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.0.meddle();
+        self.1.sleep(seconds);
+    }
+}
+
+impl Storage for Piece {
+    fn submit(&self, request: Request) {
+        let store = self.0.store.get().expect("a store");
+        store.touches().expect("a count");
+        self.2.submit(request);
+    }
+}
+
+#[test]
+fn host_code_runs_on_the_calling_thread_with_no_lock_held() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let meddler = Arc::new(Meddler::default());
+    let piece = || {
+        Piece(
+            Arc::clone(&meddler),
+            Arc::clone(&clock),
+            Arc::clone(&storage),
+        )
+    };
+    let mut options = options(&clock, 1);
+    options.template = None;
+    options.clock = Arc::new(piece());
+    options.polls_events = false;
+    options.config.save_data_version = 2;
+    let mut builder = MigratorBuilder::new();
+    let migrating = Arc::clone(&meddler);
+    let migrate = move |_: &mut SaveData| {
+        migrating.meddle();
+        Ok(0.0)
+    };
+    builder.add_migrator_from(1, Arc::new(migrate)).unwrap();
+    options.migrators = builder.build().unwrap();
+    storage.put(KEY, r#"{"Version":1,"VersionPatch":0,"Gold":1}"#);
+    let store = EasyStore::new(Arc::new(piece()), options, Box::new(piece())).unwrap();
+    meddler.thread.set(thread::current().id()).unwrap();
+    meddler.store.set(store.clone()).ok().expect("the only one");
+
+    let profile = store.start_session(KEY, &[]).unwrap();
+    for transform in [false, true] {
+        let before = Arc::clone(&meddler);
+        let hook = move || {
+            before.meddle();
+            Ok(())
+        };
+        profile
+            .set_before_save(transform, Some(Arc::new(hook)))
+            .unwrap();
+    }
+    let hearing = Arc::clone(&meddler);
+    let hear = move |_, _| hearing.meddle();
+    profile
+        .connect(Signal::Lifecycle, false, Arc::new(hear))
+        .unwrap();
+    let loaded = Arc::clone(&meddler);
+    profile.when_loaded(move |_| loaded.meddle()).unwrap();
+    store.update(0.0).unwrap();
+    assert!(profile.is_available().unwrap());
+    let answered = Arc::clone(&meddler);
+    let callback = Box::new(move |_| answered.meddle());
+    add_gold(&profile, 1);
+    profile.when_changes_saved(Some(callback)).unwrap();
+    profile.mark_force_save().unwrap();
+    assert!(profile.wait_until_changes_saved(1.0).unwrap().is_some());
+    assert!(store.drain(1.0).unwrap().unsaved.is_empty() || store.is_closed().unwrap());
+    assert!(meddler.calls.load(Ordering::Relaxed) > 20);
+}
+
+#[test]
+fn a_change_made_on_another_thread_is_in_the_storage_when_its_wait_says_so() {
+    const CHANGES: i64 = 300;
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let profile = server.load(KEY);
+    let writers: Vec<_> = (0..2)
+        .map(|_| {
+            let (profile, storage) = (profile.clone(), Arc::clone(&storage));
+            thread::spawn(move || {
+                for _ in 0..CHANGES {
+                    let data = profile.save_data();
+                    let written = data.write(|data| data.add_i64("/Gold", 1)).unwrap();
+                    profile.mark_force_save().unwrap();
+                    let wait = profile.when_changes_saved(None).unwrap();
+                    while wait.is_connected() {
+                        thread::yield_now();
+                    }
+                    assert!(wait.is_saved());
+                    let stored = storage.document(KEY)["Gold"].as_i64().unwrap();
+                    assert!(stored >= written, "{stored} < {written}");
+                }
+            })
+        })
+        .collect();
+    while !writers.iter().all(thread::JoinHandle::is_finished) {
+        server.update();
+    }
+    writers
+        .into_iter()
+        .for_each(|writer| writer.join().unwrap());
+    assert_eq!(gold(&profile), 2 * CHANGES);
+}
