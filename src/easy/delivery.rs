@@ -37,8 +37,8 @@ impl Host for Inner {
     }
 
     fn event(&self, locker: LockerId, event: Event) {
-        // What a callback has brought about comes first: an end is told before what follows it.
-        self.deliver_pending();
+        // A profile that was ended during this update hears of that before what comes of it.
+        self.tell_pending();
         match event {
             Event::Lifecycle(lifecycle) => self.lifecycle(locker, lifecycle),
             Event::Lost(data) => {
@@ -200,20 +200,23 @@ impl Inner {
 
     fn deliver_pending(&self) {
         loop {
-            let mut profiles = self.profiles.lock();
-            let loaded = std::mem::take(&mut profiles.loaded);
-            let Some((id, event)) = profiles.pending.pop_front() else {
-                drop(profiles);
-                if loaded.is_empty() {
-                    return;
-                }
-                loaded.into_iter().for_each(|id| self.call_loaded(id));
-                continue;
-            };
-            profiles.loaded = loaded;
-            drop(profiles);
+            self.tell_pending();
+            let loaded = std::mem::take(&mut self.profiles.lock().loaded);
+            if loaded.is_empty() {
+                return;
+            }
+            loaded.into_iter().for_each(|id| self.call_loaded(id));
+        }
+    }
+
+    fn tell_pending(&self) {
+        while let Some((id, event)) = self.take_pending() {
             self.tell(id, event);
         }
+    }
+
+    fn take_pending(&self) -> Option<(ProfileId, ProfileEvent)> {
+        self.profiles.lock().pending.pop_front()
     }
 
     fn tell_all(&self, locker: LockerId, event: impl Fn() -> ProfileEvent) {

@@ -151,6 +151,48 @@ static void only_the_first_of_two_answers_counts(void) {
     CHECK(memory.drops == 1);
 }
 
+/* A session that is ending is not joined: the next one begins when it is over. */
+static void nobody_joins_a_session_that_is_ending(int is_releasing) {
+    HostMemory memory;
+    Server server;
+    SlProfile *ended, *next = NULL;
+    int32_t value = 7;
+
+    host_server_open(&server, &memory, 1);
+    ended = loaded(&server, "player");
+    OK(save_data_set_i64(data_of(ended), Z("/Gold"), 3));
+    OK(profile_end_session(ended));
+    if (is_releasing) {
+        memory.holds = 1;
+        frame(&server, 0);
+        memory.holds = 0;
+        CHECK(log_is(&server.log, "destroyed "));
+    }
+    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, 0, &next));
+    OK(profile_is_loaded(next, &value));
+    CHECK(value == 0);
+    frame(&server, 0);
+    if (is_releasing) {
+        CHECK(log_is(&server.log, "=is_locked "));
+        CHECK(host_answer_held(&memory) == 1);
+        frame(&server, 0);
+        CHECK(log_is(&server.log,
+                     "saved released =loading idling deleted finished loaded =loaded "));
+    } else {
+        CHECK(log_is(&server.log, "destroyed =is_locked saved released =loading idling deleted "
+                                  "finished loaded =loaded "));
+    }
+    OK(profile_is_finished(ended, &value));
+    CHECK(value == 1);
+    OK(profile_is_finished(next, &value));
+    CHECK(value == 0 && json_is(data_of(next), "/Gold", "3"));
+    OK(profile_destroy(ended));
+    OK(profile_destroy(next));
+    frame(&server, 0);
+    CHECK(log_is(&server.log, "destroyed saved released =loading idling deleted finished "));
+    server_close(&server);
+}
+
 static void the_end_of_the_storage_frees_what_it_owes(void) {
     HostMemory memory;
     Server server;
@@ -172,6 +214,8 @@ int main(void) {
     a_storage_that_never_answers_costs_one_session_its_progress();
     wrong_answers_are_refused_and_the_right_one_counts();
     only_the_first_of_two_answers_counts();
+    nobody_joins_a_session_that_is_ending(0);
+    nobody_joins_a_session_that_is_ending(1);
     the_end_of_the_storage_frees_what_it_owes();
     return finish("answers");
 }

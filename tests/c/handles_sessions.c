@@ -79,6 +79,8 @@ static void profiles(Server *server) {
     REFUSED(SlProfile, profile_is_active(handle, &value));
     REFUSED(SlProfile, profile_is_loaded(handle, &value));
     REFUSED(SlProfile, profile_is_available(handle, &value));
+    REFUSED(SlProfile, profile_is_finished(handle, &value));
+    REFUSED(SlProfile, profile_get_lost_save_data(handle, &json));
     REFUSED(SlProfile, profile_load_status(handle, &value));
     REFUSED(SlProfile, profile_load_minimum_server_version(handle, &version));
     REFUSED(SlProfile, profile_get_save_data(handle, &data));
@@ -102,6 +104,8 @@ static void profiles(Server *server) {
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_is_active(live, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_is_loaded(live, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_is_available(live, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_is_finished(live, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_get_lost_save_data(live, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_load_status(live, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, easy_store_is_closed(server->store, NULL));
 

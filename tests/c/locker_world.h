@@ -21,7 +21,7 @@ typedef struct Full {
 HELPER void full_hears(void *user_data, const SlEvent *event) {
     Full *full = (Full *)user_data;
     full->last_locker = event->locker;
-    CHECK(event->profile == NULL);
+    CHECK(event->profile == NULL && event->key.length == 0);
     if (event->text.length > 0) {
         sprintf(full->last_text, "%.500s", event->text.data);
     }

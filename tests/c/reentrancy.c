@@ -93,6 +93,8 @@ static void sessions_start_and_end_from_inside_callbacks(void) {
     OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &deed.profile));
     OK(profile_when_loaded(deed.profile, command_on_load, &deed));
     frame(&server, 0);
+    CHECK(log_is(&server.log, "loaded destroyed =loaded saved answer:yes released =loading idling "
+                              "deleted finished loaded =loaded "));
     frame(&server, 0);
     OK(profile_is_loaded(deed.started, &is_loaded));
     OK(saved_connection_is_saved(deed.wait, &is_saved));

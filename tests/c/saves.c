@@ -130,9 +130,12 @@ static void what_was_lost_is_answered_with_no(void) {
     Answer answer;
     SlSavedConnection *wait;
     SlProfile *profile;
+    SlBuffer lost = {NULL, 7, 0};
 
     server_open(&server, "memory:", 1, 1);
     profile = loaded(&server, "player");
+    CHECK_STATUS(SL_ERROR_NOT_FOUND, profile_get_lost_save_data(profile, &lost));
+    CHECK(lost.length == 7);
     set_gold(profile, 44);
     wait = wait_for_changes(profile, &answer);
     OK(profile_mark_force_save(profile));
@@ -141,6 +144,9 @@ static void what_was_lost_is_answered_with_no(void) {
     CHECK(log_is(&server.log, "lost-document answer:no lost =loading =is_locked "));
     CHECK(strstr(server.last_text, "\"Gold\":44") != NULL);
     CHECK(answer.count == 1 && answer.outcome == SL_OUTCOME_NOT_SAVED && is_saved(wait) == 0);
+    OK(profile_get_lost_save_data(profile, &lost));
+    CHECK(strstr(lost.data, "\"Gold\":44") != NULL);
+    session_locker_buffer_free(&lost);
     CHECK(stored_has(server.storage, "player", "\"Gold\":5"));
     CHECK(json_is(data_of(profile), "/Gold", "0"));
     OK(saved_connection_destroy(wait));
@@ -335,6 +341,32 @@ static void a_hook_that_fails_puts_the_save_off(int transform) {
     server_close(&server);
 }
 
+static void a_hook_that_keeps_failing_never_costs_the_session(void) {
+    Server server;
+    SlProfile *profile;
+    Hook hook = {NULL, "hook", NULL, 1, 0};
+    int32_t is_available = 1;
+    int index;
+
+    server_open(&server, "memory:", 0, 1);
+    profile = loaded(&server, "player");
+    hook.server = &server;
+    hook.profile = profile;
+    OK(save_data_set_json(data_of(profile), Z(""), Z("{\"Gold\":5,\"Hooks\":0}")));
+    OK(profile_set_before_save(profile, run, &hook));
+    OK(profile_mark_force_save(profile));
+    for (index = 0; index < 200 && is_available; index++) {
+        server.log.text[0] = '\0';
+        frame(&server, 10);
+        OK(profile_is_available(profile, &is_available));
+    }
+    CHECK(is_available == 1 && hook.runs > 100);
+    CHECK(stored_has(server.storage, "player", "\"Gold\":5"));
+    CHECK(stored_has(server.storage, "player", "\"Hooks\":0"));
+    OK(profile_destroy(profile));
+    server_close(&server);
+}
+
 static void a_hook_does_not_run_once_its_profile_is_destroyed(void) {
     Server server;
     SlProfile *profile;
@@ -387,6 +419,7 @@ int main(void) {
     what_a_hook_writes_is_in_the_save_it_precedes();
     a_hook_that_fails_puts_the_save_off(0);
     a_hook_that_fails_puts_the_save_off(1);
+    a_hook_that_keeps_failing_never_costs_the_session();
     a_hook_does_not_run_once_its_profile_is_destroyed();
     time_may_leap_but_never_runs_back();
     return finish("saves");

@@ -263,7 +263,7 @@ static void a_profile_lends_one_handle_of_its_save_data(void) {
     CHECK(nothing == NULL && value == 7);
     frame(&server, 0);
     CHECK(log_is(&server.log, "destroyed saved released =loading idling deleted finished "));
-    CHECK(server.last_profile == NULL);
+    CHECK(server.last_profile == NULL && strcmp(server.last_key, "player") == 0);
     CHECK(stored_has(server.storage, "player", "\"Gold\":7"));
     CHECK(!stored_has(server.storage, "player", "\"Session\""));
     server_close(&server);

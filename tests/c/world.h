@@ -84,6 +84,7 @@ HELPER void note_event(Log *log, const SlEvent *event) {
     static const char *const activities[] = {"?", "load", "save", "create", "migrate", "hook"};
     char word[600];
     CHECK(event->reserved == 0 && event->text.data != NULL);
+    CHECK(event->reserved_for_later[0] == 0 && event->reserved_for_later[4] == 0);
     CHECK(event->text.data[event->text.length] == '\0');
     switch (event->kind) {
     case SL_EVENT_LIFECYCLE: note(log, lifecycle_word(event->lifecycle, event->reason)); break;
@@ -110,13 +111,15 @@ typedef struct Server {
     Log log;
     SlProfile *last_profile; /* of the last event */
     SlSavedConnection *last_wait;
+    char last_key[64];
     char last_text[512];
 } Server;
 
 HELPER void server_hears(void *user_data, const SlEvent *event) {
     Server *server = (Server *)user_data;
     server->last_profile = event->profile;
-    CHECK(event->locker == NULL);
+    sprintf(server->last_key, "%.*s", (int)event->key.length, event->key.data);
+    CHECK(event->locker == NULL && event->key.length > 0);
     if (event->kind == SL_EVENT_CHANGES_SAVED) {
         server->last_wait = event->saved_connection;
     }
