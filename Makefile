@@ -7,13 +7,16 @@
 # The C examples, in the order in which they tell their story.
 EXAMPLES := quickstart two_servers import_original host_storage
 
-export PATH := $(PATH):$(HOME)/.cargo/bin
+export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 CARGO := cargo
 LIB := build/lib
 SHARED := $(LIB)/libsession_locker.so
 # The name that programs ask the dynamic linker for; build.rs chooses it.
 SONAME := libsession_locker.so.0
+
+# The tools come first, and one compiler at a time is enough for them.
+.NOTPARALLEL:
 
 .PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
 	examples demo headers bench clean

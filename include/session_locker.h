@@ -160,6 +160,9 @@
 /** The record was erased while its session was live. Final until asked anew. */
 #define SL_LOAD_STATUS_ERASED 8
 
+/** There is no answer. */
+#define SL_OUTCOME_NONE (-1)
+
 /** The changes were not saved: the session ended without them. */
 #define SL_OUTCOME_NOT_SAVED 0
 
@@ -1432,6 +1435,14 @@ SlStatus storage_request_failed(SlStorageRequest *request,
                                 double clock);
 
 /**
+ * Fills a table of `struct_size` bytes, `sizeof(SlClock)`, with nothing: the host sets the
+ * functions. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
+
+/**
  * Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults.
  * Any thread.
  *
@@ -1778,6 +1789,14 @@ SlStatus saved_connection_is_saved(const SlSavedConnection *connection, int32_t 
  */
 SlStatus saved_connection_is_connected(const SlSavedConnection *connection,
                                        int32_t *is_connected);
+
+/**
+ * The answer, in `outcome`: one of SL_OUTCOME_, which is SL_OUTCOME_NONE while it waits and after
+ * it was given up. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus saved_connection_outcome(const SlSavedConnection *connection, int32_t *outcome);
 
 /**
  * Answers the wait by hand: saved (1) or not (0). Its callback, or event, comes with the next

@@ -80,6 +80,8 @@ static const int SL_LOAD_STATUS_CREATE_FAILED = 7;
 
 static const int SL_LOAD_STATUS_ERASED = 8;
 
+static const int SL_OUTCOME_NONE = -1;
+
 static const int SL_OUTCOME_NOT_SAVED = 0;
 
 static const int SL_OUTCOME_SAVED = 1;
@@ -591,6 +593,8 @@ SlStatus storage_request_failed(SlStorageRequest *request,
                                 size_t message_length,
                                 double clock);
 
+SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
+
 SlStatus easy_store_config_init(SlEasyStoreConfig *config, size_t struct_size);
 
 SlStatus easy_store_create(const SlStorage *storage,
@@ -697,6 +701,8 @@ SlStatus saved_connection_is_saved(const SlSavedConnection *connection, int32_t 
 
 SlStatus saved_connection_is_connected(const SlSavedConnection *connection,
                                        int32_t *is_connected);
+
+SlStatus saved_connection_outcome(const SlSavedConnection *connection, int32_t *outcome);
 
 SlStatus saved_connection_trigger(const SlSavedConnection *connection, int32_t was_saved);
 

@@ -199,19 +199,18 @@ impl Inner {
     }
 
     fn deliver_pending(&self) {
-        loop {
-            self.tell_pending();
-            let loaded = std::mem::take(&mut self.profiles.lock().loaded);
-            if loaded.is_empty() {
-                return;
-            }
-            loaded.into_iter().for_each(|id| self.call_loaded(id));
-        }
+        self.tell_pending();
+        let loaded = std::mem::take(&mut self.profiles.lock().loaded);
+        loaded.into_iter().for_each(|id| self.call_loaded(id));
     }
 
+    /// Tells what is pending now; what callbacks add to it comes later, so that a frame ends.
     fn tell_pending(&self) {
-        while let Some((id, event)) = self.take_pending() {
-            self.tell(id, event);
+        let count = self.profiles.lock().pending.len();
+        for _ in 0..count {
+            if let Some((id, event)) = self.take_pending() {
+                self.tell(id, event);
+            }
         }
     }
 

@@ -4,10 +4,12 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::boundary::boundary;
 use super::callback::{SlDrop, UserData};
 use super::config::{self, Versioned};
 use super::error::{FfiError, FfiResult};
 use super::number;
+use super::status::SlStatus;
 use crate::clock::Clock;
 
 /// Clocks of the host's own, for tests and for engines with a time of their own. A store or spec
@@ -50,6 +52,19 @@ unsafe impl Versioned for SlClock {
             drop: None,
         }
     }
+}
+
+/// Fills a table of `struct_size` bytes, `sizeof(SlClock)`, with nothing: the host sets the
+/// functions. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_locker_clock_init(
+    clock: *mut SlClock,
+    struct_size: usize,
+) -> SlStatus {
+    // SAFETY: the export's own contract, rule 4 of `ffi`.
+    boundary(|| unsafe { config::init("clock", clock, struct_size) })
 }
 
 /// The system's clocks.

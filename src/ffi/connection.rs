@@ -7,13 +7,13 @@ use parking_lot::Mutex;
 
 use super::boundary::boundary;
 use super::error::{FfiError, FfiResult};
-use super::event::outcome_number;
+use super::event::{SL_OUTCOME_NONE, outcome_number};
 use super::handle::{self, Kind};
 use super::number;
 use super::profile::SlProfile;
 use super::status::*;
 use crate::easy::{ConnectionId, WeakProfile};
-use crate::locker::{SaveOutcome, SavedCallback, SavedConnection, WeakLocker};
+use crate::locker::{LockerError, SaveOutcome, SavedCallback, SavedConnection, WeakLocker};
 
 /// A wait for changes to be saved: the seed's `SavedConnection`. Answered exactly once, unless it
 /// is disconnected first. Free it with `saved_connection_destroy`.
@@ -87,10 +87,7 @@ impl HostPointer {
 }
 
 /// The host's callback as the library's own.
-pub(crate) fn saved_callback(
-    callback: SlSavedCallback,
-    user_data: *mut c_void,
-) -> Option<SavedCallback> {
+fn saved_callback(callback: SlSavedCallback, user_data: *mut c_void) -> Option<SavedCallback> {
     let callback = callback?;
     let user_data = HostPointer(user_data);
     Some(Box::new(move |outcome| {
@@ -99,20 +96,34 @@ pub(crate) fn saved_callback(
     }))
 }
 
-/// A handle of a wait, which events then carry.
-pub(crate) fn saved_handle(
-    connection: SavedConnection,
+/// Begins a wait, and gives it a handle if the host wants one in `saved_connection`. The handle
+/// comes first, so that an answer from another thread's update carries it.
+///
+/// # Safety
+/// `saved_connection` is NULL or may be written with a handle.
+pub(crate) unsafe fn begin_wait(
+    (callback, user_data): (SlSavedCallback, *mut c_void),
     owner: Owner,
-) -> FfiResult<*mut SlSavedConnection> {
+    wait: impl FnOnce(&SavedConnection) -> Result<(), LockerError>,
+    saved_connection: *mut *mut SlSavedConnection,
+) -> FfiResult<()> {
+    let connection = SavedConnection::new(saved_callback(callback, user_data));
+    if saved_connection.is_null() {
+        return Ok(wait(&connection)?);
+    }
+    let saved_connection = out!(saved_connection);
     let object = SavedObject {
         connection: connection.clone(),
         owner,
     };
-    let handle = handle::insert::<SlSavedConnection>(Arc::new(object)).inspect_err(|_| {
-        connection.disconnect();
-    })?;
+    let handle = handle::insert::<SlSavedConnection>(Arc::new(object))?;
     connection.set_tag(handle.addr() as u64);
-    Ok(handle)
+    if let Err(error) = wait(&connection) {
+        handle::take_back(handle)?;
+        return Err(error.into());
+    }
+    saved_connection.set(handle);
+    Ok(())
 }
 
 /// Whether the changes are in the storage: 1 or 0 in `is_saved`. Any thread.
@@ -144,6 +155,24 @@ pub unsafe extern "C" fn saved_connection_is_connected(
         let connection = handle::get(connection)?;
         let is_connected = out!(is_connected);
         is_connected.set(connection.connection.is_connected().into());
+        Ok(())
+    })
+}
+
+/// The answer, in `outcome`: one of SL_OUTCOME_, which is SL_OUTCOME_NONE while it waits and after
+/// it was given up. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn saved_connection_outcome(
+    connection: *const SlSavedConnection,
+    outcome: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let connection = handle::get(connection)?;
+        let outcome = out!(outcome);
+        let answer = connection.connection.outcome();
+        outcome.set(answer.map_or(SL_OUTCOME_NONE, outcome_number));
         Ok(())
     })
 }

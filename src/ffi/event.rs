@@ -1,6 +1,5 @@
 //! `SlEvent`: what a store or locker tells its host, in one flat struct for both ways to hear it.
 
-use std::ffi::c_char;
 use std::sync::Arc;
 
 use super::connection::SlSavedConnection;
@@ -66,6 +65,8 @@ pub const SL_LOAD_STATUS_CREATE_FAILED: i32 = 7;
 /// The record was erased while its session was live. Final until asked anew.
 pub const SL_LOAD_STATUS_ERASED: i32 = 8;
 
+/// There is no answer.
+pub const SL_OUTCOME_NONE: i32 = -1;
 /// The changes were not saved: the session ended without them.
 pub const SL_OUTCOME_NOT_SAVED: i32 = 0;
 /// The changes are in the storage.
@@ -166,7 +167,7 @@ pub struct SlEvent {
 const _: () = assert!(size_of::<SlEvent>() == 128);
 
 const NO_TEXT: SlText = SlText {
-    data: c"".as_ptr() as *const c_char,
+    data: std::ptr::null(),
     length: 0,
 };
 
@@ -347,6 +348,21 @@ pub(crate) fn load_status_number(status: LoadStatus) -> i32 {
         LoadStatus::MigrationFailed => SL_LOAD_STATUS_MIGRATION_FAILED,
         LoadStatus::CreateFailed => SL_LOAD_STATUS_CREATE_FAILED,
         LoadStatus::Erased => SL_LOAD_STATUS_ERASED,
+    }
+}
+
+/// The constant's name in C.
+pub(crate) fn load_status_name(status: LoadStatus) -> &'static str {
+    match status {
+        LoadStatus::Loading => "SL_LOAD_STATUS_LOADING",
+        LoadStatus::DataStoreRequestFail => "SL_LOAD_STATUS_DATA_STORE_REQUEST_FAIL",
+        LoadStatus::SessionIsLocked => "SL_LOAD_STATUS_SESSION_IS_LOCKED",
+        LoadStatus::InvalidVersion => "SL_LOAD_STATUS_INVALID_VERSION",
+        LoadStatus::Loaded => "SL_LOAD_STATUS_LOADED",
+        LoadStatus::CorruptData => "SL_LOAD_STATUS_CORRUPT_DATA",
+        LoadStatus::MigrationFailed => "SL_LOAD_STATUS_MIGRATION_FAILED",
+        LoadStatus::CreateFailed => "SL_LOAD_STATUS_CREATE_FAILED",
+        LoadStatus::Erased => "SL_LOAD_STATUS_ERASED",
     }
 }
 

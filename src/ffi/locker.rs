@@ -6,18 +6,18 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::boundary::boundary;
-use super::connection::{Owner, SlSavedCallback, SlSavedConnection, saved_callback, saved_handle};
+use super::connection::{Owner, SlSavedCallback, SlSavedConnection, begin_wait};
 use super::error::FfiResult;
 use super::event::{SlEvent, Told, load_status_number};
 use super::handle::{self, Kind};
 use super::number;
-use super::profile::{lend_save_data, lost_json, timed_out, wait_seconds};
-use super::save_data::SlSaveData;
+use super::profile::{lost_json, timed_out, wait_seconds};
+use super::save_data::{Lent, SlSaveData};
 use super::spec::{LockerHandles, SlLockerSpec};
 use super::status::*;
 use super::store::{check_events, lend_events};
 use super::text::{SlBuffer, SlText};
-use crate::locker::{Locker, SaveOutcome};
+use crate::locker::{Locker, SaveOutcome, SavedConnection};
 use crate::storage::MAX_USER_IDS;
 
 /// One key's lock and save data: the seed's `LockerState`. The host updates each locker every
@@ -30,8 +30,7 @@ pub(crate) struct LockerObject {
     locker: Locker,
     /// Where the spec finds the handle of its locker.
     handles: Arc<LockerHandles>,
-    /// The handle of the save data, once the host has asked for it; 0 before.
-    save_data: Mutex<usize>,
+    save_data: Lent,
     /// What the last poll lent to the host.
     polled: Mutex<Vec<Told>>,
 }
@@ -63,7 +62,7 @@ pub unsafe extern "C" fn locker_create(
         let object = LockerObject {
             locker: made.clone(),
             handles: Arc::clone(&spec.lockers),
-            save_data: Mutex::new(0),
+            save_data: Lent::default(),
             polled: Mutex::default(),
         };
         let handle = handle::insert(Arc::new(object))?;
@@ -182,10 +181,7 @@ pub unsafe extern "C" fn locker_destroy(locker: *mut SlLocker) -> SlStatus {
             return Ok(());
         };
         object.handles.remove(object.locker.id());
-        let save_data = std::mem::take(&mut *object.save_data.lock());
-        if save_data != 0 {
-            handle::take_back(std::ptr::without_provenance::<SlSaveData>(save_data))?;
-        }
+        object.save_data.end();
         Ok(())
     })
 }
@@ -293,10 +289,7 @@ pub unsafe extern "C" fn locker_get_save_data(
     boundary(|| {
         let object = handle::get(locker)?;
         let save_data = out!(save_data);
-        save_data.set(lend_save_data(
-            &object.save_data,
-            object.locker.save_data(),
-        )?);
+        save_data.set(object.save_data.lend(object.locker.save_data())?);
         Ok(())
     })
 }
@@ -368,14 +361,10 @@ pub unsafe extern "C" fn locker_when_changes_saved(
 ) -> SlStatus {
     boundary(|| {
         let object = handle::get(locker)?;
-        let callback = saved_callback(callback, user_data);
-        let connection = object.locker.when_changes_saved(callback)?;
-        if !saved_connection.is_null() {
-            let saved_connection = out!(saved_connection);
-            let owner = Owner::Locker(object.locker.downgrade());
-            saved_connection.set(saved_handle(connection, owner)?);
-        }
-        Ok(())
+        let owner = Owner::Locker(object.locker.downgrade());
+        let wait = |connection: &SavedConnection| object.locker.wait_for(connection);
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        unsafe { begin_wait((callback, user_data), owner, wait, saved_connection) }
     })
 }
 

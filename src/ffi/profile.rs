@@ -3,23 +3,21 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use super::boundary::boundary;
 use super::connection::{
     HostPointer, Owner, SignalHandles, SignalObject, SlSavedCallback, SlSavedConnection,
-    SlSignalCallback, SlSignalConnection, saved_callback, saved_handle,
+    SlSignalCallback, SlSignalConnection, begin_wait,
 };
 use super::error::{FfiError, FfiResult, run_hook};
-use super::event::{SIGNALS, lifecycle_numbers, load_status_number};
+use super::event::{SIGNALS, lifecycle_numbers, load_status_name, load_status_number};
 use super::handle::{self, Kind};
 use super::number;
-use super::save_data::SlSaveData;
+use super::save_data::{Lent, SlSaveData};
 use super::status::*;
 use super::store::{ProfileHandles, StoreObject};
 use super::text::SlBuffer;
 use crate::easy::{LoadWait, Profile};
-use crate::locker::{LockerError, SaveOutcome};
+use crate::locker::{LockerError, SaveOutcome, SavedConnection};
 use crate::save_data::SaveData;
 
 /// One player's session: the seed's `EasyProfile`. Free it with `profile_destroy`.
@@ -47,39 +45,39 @@ pub(crate) struct ProfileObject {
     profile: Profile,
     /// Where the store finds the handle of its profile.
     handles: Arc<ProfileHandles>,
-    /// The handle of the save data, once the host has asked for it; 0 before.
-    save_data: Mutex<usize>,
+    save_data: Lent,
     signals: SignalHandles,
 }
 
-/// The handle of a profile that has just been started.
-pub(crate) fn insert(store: &StoreObject, profile: Profile) -> FfiResult<*mut SlProfile> {
-    let object = ProfileObject {
-        profile: profile.clone(),
-        handles: Arc::clone(&store.profiles),
-        save_data: Mutex::new(0),
-        signals: SignalHandles::default(),
-    };
-    match handle::insert::<SlProfile>(Arc::new(object)) {
-        Ok(handle) => {
-            store.profiles.set(profile.id(), handle);
-            Ok(handle)
+/// Starts a profile and gives it its handle; its events wait until it has one.
+pub(crate) fn insert(
+    store: &StoreObject,
+    start: impl FnOnce() -> Result<Profile, LockerError>,
+) -> FfiResult<*mut SlProfile> {
+    store.profiles.register(|| {
+        let profile = start()?;
+        let id = profile.id();
+        let object = ProfileObject {
+            profile: profile.clone(),
+            handles: Arc::clone(&store.profiles),
+            save_data: Lent::default(),
+            signals: SignalHandles::default(),
+        };
+        match handle::insert::<SlProfile>(Arc::new(object)) {
+            Ok(handle) => Ok((id, handle)),
+            Err(error) => {
+                profile.destroy()?;
+                Err(error)
+            }
         }
-        Err(error) => {
-            profile.destroy()?;
-            Err(error)
-        }
-    }
+    })
 }
 
 /// Frees a profile's handle, and what was lent by it, and lets the store end the session.
 pub(crate) fn remove(profile: *mut SlProfile) -> FfiResult<()> {
     let object = handle::remove(profile)?;
     object.handles.remove(object.profile.id());
-    let save_data = std::mem::take(&mut *object.save_data.lock());
-    if save_data != 0 {
-        handle::take_back(std::ptr::without_provenance::<SlSaveData>(save_data))?;
-    }
+    object.save_data.end();
     let signals = std::mem::take(&mut *object.signals.lock());
     for signal in signals {
         // One that the host disconnects at this moment is gone already.
@@ -235,24 +233,9 @@ pub unsafe extern "C" fn profile_get_save_data(
     boundary(|| {
         let object = handle::get(profile)?;
         let save_data = out!(save_data);
-        save_data.set(lend_save_data(
-            &object.save_data,
-            object.profile.save_data(),
-        )?);
+        save_data.set(object.save_data.lend(object.profile.save_data())?);
         Ok(())
     })
-}
-
-/// The one handle by which an owner lends its save data; `lent` keeps it.
-pub(crate) fn lend_save_data(
-    lent: &Mutex<usize>,
-    data: &Arc<crate::locker::SharedSaveData>,
-) -> FfiResult<*mut SlSaveData> {
-    let mut lent = lent.lock();
-    if *lent == 0 {
-        *lent = handle::lend::<SlSaveData>(Arc::clone(data))?.addr();
-    }
-    Ok(std::ptr::without_provenance_mut(*lent))
 }
 
 /// The whole document as JSON, reserved fields included. The host frees `json`. Any thread.
@@ -323,14 +306,10 @@ pub unsafe extern "C" fn profile_when_changes_saved(
 ) -> SlStatus {
     boundary(|| {
         let object = handle::get(profile)?;
-        let callback = saved_callback(callback, user_data);
-        let connection = object.profile.when_changes_saved(callback)?;
-        if !saved_connection.is_null() {
-            let saved_connection = out!(saved_connection);
-            let owner = Owner::Profile(object.profile.downgrade());
-            saved_connection.set(saved_handle(connection, owner)?);
-        }
-        Ok(())
+        let owner = Owner::Profile(object.profile.downgrade());
+        let wait = |connection: &SavedConnection| object.profile.wait_for(connection);
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        unsafe { begin_wait((callback, user_data), owner, wait, saved_connection) }
     })
 }
 
@@ -404,7 +383,8 @@ pub unsafe extern "C" fn profile_wait_until_loaded(
                 "the session was ended before it loaded",
             )),
             LoadWait::Refused(status) => {
-                let message = format!("loading was given up: {status:?}");
+                let status = load_status_name(status);
+                let message = format!("loading was given up: {status}");
                 Err(FfiError::new(SL_ERROR_NOT_LOADED, message))
             }
         }

@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::boundary::boundary;
 use super::error::{FfiError, FfiResult};
@@ -118,6 +119,47 @@ pub(crate) fn lend_draft<R>(
     };
     draft.handle = handle::lend(Arc::clone(&draft.shared))?;
     Ok(run(draft.handle))
+}
+
+/// The one handle by which a profile or locker lends its save data, from the host's first asking
+/// until its owner goes.
+#[derive(Default)]
+pub(crate) struct Lent(Mutex<LentState>);
+
+#[derive(Default)]
+enum LentState {
+    #[default]
+    NotAsked,
+    Handle(usize),
+    Gone,
+}
+
+impl Lent {
+    /// The handle, made at the first asking.
+    pub(crate) fn lend(&self, data: &Arc<SharedSaveData>) -> FfiResult<*mut SlSaveData> {
+        let mut state = self.0.lock();
+        match *state {
+            LentState::Handle(handle) => Ok(std::ptr::without_provenance_mut(handle)),
+            LentState::NotAsked => {
+                let handle = handle::lend::<SlSaveData>(Arc::clone(data))?;
+                *state = LentState::Handle(handle.addr());
+                Ok(handle)
+            }
+            LentState::Gone => {
+                let message = "the save data's owner is being destroyed";
+                Err(FfiError::new(SL_ERROR_INVALID_HANDLE, message))
+            }
+        }
+    }
+
+    /// The owner goes, and the handle with it.
+    pub(crate) fn end(&self) {
+        let state = std::mem::replace(&mut *self.0.lock(), LentState::Gone);
+        if let LentState::Handle(handle) = state {
+            // It is still there: nobody else could free it.
+            let _ = handle::take_back(std::ptr::without_provenance::<SlSaveData>(handle));
+        }
+    }
 }
 
 /// Makes a save data of the host's own, which belongs to no session, from a JSON object (`{}` for

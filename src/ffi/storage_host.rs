@@ -330,7 +330,10 @@ impl HostStorage {
             key: lend_text(key.as_bytes()),
             revision,
             bytes: lend_text(bytes),
-            user_ids: user_ids.as_ptr(),
+            user_ids: match user_ids.is_empty() {
+                true => std::ptr::null(),
+                false => user_ids.as_ptr(),
+            },
             user_id_count: user_ids.len(),
         };
         // SAFETY: see the top of this `impl`.

@@ -137,8 +137,15 @@ pub(crate) struct StoreObject {
 pub(crate) struct ProfileHandles(Mutex<HashMap<ProfileId, usize>>);
 
 impl ProfileHandles {
-    pub(crate) fn set(&self, id: ProfileId, handle: *mut SlProfile) {
-        self.0.lock().insert(id, handle.addr());
+    /// Notes a profile that `make` starts; whoever asks meanwhile waits until it is noted.
+    pub(crate) fn register(
+        &self,
+        make: impl FnOnce() -> FfiResult<(ProfileId, *mut SlProfile)>,
+    ) -> FfiResult<*mut SlProfile> {
+        let mut handles = self.0.lock();
+        let (id, handle) = make()?;
+        handles.insert(id, handle.addr());
+        Ok(handle)
     }
 
     pub(crate) fn remove(&self, id: ProfileId) {
@@ -288,8 +295,8 @@ pub unsafe extern "C" fn easy_store_start_session(
         let key = text!(key, key_length);
         let user_ids = texts!(user_ids, user_id_count, MAX_USER_IDS);
         let profile = out!(profile);
-        let started = store.store.start_session(key, &user_ids)?;
-        profile.set(profile::insert(&store, started)?);
+        let start = || store.store.start_session(key, &user_ids);
+        profile.set(profile::insert(&store, start)?);
         Ok(())
     })
 }
@@ -313,8 +320,8 @@ pub unsafe extern "C" fn easy_store_start_session_reusable(
         let key = text!(key, key_length);
         let user_ids = texts!(user_ids, user_id_count, MAX_USER_IDS);
         let profile = out!(profile);
-        let started = store.store.start_session_reusable(key, &user_ids)?;
-        profile.set(profile::insert(&store, started)?);
+        let start = || store.store.start_session_reusable(key, &user_ids);
+        profile.set(profile::insert(&store, start)?);
         Ok(())
     })
 }
@@ -405,8 +412,7 @@ pub unsafe extern "C" fn easy_store_drain(
 ) -> SlStatus {
     boundary(|| {
         let store = handle::get(store)?;
-        let timeout = number::timeout("timeout", timeout)?;
-        let seconds = timeout.map_or(f64::INFINITY, |timeout| timeout.as_secs_f64());
+        let seconds = profile::wait_seconds(timeout)?;
         let drained = store.store.drain(seconds)?;
         if !report.is_null() {
             let report = out!(report);

@@ -243,6 +243,7 @@ static void profiles(SlStorage *storage) {
     OK(saved_connection_destroy(saved));
     REFUSED(SlSavedConnection, saved_connection_is_saved(handle, &value));
     REFUSED(SlSavedConnection, saved_connection_is_connected(handle, &value));
+    REFUSED(SlSavedConnection, saved_connection_outcome(handle, &value));
     REFUSED(SlSavedConnection, saved_connection_trigger(handle, 1));
     REFUSED(SlSavedConnection, saved_connection_disconnect(handle));
     REFUSED(SlSavedConnection, saved_connection_destroy(handle));

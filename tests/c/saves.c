@@ -22,6 +22,12 @@ static int32_t is_saved(SlSavedConnection *wait) {
     return value;
 }
 
+static int32_t outcome_of(SlSavedConnection *wait) {
+    int32_t value = 7;
+    OK(saved_connection_outcome(wait, &value));
+    return value;
+}
+
 static int32_t is_connected(SlSavedConnection *wait) {
     int32_t value = 7;
     OK(saved_connection_is_connected(wait, &value));
@@ -66,6 +72,7 @@ static void a_wait_is_answered_once_by_the_save_that_covers_it(int polls) {
     OK(saved_connection_destroy(waits[4]));
     CHECK(is_connected(waits[1]) == 1 && is_saved(waits[1]) == 0);
     CHECK(is_connected(waits[3]) == 0 && is_saved(waits[3]) == 0);
+    CHECK(outcome_of(waits[1]) == SL_OUTCOME_NONE && outcome_of(waits[3]) == SL_OUTCOME_NONE);
     frame(&server, 0);
     CHECK(log_is(&server.log, ""));
     /* An autosave, at the latest. */
@@ -74,6 +81,7 @@ static void a_wait_is_answered_once_by_the_save_that_covers_it(int polls) {
     CHECK(first.count == 1 && second.count == 1 && first.outcome == SL_OUTCOME_SAVED);
     CHECK(given_up.count == 0 && freed.count == 0);
     CHECK(is_connected(waits[1]) == 0 && is_saved(waits[1]) == 1);
+    CHECK(outcome_of(waits[1]) == SL_OUTCOME_SAVED);
     OK(saved_connection_disconnect(waits[1]));
     CHECK(is_saved(waits[1]) == 1);
 

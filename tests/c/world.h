@@ -26,8 +26,7 @@ HELPER void moment_drop(void *user_data) { ((Moment *)user_data)->drops++; }
 
 HELPER SlClock clock_of(Moment *moment) {
     SlClock clock;
-    memset(&clock, 0, sizeof clock);
-    clock.struct_size = sizeof clock;
+    OK(session_locker_clock_init(&clock, sizeof clock));
     clock.user_data = moment;
     clock.wall = moment_wall;
     clock.monotonic = moment_monotonic;
