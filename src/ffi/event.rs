@@ -126,7 +126,7 @@ pub(crate) const SIGNALS: [(i32, &str, Signal); 9] = [
 ];
 
 /// Something that happened, with the state of its moment. `kind` says which fields mean something;
-/// the others are 0 or NULL.
+/// the others are 0, NULL, or an empty text.
 ///
 /// The texts belong to the library. In a callback they live until the callback returns; after a poll
 /// they live until the next poll of the same store or locker, or its destruction.
@@ -167,7 +167,7 @@ pub struct SlEvent {
 const _: () = assert!(size_of::<SlEvent>() == 128);
 
 const NO_TEXT: SlText = SlText {
-    data: std::ptr::null(),
+    data: c"".as_ptr(),
     length: 0,
 };
 
