@@ -39,7 +39,7 @@ pub struct SlClock {
 // SAFETY: `repr(C)` with its size first; integers, a raw pointer and optional function pointers.
 unsafe impl Versioned for SlClock {
     const NAME: &'static str = "SlClock";
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = 48;
 
     fn defaults() -> Self {
         Self {

@@ -108,7 +108,7 @@ pub struct SlLockerSpecConfig {
 // explicit padding.
 unsafe impl Versioned for SlLockerSpecConfig {
     const NAME: &'static str = "SlLockerSpecConfig";
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = 232;
 
     fn defaults() -> Self {
         default_settings!(SlLockerSpecConfig {

@@ -112,7 +112,7 @@ pub struct SlEasyStoreConfig {
 // explicit padding.
 unsafe impl Versioned for SlEasyStoreConfig {
     const NAME: &'static str = "SlEasyStoreConfig";
-    const FIRST_SIZE: usize = size_of::<Self>();
+    const FIRST_SIZE: usize = 216;
 
     fn defaults() -> Self {
         default_settings!(SlEasyStoreConfig {
