@@ -503,7 +503,7 @@ typedef SlStatus (*SlCreateSaveData)(void *user_data,
 
 /**
  * Something that happened, with the state of its moment. `kind` says which fields mean something;
- * the others are 0 or NULL.
+ * the others are 0, NULL, or an empty text.
  *
  * The texts belong to the library. In a callback they live until the callback returns; after a poll
  * they live until the next poll of the same store or locker, or its destruction.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::connection::SlSavedConnection;
 use super::locker::SlLocker;
 use super::profile::SlProfile;
-use super::text::{SlText, lend_text};
+use super::text::SlText;
 use crate::easy::{ProfileEvent, Signal, Status, StoreEvent};
 use crate::locker::{
     Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome, SavedConnection,
@@ -126,7 +126,7 @@ pub(crate) const SIGNALS: [(i32, &str, Signal); 9] = [
 ];
 
 /// Something that happened, with the state of its moment. `kind` says which fields mean something;
-/// the others are 0 or NULL.
+/// the others are 0, NULL, or an empty text.
 ///
 /// The texts belong to the library. In a callback they live until the callback returns; after a poll
 /// they live until the next poll of the same store or locker, or its destruction.
@@ -167,7 +167,7 @@ pub struct SlEvent {
 const _: () = assert!(size_of::<SlEvent>() == 128);
 
 const NO_TEXT: SlText = SlText {
-    data: std::ptr::null(),
+    data: c"".as_ptr(),
     length: 0,
 };
 
@@ -203,13 +203,15 @@ unsafe impl Send for Told {}
 impl Told {
     /// The struct; its texts live as long as `self`.
     pub(crate) fn event(&self) -> SlEvent {
+        // Neither is empty: a text ends with a NUL, for hosts that read it to its end.
         let text = self.text.as_deref().map_or(NO_TEXT, |text| SlText {
-            // The NUL is there for hosts that read texts to their end.
+            data: text.as_ptr().cast(),
             length: text.len() - 1,
-            ..lend_text(text)
         });
-        let key = self.key.as_deref();
-        let key = key.map_or(NO_TEXT, |key| lend_text(key.as_bytes()));
+        let key = self.key.as_deref().map_or(NO_TEXT, |key| SlText {
+            data: key.as_ptr().cast(),
+            length: key.len(),
+        });
         SlEvent {
             text,
             key,

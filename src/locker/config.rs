@@ -137,8 +137,6 @@ impl Config {
             check_range(field, value.into(), value >= 1, "1 or more")?;
         }
         let bytes = self.bytes_per_update;
-        check_range("bytes per update", bytes as f64, bytes >= 1, "1 or more")?;
-        let bytes = self.bytes_per_update;
         check_range("bytes_per_update", bytes as f64, bytes >= 1, "1 or more")?;
         let limit = self.document_limit_bytes;
         let limit_fits = (64..=(1 << 30)).contains(&limit);

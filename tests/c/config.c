@@ -84,35 +84,35 @@ static SlLockerSpecConfig spec_config_of(SlClock *clock) {
     } while (0)
 
 static void numbers_out_of_range_are_refused(void) {
-    REFUSES_ARGUMENT(save_data_version, 0, "the save data version is 0");
-    REFUSES_ARGUMENT(save_data_version_patch, NAN, "the version patch");
-    REFUSES_ARGUMENT(save_data_version_patch, -INFINITY, "the version patch");
-    REFUSES_TIMES(maintain_session_period, "MaintainSessionPeriod");
-    REFUSES_ARGUMENT(maintain_session_period, 0, "MaintainSessionPeriod is 0");
-    REFUSES_TIMES(session_expiry, "SessionExpiry");
-    REFUSES_ARGUMENT(session_expiry, 0, "SessionExpiry is 0");
-    REFUSES_TIMES(clock_tolerance, "ClockTolerance");
-    REFUSES_TIMES(session_retry_cooldown, "SessionRetryCooldown");
-    REFUSES_ARGUMENT(session_retry_cooldown, 0, "SessionRetryCooldown is 0");
-    REFUSES_TIMES(session_retry_ceiling, "the retry ceiling");
-    REFUSES_TIMES(request_timeout, "the request timeout");
-    REFUSES_ARGUMENT(request_timeout, 0, "the request timeout is 0");
-    REFUSES_ARGUMENT(document_limit_bytes, 0, "the document limit is 0");
-    REFUSES_ARGUMENT(document_limit_bytes, 63, "the document limit is 63");
+    REFUSES_ARGUMENT(save_data_version, 0, "save_data_version is 0");
+    REFUSES_ARGUMENT(save_data_version_patch, NAN, "save_data_version_patch");
+    REFUSES_ARGUMENT(save_data_version_patch, -INFINITY, "save_data_version_patch");
+    REFUSES_TIMES(maintain_session_period, "maintain_session_period");
+    REFUSES_ARGUMENT(maintain_session_period, 0, "maintain_session_period is 0");
+    REFUSES_TIMES(session_expiry, "session_expiry");
+    REFUSES_ARGUMENT(session_expiry, 0, "session_expiry is 0");
+    REFUSES_TIMES(clock_tolerance, "clock_tolerance");
+    REFUSES_TIMES(session_retry_cooldown, "session_retry_cooldown");
+    REFUSES_ARGUMENT(session_retry_cooldown, 0, "session_retry_cooldown is 0");
+    REFUSES_TIMES(session_retry_ceiling, "session_retry_ceiling");
+    REFUSES_TIMES(request_timeout, "request_timeout");
+    REFUSES_ARGUMENT(request_timeout, 0, "request_timeout is 0");
+    REFUSES_ARGUMENT(document_limit_bytes, 0, "document_limit_bytes is 0");
+    REFUSES_ARGUMENT(document_limit_bytes, 63, "document_limit_bytes is 63");
     REFUSES_ARGUMENT(document_limit_bytes, ((uint64_t)1 << 30) + 1, "64 bytes to 1 GiB");
     REFUSES_ARGUMENT(document_limit_bytes, UINT64_MAX, "64 bytes to 1 GiB");
-    REFUSES_ARGUMENT(bytes_per_update, 0, "bytes per update is 0");
-    REFUSES_ARGUMENT(purchase_history_limit, 0, "PurchaseHistoryLimit is 0");
-    REFUSES_ARGUMENT(requests_per_update, 0, "requests per update is 0");
-    REFUSES_ARGUMENT(requests_in_flight, 0, "requests in flight is 0");
+    REFUSES_ARGUMENT(bytes_per_update, 0, "bytes_per_update is 0");
+    REFUSES_ARGUMENT(purchase_history_limit, 0, "purchase_history_limit is 0");
+    REFUSES_ARGUMENT(requests_per_update, 0, "requests_per_update is 0");
+    REFUSES_ARGUMENT(requests_in_flight, 0, "requests_in_flight is 0");
     REFUSES_ARGUMENT(read_only_data_stores, 2, "config.read_only_data_stores is 2");
     REFUSES_ARGUMENT(read_only_data_stores, -1, "config.read_only_data_stores is -1");
     REFUSES_ARGUMENT(polls_events, 2, "config.polls_events is 2");
     REFUSES_ARGUMENT(reserved, 1, "config.reserved is 1");
     REFUSES_ARGUMENT(session_expiry, 390, "a session would expire before it is saved again");
     REFUSES_ARGUMENT(maintain_session_period, 1650,
-                     "MaintainSessionPeriod (1650 s) + 2 x request timeout (30 s) + lease margin "
-                     "(90 s) must be less than SessionExpiry (1800 s)");
+                     "maintain_session_period (1650 s) + 2 x request_timeout (30 s) + lease margin "
+                     "(90 s) must be less than session_expiry (1800 s)");
 }
 
 static void texts_that_are_none_are_refused(void) {
@@ -179,7 +179,7 @@ static void clocks_that_cannot_tell_the_time_are_refused(void) {
     /* Refused for something else after the clock was looked at: it stays the host's too. */
     table.clock = clock_of(&server.moment);
     config.session_expiry = 1;
-    CHECK(store_is_refused(&config, SL_ERROR_INVALID_ARGUMENT, "SessionExpiry"));
+    CHECK(store_is_refused(&config, SL_ERROR_INVALID_ARGUMENT, "session_expiry"));
     CHECK(server.moment.drops == 0);
 }
 
