@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
@@ -103,29 +104,23 @@ pub fn log_prefix_create(
 pub(crate) const MODULE: &str = "[SessionLocker]";
 
 /// The message with each of the texts replaced by its stand-in, wherever it occurs. The texts are
-/// taken literally; where several begin at the same place, the longest counts, and what has been
-/// put in is not looked at again. An empty text is nowhere.
+/// taken literally, the longest first, and what has been put in is not looked at again. An empty
+/// text is nowhere.
 pub fn filter(message: &str, stand_ins: &[(&str, &str)]) -> String {
-    let mut by_length: Vec<_> = stand_ins
-        .iter()
-        .filter(|(text, _)| !text.is_empty())
-        .collect();
-    by_length.sort_by_key(|(text, _)| std::cmp::Reverse(text.len()));
-    let mut filtered = String::with_capacity(message.len());
-    let mut rest = message;
-    while let Some(first) = rest.chars().next() {
-        match by_length.iter().find(|(text, _)| rest.starts_with(text)) {
-            Some((text, stand_in)) => {
-                filtered.push_str(stand_in);
-                rest = &rest[text.len()..];
-            }
-            None => {
-                filtered.push(first);
-                rest = &rest[first.len_utf8()..];
-            }
-        }
-    }
-    filtered
+    let texts = stand_ins.iter().filter(|(text, _)| !text.is_empty());
+    let mut by_length: Vec<_> = texts.copied().collect();
+    by_length.sort_by_key(|(text, _)| Reverse(text.len()));
+    replace_in_order(message, &by_length)
+}
+
+fn replace_in_order(message: &str, stand_ins: &[(&str, &str)]) -> String {
+    let Some(((text, stand_in), later)) = stand_ins.split_first() else {
+        return message.to_owned();
+    };
+    let parts = message
+        .split(text)
+        .map(|part| replace_in_order(part, later));
+    parts.collect::<Vec<_>>().join(stand_in)
 }
 
 /// The seed's `GetRequestErrorKind`: whose fault a failed request is, by the number and colon with
@@ -157,14 +152,16 @@ mod tests {
         let message = "no Player_.%d+[1] for 100%, nor Player_xx";
         let filtered = "no {datastorekey} for {userid}, nor Player_xx";
         assert_eq!(filter(message, &[user, key]), filtered);
-        assert_eq!(filter("%1 and $1", &[("a", "%0 $0")]), "%1 and $1");
+        assert_eq!(filter("%1 and $1", &[("z", "%0 $0")]), "%1 and $1");
         assert_eq!(filter("a", &[("a", "%1 $1")]), "%1 $1");
     }
 
     #[test]
     fn the_longest_identifier_counts_and_no_stand_in_is_filtered() {
-        let texts = [("12", "{userid}"), ("Player_12", "{datastorekey}")];
-        assert_eq!(filter("Player_12 12", &texts), "{datastorekey} {userid}");
+        let texts = [("12", "{userid}"), ("123", "{datastorekey}")];
+        assert_eq!(filter("123 12", &texts), "{datastorekey} {userid}");
+        let overlapping = [("12", "{userid}"), ("2/abc", "{datastorekey}")];
+        assert_eq!(filter("12/abc", &overlapping), "1{datastorekey}");
         let texts = [("user", "{datastorekey}"), ("7", "{userid}")];
         assert_eq!(filter("user 7", &texts), "{datastorekey} {userid}");
         assert_eq!(filter("é12é", &[("", "?"), ("é", "e")]), "e12e");
