@@ -177,13 +177,7 @@ impl Settings {
             0 => random_seed()?,
             seed => seed,
         };
-        let storage: Arc<dyn Storage> = match test_data {
-            Some(json) => {
-                let test_data = Bytes::copy_from_slice(json.as_bytes());
-                Arc::new(ReadOnlyOverlay::new(storage, Some(test_data)))
-            }
-            None => storage,
-        };
+        let storage = over_test_data(storage, test_data);
         let config = Config {
             save_data_version: self.save_data_version,
             save_data_version_patch: self.save_data_version_patch,
@@ -217,6 +211,15 @@ impl Settings {
             clock_data,
         })
     }
+}
+
+/// With test data, the storage is neither read nor written.
+fn over_test_data(storage: Arc<dyn Storage>, test_data: Option<&str>) -> Arc<dyn Storage> {
+    let Some(json) = test_data else {
+        return storage;
+    };
+    let test_data = Bytes::copy_from_slice(json.as_bytes());
+    Arc::new(ReadOnlyOverlay::new(storage, Some(test_data)))
 }
 
 /// Runs the host's create hook for a key.
