@@ -214,6 +214,42 @@
 /** The save data was replaced by the default, for the session was lost. */
 #define SL_SIGNAL_LOST 9
 
+/** The steps of a session, with `verbose_logs`. */
+#define SL_LOG_DEBUG 0
+
+/** What passes by itself. */
+#define SL_LOG_INFO 1
+
+/** What someone should look at. */
+#define SL_LOG_WARNING 2
+
+/** A mistake in code or configuration. */
+#define SL_LOG_ERROR 3
+
+/** `verbose_logs`: 0 or 1 (0). */
+#define SL_CONFIG_VERBOSE_LOGS 1
+
+/** `read_only_data_stores`: 0 or 1 (0). */
+#define SL_CONFIG_READ_ONLY_DATA_STORES 2
+
+/** `maintain_session_period`, in seconds (300). */
+#define SL_CONFIG_MAINTAIN_SESSION_PERIOD 3
+
+/** `session_expiry`, in seconds (1800). */
+#define SL_CONFIG_SESSION_EXPIRY 4
+
+/** `session_retry_cooldown`, in seconds (10). */
+#define SL_CONFIG_SESSION_RETRY_COOLDOWN 5
+
+/** `purchase_history_limit`, a whole number (100). */
+#define SL_CONFIG_PURCHASE_HISTORY_LIMIT 6
+
+/** The errors of lockers, also of those beneath a store. */
+#define SL_REPORTER_LOCKERS 1
+
+/** The errors of remote-change senders. */
+#define SL_REPORTER_SENDERS 2
+
 /**
  * The keys whose sessions a drain could not release in time. Free it with `drain_report_destroy`.
  */
@@ -604,8 +640,11 @@ typedef struct SlEasyStoreConfig {
     int32_t read_only_data_stores;
     /** 1: events wait for `easy_store_poll_event`; 0: they go to `event` (0). */
     int32_t polls_events;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * 1: the steps of each session are logged, and errors that nobody hears are logged in full (0).
+     * See `session_locker_set_log_callback`.
+     */
+    int32_t verbose_logs;
     /** Clocks of the host's own; NULL for the system's. The table is copied. */
     const SlClock *clock;
     /**
@@ -713,8 +752,10 @@ typedef struct SlLockerSpecConfig {
     int32_t read_only_data_stores;
     /** 1: events wait for `locker_poll_event`; 0: they go to `event` (0). */
     int32_t polls_events;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * 1: the steps of each session are logged, and errors that nobody hears are logged in full (0).
+     */
+    int32_t verbose_logs;
     /** Clocks of the host's own; NULL for the system's. The table is copied. */
     const SlClock *clock;
     /** What all chance is drawn from; 0 for a seed from the operating system. */
@@ -732,6 +773,61 @@ typedef struct SlLockerSpecConfig {
     /** May be NULL; else called once with `user_data`, when the spec and its lockers are gone. */
     SlDrop drop;
 } SlLockerSpecConfig;
+
+/**
+ * Told what the library has to say: `level` is one of SL_LOG_, `message` is `message_length` bytes
+ * of UTF-8, perhaps of several lines, that live until the callback returns.
+ *
+ * Runs inside whatever call has something to say, on its thread, with no lock held, and may call
+ * any function; several threads may run it at the same time. What is logged inside it, on the same
+ * thread, goes nowhere.
+ */
+typedef void (*SlLogCallback)(void *user_data,
+                              int32_t level,
+                              const char *message,
+                              size_t message_length);
+
+/** Whose fault a failure is, and whether trying again helps: one of SL_REQUEST_ERROR_. */
+typedef int32_t SlRequestErrorKind;
+
+/**
+ * An error of which no host has asked to hear, and what identifies the player. The texts, which
+ * are not NUL-terminated, live until the callback returns.
+ */
+typedef struct SlErrorReport {
+    /** One of SL_ACTIVITY_: what was being done. */
+    int32_t activity;
+    /** One of SL_REQUEST_ERROR_: whose fault it is. */
+    SlRequestErrorKind error_kind;
+    /** 1 if the configuration asks for verbose logs. */
+    int32_t verbose_logs;
+    /** 0. */
+    int32_t reserved;
+    /** What the log lines of the locker begin with. */
+    SlText log_prefix;
+    /** The key that was being worked on. */
+    SlText key;
+    /** What happened, in full. */
+    SlText message;
+    /**
+     * The same with `{userid}` and `{datastorekey}` in place of the user ids and the key, so that
+     * tools can count equal messages, and no player is named.
+     */
+    SlText filtered_message;
+    /** The users that the record belongs to; NULL when there is none. */
+    const SlText *user_ids;
+    /** How many there are. */
+    size_t user_id_count;
+    /** 0. Room for what later versions tell. */
+    uint64_t reserved_for_later[4];
+} SlErrorReport;
+
+/**
+ * Told of an error of which no host has asked to hear. `report` lives until the callback returns.
+ * Runs inside an update, wait or drain that a host called, on its thread, with no lock held, and
+ * may call any function; several threads may run it at the same time.
+ */
+typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
 
 /** The call did what it says. */
 #define SL_OK 0
@@ -1443,8 +1539,8 @@ SlStatus storage_request_failed(SlStorageRequest *request,
 SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
 
 /**
- * Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults.
- * Any thread.
+ * Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults,
+ * among them those that `session_locker_set_default` has set. Any thread.
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT.
  */
@@ -1738,6 +1834,17 @@ SlStatus profile_connect_once(const SlProfile *profile,
                               SlSignalConnection **connection);
 
 /**
+ * Sets what the session's log lines begin with; all as for `locker_set_log_prefix`. Profiles that
+ * share a session share it. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (too long), SL_ERROR_INVALID_UTF8,
+ * SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
+ */
+SlStatus profile_set_log_prefix(const SlProfile *profile,
+                                const char *log_prefix,
+                                size_t log_prefix_length);
+
+/**
  * Sets the hook that runs before every save, the final one included, or with NULL none. Any
  * thread.
  *
@@ -1848,8 +1955,8 @@ SlStatus drain_report_get(const SlDrainReport *report,
 SlStatus drain_report_destroy(SlDrainReport *report);
 
 /**
- * Fills a configuration of `struct_size` bytes, `sizeof(SlLockerSpecConfig)`, with the defaults.
- * Any thread.
+ * Fills a configuration of `struct_size` bytes, `sizeof(SlLockerSpecConfig)`, with the defaults,
+ * among them those that `session_locker_set_default` has set. Any thread.
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT.
  */
@@ -1946,6 +2053,18 @@ SlStatus locker_mark_should_save(const SlLocker *locker);
  * `locker_mark_should_acquire`.
  */
 SlStatus locker_mark_force_save(const SlLocker *locker);
+
+/**
+ * Sets what the locker's log lines begin with, at most 1024 bytes; `session_locker_log_prefix_create`
+ * makes one. In the beginning, and with an empty text, it is `[SessionLocker][` and the key and `]`.
+ * Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (too long), SL_ERROR_INVALID_UTF8,
+ * SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+ */
+SlStatus locker_set_log_prefix(const SlLocker *locker,
+                               const char *log_prefix,
+                               size_t log_prefix_length);
 
 /**
  * Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
@@ -2059,6 +2178,126 @@ SlStatus locker_when_changes_saved(const SlLocker *locker,
 SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
                                          double timeout,
                                          int32_t *was_saved);
+
+/**
+ * Sets where the messages of the whole process go; with NULL they go nowhere, as in the beginning.
+ * The library itself never prints.
+ *
+ * There are messages about errors of which no host has asked to hear (see
+ * `session_locker_set_default_report_error`), the steps of sessions whose configuration has
+ * `verbose_logs`, and what `session_locker_log_error_variations` is given.
+ *
+ * `drop` may be NULL; else it is called once with `user_data`, when another callback has taken this
+ * one's place and it runs no more. With a NULL `callback` that is at once. Any thread; also inside
+ * the callback itself. Never fails.
+ */
+SlStatus session_locker_set_log_callback(SlLogCallback callback, void *user_data, SlDrop drop);
+
+/**
+ * Logs one failure four times, as warnings: that `identifier` failed; the same with a traceback;
+ * that it failed with `error_message`; the same with a traceback. Tools that count equal messages
+ * then count the failure, even where the error's details (a user id, say) differ each time; the
+ * details are found by the identifier.
+ *
+ * `traceback` is the host's own, in its own language; with NULL it is the native call stack of this
+ * thread. Nothing happens while there is no log callback. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT (NULL with a length), SL_ERROR_INVALID_UTF8.
+ */
+SlStatus session_locker_log_error_variations(const char *identifier,
+                                             size_t identifier_length,
+                                             const char *error_message,
+                                             size_t error_message_length,
+                                             const char *traceback,
+                                             size_t traceback_length);
+
+/**
+ * Makes what log lines begin with, such as `[SessionLocker][Ann]:[1001 / 2002]`, to be given to
+ * `locker_set_log_prefix` or `profile_set_log_prefix`, and for the host's own lines.
+ *
+ * `show_module` is 1 for the library's name at the beginning. `user_id` is the player's.
+ * `data_store_user_id` is the user whose save data is used, shown where that is another; `name` is
+ * shown before the ids. Both may be NULL. The host frees `prefix`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT (`show_module`, an empty `user_id`, NULL with a length),
+ * SL_ERROR_INVALID_UTF8.
+ */
+SlStatus session_locker_log_prefix_create(int32_t show_module,
+                                          const char *user_id,
+                                          size_t user_id_length,
+                                          const char *data_store_user_id,
+                                          size_t data_store_user_id_length,
+                                          const char *name,
+                                          size_t name_length,
+                                          SlBuffer *prefix);
+
+/**
+ * Whose fault a failed request is, in `kind`, by the number and colon that begin the messages of
+ * the original's platform: 1xx, 403 and 511 to 514 are SL_REQUEST_ERROR_SCRIPT, 3xx and 502 are
+ * SL_REQUEST_ERROR_BACKEND, and all else is SL_REQUEST_ERROR_MISC. For a host's own storage whose
+ * messages are of that kind. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8.
+ */
+SlStatus session_locker_request_error_kind(const char *message,
+                                           size_t message_length,
+                                           SlRequestErrorKind *kind);
+
+/**
+ * Sets the default of the whole process for one value, `config_value` being one of SL_CONFIG_.
+ *
+ * It counts for configurations that an init function fills in from then on, which may still set
+ * the value themselves; stores and specs that exist stay as they are. That the values fit together
+ * is seen when a store or spec is made of them. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT (`config_value`), SL_ERROR_OUT_OF_RANGE (the value, which the
+ * message calls by its name in the original).
+ */
+SlStatus session_locker_set_default(int32_t config_value, double value);
+
+/**
+ * The default of the whole process for one value, `config_value` being one of SL_CONFIG_, in
+ * `value`. Any thread. Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus session_locker_get_default(int32_t config_value, double *value);
+
+/**
+ * What counts of an override and a default: `override_value` if `has_override` is not 0, else
+ * `default_value`. Any thread. Never fails.
+ */
+double session_locker_query_config(int32_t has_override,
+                                   double override_value,
+                                   double default_value);
+
+/**
+ * The value that a spec was made with, `config_value` being one of SL_CONFIG_, in `value`. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+ */
+SlStatus locker_spec_query_config(const SlLockerSpec *spec,
+                                  int32_t config_value,
+                                  double *value);
+
+/**
+ * Sets who is told, in the whole process, of errors of which no host has asked to hear: those of
+ * stores and specs that have no `event` callback and do not poll events, or those of senders
+ * without a callback of their own. `reporter` is one of SL_REPORTER_ and says which.
+ *
+ * With a NULL `callback`, as in the beginning, they are logged (see
+ * `session_locker_set_log_callback`): in full with `verbose_logs`; otherwise without user ids and
+ * key, and not at all where the error is SL_REQUEST_ERROR_BACKEND, which passes by itself.
+ *
+ * `drop` may be NULL; else it is called once with `user_data`, when another callback has taken this
+ * one's place and it runs no more. With a NULL `callback` that is at once. Any thread; also inside
+ * the callback itself.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus session_locker_set_default_report_error(int32_t reporter,
+                                                 SlReportError callback,
+                                                 void *user_data,
+                                                 SlDrop drop);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -24,7 +24,8 @@
 //! ```
 //!
 //! [`easy`] is what most hosts use, [`locker`] what is beneath it. [`storage`] has the contract that
-//! an engine keeps. [`ffi`] is the same library for C; its documentation is the header's.
+//! an engine keeps. [`ffi`] is the same library for C; its documentation is the header's. [`log`] is
+//! where what the library has to say goes, once the host asks for it.
 //!
 //! The core reads no clock, starts no thread and draws no randomness: time and seed are given to it.
 //! Host code runs only inside a call that the host made, on that thread, with no lock held.
@@ -81,6 +82,7 @@ pub mod clock;
 pub mod easy;
 pub mod ffi;
 pub mod locker;
+pub mod log;
 pub mod migration;
 pub mod save_data;
 pub mod storage;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 20] = [
     "status",
     "error",
     "text",
@@ -25,6 +25,8 @@ const SOURCES: [&str; 18] = [
     "drain",
     "spec",
     "locker",
+    "log",
+    "defaults",
 ];
 
 const C_HEADER: &str = "include/session_locker.h";

@@ -116,6 +116,30 @@ static const int SL_SIGNAL_RELEASED = 8;
 
 static const int SL_SIGNAL_LOST = 9;
 
+static const int SL_LOG_DEBUG = 0;
+
+static const int SL_LOG_INFO = 1;
+
+static const int SL_LOG_WARNING = 2;
+
+static const int SL_LOG_ERROR = 3;
+
+static const int SL_CONFIG_VERBOSE_LOGS = 1;
+
+static const int SL_CONFIG_READ_ONLY_DATA_STORES = 2;
+
+static const int SL_CONFIG_MAINTAIN_SESSION_PERIOD = 3;
+
+static const int SL_CONFIG_SESSION_EXPIRY = 4;
+
+static const int SL_CONFIG_SESSION_RETRY_COOLDOWN = 5;
+
+static const int SL_CONFIG_PURCHASE_HISTORY_LIMIT = 6;
+
+static const int SL_REPORTER_LOCKERS = 1;
+
+static const int SL_REPORTER_SENDERS = 2;
+
 typedef struct SlDrainReport SlDrainReport;
 
 typedef struct SlEasyStore SlEasyStore;
@@ -261,7 +285,7 @@ typedef struct SlEasyStoreConfig {
     uint32_t requests_in_flight;
     int32_t read_only_data_stores;
     int32_t polls_events;
-    uint32_t reserved;
+    int32_t verbose_logs;
     const SlClock *clock;
     uint64_t seed;
     void *user_data;
@@ -308,7 +332,7 @@ typedef struct SlLockerSpecConfig {
     uint32_t requests_in_flight;
     int32_t read_only_data_stores;
     int32_t polls_events;
-    uint32_t reserved;
+    int32_t verbose_logs;
     const SlClock *clock;
     uint64_t seed;
     void *user_data;
@@ -318,6 +342,29 @@ typedef struct SlLockerSpecConfig {
     SlEventCallback event;
     SlDrop drop;
 } SlLockerSpecConfig;
+
+typedef void (*SlLogCallback)(void *user_data,
+                              int32_t level,
+                              const char *message,
+                              size_t message_length);
+
+typedef int32_t SlRequestErrorKind;
+
+typedef struct SlErrorReport {
+    int32_t activity;
+    SlRequestErrorKind error_kind;
+    int32_t verbose_logs;
+    int32_t reserved;
+    SlText log_prefix;
+    SlText key;
+    SlText message;
+    SlText filtered_message;
+    const SlText *user_ids;
+    size_t user_id_count;
+    uint64_t reserved_for_later[4];
+} SlErrorReport;
+
+typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
 
 static const int SL_OK = 0;
 
@@ -685,6 +732,10 @@ SlStatus profile_connect_once(const SlProfile *profile,
                               void *user_data,
                               SlSignalConnection **connection);
 
+SlStatus profile_set_log_prefix(const SlProfile *profile,
+                                const char *log_prefix,
+                                size_t log_prefix_length);
+
 SlStatus profile_set_before_save(const SlProfile *profile,
                                  SlBeforeSave hook,
                                  void *user_data);
@@ -752,6 +803,10 @@ SlStatus locker_mark_should_save(const SlLocker *locker);
 
 SlStatus locker_mark_force_save(const SlLocker *locker);
 
+SlStatus locker_set_log_prefix(const SlLocker *locker,
+                               const char *log_prefix,
+                               size_t log_prefix_length);
+
 SlStatus locker_mark_deleted(const SlLocker *locker);
 
 SlStatus locker_destroy(SlLocker *locker);
@@ -784,3 +839,42 @@ SlStatus locker_when_changes_saved(const SlLocker *locker,
 SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
                                          double timeout,
                                          int32_t *was_saved);
+
+SlStatus session_locker_set_log_callback(SlLogCallback callback, void *user_data, SlDrop drop);
+
+SlStatus session_locker_log_error_variations(const char *identifier,
+                                             size_t identifier_length,
+                                             const char *error_message,
+                                             size_t error_message_length,
+                                             const char *traceback,
+                                             size_t traceback_length);
+
+SlStatus session_locker_log_prefix_create(int32_t show_module,
+                                          const char *user_id,
+                                          size_t user_id_length,
+                                          const char *data_store_user_id,
+                                          size_t data_store_user_id_length,
+                                          const char *name,
+                                          size_t name_length,
+                                          SlBuffer *prefix);
+
+SlStatus session_locker_request_error_kind(const char *message,
+                                           size_t message_length,
+                                           SlRequestErrorKind *kind);
+
+SlStatus session_locker_set_default(int32_t config_value, double value);
+
+SlStatus session_locker_get_default(int32_t config_value, double *value);
+
+double session_locker_query_config(int32_t has_override,
+                                   double override_value,
+                                   double default_value);
+
+SlStatus locker_spec_query_config(const SlLockerSpec *spec,
+                                  int32_t config_value,
+                                  double *value);
+
+SlStatus session_locker_set_default_report_error(int32_t reporter,
+                                                 SlReportError callback,
+                                                 void *user_data,
+                                                 SlDrop drop);

@@ -50,6 +50,9 @@ impl Host for Inner {
             }
             Event::Error(report) => {
                 self.note_error(locker, &report);
+                if !self.polls_events && !self.hooks.hears_events() {
+                    return self.driver.report_unheard(locker, &report);
+                }
                 self.tell_all(locker, || ProfileEvent::Error(report.clone()));
             }
             Event::ChangesSaved(connection, outcome) => {

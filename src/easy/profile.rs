@@ -239,6 +239,13 @@ impl Profile {
         Ok(())
     }
 
+    /// Sets what the session's log lines begin with (at most 1024 bytes); by default the key says
+    /// whose they are, as it does again with an empty prefix. Profiles on one session share it.
+    pub fn set_log_prefix(&self, prefix: &str) -> Result<(), LockerError> {
+        let locker = self.entry(|entry| entry.locker)?;
+        self.store.driver.set()?.set_log_prefix(locker, prefix)
+    }
+
     /// Ends the session: it is saved and released. Signals are heard until `Finished`.
     pub fn end_session(&self) -> Result<(), LockerError> {
         self.store.end_session(self.id)

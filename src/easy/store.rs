@@ -27,6 +27,12 @@ pub trait StoreHooks: Send + Sync {
     fn event(&self, event: &StoreEvent) {
         let _ = event;
     }
+
+    /// Whether [`StoreHooks::event`] listens. Where nobody does and events are not polled, errors
+    /// go to the process-wide reporter: see [`UnheardError`](crate::locker::UnheardError).
+    fn hears_events(&self) -> bool {
+        true
+    }
 }
 
 /// Sessions for a whole game server, driven by one update. A clone names the same store.

@@ -296,13 +296,7 @@ fn load_status(status: LoadStatus) -> Told {
 }
 
 fn error(report: &ErrorReport) -> Told {
-    let activity = match report.activity {
-        Activity::Load => SL_ACTIVITY_LOAD,
-        Activity::Save => SL_ACTIVITY_SAVE,
-        Activity::Create => SL_ACTIVITY_CREATE,
-        Activity::Migrate => SL_ACTIVITY_MIGRATE,
-        Activity::BeforeSave => SL_ACTIVITY_BEFORE_SAVE,
-    };
+    let activity = activity_number(report.activity);
     let error_kind = error_kind_number(report.kind);
     let kind = SL_EVENT_ERROR;
     let event = SlEvent {
@@ -376,7 +370,17 @@ pub(crate) fn outcome_number(outcome: SaveOutcome) -> i32 {
     }
 }
 
-fn error_kind_number(kind: RequestErrorKind) -> i32 {
+pub(crate) fn activity_number(activity: Activity) -> i32 {
+    match activity {
+        Activity::Load => SL_ACTIVITY_LOAD,
+        Activity::Save => SL_ACTIVITY_SAVE,
+        Activity::Create => SL_ACTIVITY_CREATE,
+        Activity::Migrate => SL_ACTIVITY_MIGRATE,
+        Activity::BeforeSave => SL_ACTIVITY_BEFORE_SAVE,
+    }
+}
+
+pub(crate) fn error_kind_number(kind: RequestErrorKind) -> i32 {
     super::storage_request::REQUEST_ERROR_KINDS
         .iter()
         .find(|(_, _, other)| *other == kind)

@@ -154,6 +154,25 @@ pub unsafe extern "C" fn locker_mark_force_save(locker: *const SlLocker) -> SlSt
     boundary(|| Ok(handle::get(locker)?.locker.mark_force_save()?))
 }
 
+/// Sets what the locker's log lines begin with, at most 1024 bytes; `session_locker_log_prefix_create`
+/// makes one. In the beginning, and with an empty text, it is `[SessionLocker][` and the key and `]`.
+/// Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (too long), SL_ERROR_INVALID_UTF8,
+/// SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_set_log_prefix(
+    locker: *const SlLocker,
+    log_prefix: *const c_char,
+    log_prefix_length: usize,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let log_prefix = text!(log_prefix, log_prefix_length);
+        Ok(object.locker.set_log_prefix(log_prefix)?)
+    })
+}
+
 /// Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
 /// this call, or waits to be polled. The handle stays until `locker_destroy`. Any thread.
 ///

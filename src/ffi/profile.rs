@@ -472,6 +472,24 @@ unsafe fn connect(
     Ok(())
 }
 
+/// Sets what the session's log lines begin with; all as for `locker_set_log_prefix`. Profiles that
+/// share a session share it. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (too long), SL_ERROR_INVALID_UTF8,
+/// SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn profile_set_log_prefix(
+    profile: *const SlProfile,
+    log_prefix: *const c_char,
+    log_prefix_length: usize,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(profile)?;
+        let log_prefix = text!(log_prefix, log_prefix_length);
+        Ok(object.profile.set_log_prefix(log_prefix)?)
+    })
+}
+
 /// Sets the hook that runs before every save, the final one included, or with NULL none. Any
 /// thread.
 ///

@@ -57,6 +57,7 @@ pub(crate) struct Settings {
     pub requests_in_flight: u32,
     pub read_only_data_stores: i32,
     pub polls_events: i32,
+    pub verbose_logs: i32,
     pub clock: *const SlClock,
     pub seed: u64,
 }
@@ -85,6 +86,7 @@ macro_rules! settings {
             requests_in_flight: $config.requests_in_flight,
             read_only_data_stores: $config.read_only_data_stores,
             polls_events: $config.polls_events,
+            verbose_logs: $config.verbose_logs,
             clock: $config.clock,
             seed: $config.seed,
         }
@@ -92,10 +94,10 @@ macro_rules! settings {
 }
 
 /// `default_settings!(SlEasyStoreConfig { … })` is a configuration with the common fields at their
-/// defaults and the others as given.
+/// defaults, process-wide ones included, and the others as given.
 macro_rules! default_settings {
     ($config:ident { $($field:ident: $value:expr),* $(,)? }) => {{
-        let defaults = $crate::locker::Config::default();
+        let defaults = $crate::locker::Config::with_defaults();
         $config {
             struct_size: size_of::<$config>() as u32,
             save_data_version: defaults.save_data_version,
@@ -119,9 +121,9 @@ macro_rules! default_settings {
             purchase_history_limit: defaults.purchase_history_limit,
             requests_per_update: defaults.requests_per_update,
             requests_in_flight: defaults.requests_in_flight,
-            read_only_data_stores: 0,
+            read_only_data_stores: defaults.read_only_data_stores.into(),
             polls_events: 0,
-            reserved: 0,
+            verbose_logs: defaults.verbose_logs.into(),
             clock: std::ptr::null(),
             seed: 0,
             $($field: $value),*
@@ -168,19 +170,13 @@ impl Settings {
             true => Default::default(),
             false => (**handle::get(self.migrators)?).clone(),
         };
-        let read_only = number::switch("config.read_only_data_stores", self.read_only_data_stores)?;
         let polls_events = number::switch("config.polls_events", self.polls_events)?;
         let (clock, clock_data) = clock::from_config(self.clock)?;
         let seed = match self.seed {
             0 => random_seed()?,
             seed => seed,
         };
-        let storage: Arc<dyn Storage> = if read_only || test_data.is_some() {
-            let test_data = test_data.map(|json| Bytes::copy_from_slice(json.as_bytes()));
-            Arc::new(ReadOnlyOverlay::new(storage, test_data))
-        } else {
-            storage
-        };
+        let storage = over_test_data(storage, test_data);
         let options = SpecOptions {
             config,
             migrators,
@@ -198,6 +194,7 @@ impl Settings {
 
     /// The plain values, checked.
     fn config(&self, job_id: &str) -> FfiResult<Config> {
+        let read_only = self.read_only_data_stores;
         let config = Config {
             save_data_version: self.save_data_version,
             save_data_version_patch: self.save_data_version_patch,
@@ -212,12 +209,23 @@ impl Settings {
             purchase_history_limit: self.purchase_history_limit,
             requests_per_update: self.requests_per_update,
             requests_in_flight: self.requests_in_flight,
+            read_only_data_stores: number::switch("config.read_only_data_stores", read_only)?,
+            verbose_logs: number::switch("config.verbose_logs", self.verbose_logs)?,
             place_id: self.place_id,
             job_id: job_id.into(),
         };
         config.check().map_err(LockerError::from)?;
         Ok(config)
     }
+}
+
+/// With test data, the storage is neither read nor written.
+fn over_test_data(storage: Arc<dyn Storage>, test_data: Option<&str>) -> Arc<dyn Storage> {
+    let Some(json) = test_data else {
+        return storage;
+    };
+    let test_data = Bytes::copy_from_slice(json.as_bytes());
+    Arc::new(ReadOnlyOverlay::new(storage, Some(test_data)))
 }
 
 /// Runs the host's create hook for a key.
@@ -242,7 +250,7 @@ pub(crate) fn create_save_data(
 
 /// # Safety
 /// As `text`.
-unsafe fn optional_text<'a>(
+pub(crate) unsafe fn optional_text<'a>(
     field: &str,
     (data, length): (*const c_char, usize),
 ) -> FfiResult<Option<&'a str>> {

@@ -84,8 +84,8 @@ pub struct SlLockerSpecConfig {
     pub read_only_data_stores: i32,
     /// 1: events wait for `locker_poll_event`; 0: they go to `event` (0).
     pub polls_events: i32,
-    /// 0.
-    pub reserved: u32,
+    /// 1: the steps of each session are logged, and errors that nobody hears are logged in full (0).
+    pub verbose_logs: i32,
     /// Clocks of the host's own; NULL for the system's. The table is copied.
     pub clock: *const SlClock,
     /// What all chance is drawn from; 0 for a seed from the operating system.
@@ -184,6 +184,10 @@ impl LockerHooks for HostHooks {
         self.before_save.is_some() || self.before_save_transform.is_some()
     }
 
+    fn hears_events(&self) -> bool {
+        self.event.is_some()
+    }
+
     fn event(&self, locker: LockerId, event: &Event) {
         let Some(callback) = self.event else { return };
         let told = Told::of_locker(self.lockers.get(locker), event);
@@ -194,8 +198,8 @@ impl LockerHooks for HostHooks {
     }
 }
 
-/// Fills a configuration of `struct_size` bytes, `sizeof(SlLockerSpecConfig)`, with the defaults.
-/// Any thread.
+/// Fills a configuration of `struct_size` bytes, `sizeof(SlLockerSpecConfig)`, with the defaults,
+/// among them those that `session_locker_set_default` has set. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -224,7 +228,6 @@ pub unsafe extern "C" fn locker_spec_create(
         let storage = Arc::clone(&*handle::get(storage)?);
         let config = config!(config);
         let spec = out!(spec);
-        config::reserved("config.reserved", config.reserved)?;
         // SAFETY: the export's own contract, rule 4 of `ffi`.
         let made = unsafe { settings!(config).options(storage, config.create_save_data.is_some()) };
         let made = made?;

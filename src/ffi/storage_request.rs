@@ -25,6 +25,9 @@ use crate::storage::{
 pub struct SlStorageRequest(());
 handle_kind!(SlStorageRequest, Kind::StorageRequest, HostRequest);
 
+/// Whose fault a failure is, and whether trying again helps: one of SL_REQUEST_ERROR_.
+pub type SlRequestErrorKind = i32;
+
 /// A failure that is our own: code or configuration. Trying again does not help.
 pub const SL_REQUEST_ERROR_SCRIPT: i32 = 0;
 /// A failure that is unknown, or perhaps passes.

@@ -91,8 +91,9 @@ pub struct SlEasyStoreConfig {
     pub read_only_data_stores: i32,
     /// 1: events wait for `easy_store_poll_event`; 0: they go to `event` (0).
     pub polls_events: i32,
-    /// 0.
-    pub reserved: u32,
+    /// 1: the steps of each session are logged, and errors that nobody hears are logged in full (0).
+    /// See `session_locker_set_log_callback`.
+    pub verbose_logs: i32,
     /// Clocks of the host's own; NULL for the system's. The table is copied.
     pub clock: *const SlClock,
     /// What all chance is drawn from; 0 for a seed from the operating system. Servers that share a
@@ -182,6 +183,10 @@ impl StoreHooks for HostHooks {
         create_save_data(self.create, &self.user_data, key, self.limit_bytes)
     }
 
+    fn hears_events(&self) -> bool {
+        self.event.is_some()
+    }
+
     fn event(&self, event: &StoreEvent) {
         let Some(callback) = self.event else { return };
         let told = Told::of_profile(self.profiles.get(event.profile), event);
@@ -205,14 +210,15 @@ impl From<LockerError> for FfiError {
             | E::InvalidUserId { .. }
             | E::TooManyUserIds { .. }
             | E::Template(_)
+            | E::InvalidLogPrefix { .. }
             | E::Config(_) => SL_ERROR_INVALID_ARGUMENT,
         };
         Self::new(status, error.to_string())
     }
 }
 
-/// Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults.
-/// Any thread.
+/// Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults,
+/// among them those that `session_locker_set_default` has set. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
@@ -243,7 +249,6 @@ pub unsafe extern "C" fn easy_store_create(
         let storage = Arc::clone(&*handle::get(storage)?);
         let config = config!(config);
         let store = out!(store);
-        config::reserved("config.reserved", config.reserved)?;
         // SAFETY: the export's own contract, rule 4 of `ffi`.
         let made = unsafe { settings!(config).options(storage, config.create_save_data.is_some()) };
         let made = made?;

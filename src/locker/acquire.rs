@@ -120,6 +120,7 @@ impl Acquire {
 impl LockerState {
     pub(super) fn start_acquiring(&mut self, cx: &mut Context<'_>) {
         self.minimum_server_version = 0;
+        self.log(|_| "acquires the session".to_owned());
         self.set_status(LoadStatus::Loading);
         let claimed = cx.claims.claim(&self.key, self.slot());
         let step = if claimed {
@@ -232,7 +233,10 @@ impl LockerState {
                 let report = ErrorReport::script(Activity::Create, message);
                 self.refuse(LoadStatus::CreateFailed, report, cx);
             }
-            HookResult::Migrated(Ok(draft)) => self.queue_commit(draft, expected),
+            HookResult::Migrated(Ok(draft)) => {
+                self.log(|_| format!("migrated, to patch {}", draft.version_patch()));
+                self.queue_commit(draft, expected);
+            }
             HookResult::Migrated(Err(error)) => self.refuse_version(error, cx),
             HookResult::BeforeSave(_) => {}
         }
@@ -367,6 +371,11 @@ impl LockerState {
         {
             return self.queue_commit(Box::new(document), expected);
         }
+        self.log(|_| {
+            let (version, patch) = (document.version(), document.version_patch());
+            let to = cx.config.save_data_version;
+            format!("migrates from version {version} (patch {patch}) to version {to}")
+        });
         let hook = self.call_hook(HookCall::Migrate(Box::new(document)));
         self.acquire_step(Step::Drafting { hook, expected });
     }

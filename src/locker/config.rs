@@ -6,7 +6,8 @@ use crate::save_data::{self, SaveData};
 
 /// How the lockers of one spec behave. Times are seconds.
 ///
-/// The names are the seed's; [`Config::default`] holds the documented defaults.
+/// The names are the seed's; [`Config::default`] holds the documented defaults, and
+/// [`Config::with_defaults`] those that the host has set for the whole process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The version of the save data this server writes, 1 or more. A newer document is refused.
@@ -35,6 +36,10 @@ pub struct Config {
     pub requests_in_flight: u32,
     /// The most bytes of documents that one update reads or writes; one document always passes.
     pub bytes_per_update: usize,
+    /// The storage is read but never written: what would be written is kept beside it.
+    pub read_only_data_stores: bool,
+    /// The steps of each session are logged, and errors that no host hears are logged in full.
+    pub verbose_logs: bool,
     /// The seed's `PlaceId`: which game, for people who read the document.
     pub place_id: i64,
     /// The seed's `JobId`: which server, for people who read the document.
@@ -57,6 +62,8 @@ impl Default for Config {
             requests_per_update: 128,
             requests_in_flight: 4096,
             bytes_per_update: 256 * 1024,
+            read_only_data_stores: false,
+            verbose_logs: false,
             place_id: 0,
             job_id: "".into(),
         }
@@ -97,7 +104,6 @@ pub enum ConfigError {
 impl Config {
     /// Refuses what cannot work, naming the value.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let positive = "more than 0 and at most 1e9 seconds";
         for (field, value) in [
             ("maintain_session_period", self.maintain_session_period),
             ("session_expiry", self.session_expiry),
@@ -105,7 +111,7 @@ impl Config {
             ("session_retry_ceiling", self.session_retry_ceiling),
             ("request_timeout", self.request_timeout),
         ] {
-            check_range(field, value, value > 0.0 && value <= 1e9, positive)?;
+            check_range(field, value, is_period(value), SECONDS)?;
         }
         let tolerance = self.clock_tolerance;
         let tolerance_fits = (0.0..=1e9).contains(&tolerance);
@@ -195,7 +201,15 @@ impl Config {
     }
 }
 
-fn check_range(
+/// The range of [`is_period`], in words.
+pub(super) const SECONDS: &str = "more than 0 and at most 1e9 seconds";
+
+/// Whether so many seconds can be waited for.
+pub(super) fn is_period(seconds: f64) -> bool {
+    seconds > 0.0 && seconds <= 1e9
+}
+
+pub(super) fn check_range(
     field: &'static str,
     value: f64,
     fits: bool,

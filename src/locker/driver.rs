@@ -9,12 +9,14 @@ use parking_lot::{Mutex, MutexGuard};
 use thiserror::Error;
 
 use crate::clock::Clock;
+use crate::log::{self, Level};
 use crate::migration::Migrators;
 use crate::save_data::SaveData;
 use crate::storage::{self, Storage};
 
 use super::config::{Config, ConfigError};
-use super::event::Event;
+use super::event::{ErrorReport, Event};
+use super::report::{Reporter, UnheardError};
 use super::set::{LockerId, LockerSet, Scope, Task, Time};
 use super::state::{HookCall, HookResult, LockerState};
 
@@ -65,6 +67,12 @@ pub enum LockerError {
     /// The template cannot be a new document.
     #[error("the template cannot be used: {0}")]
     Template(String),
+    /// A log prefix that is too long.
+    #[error("the log prefix is {bytes} bytes long, but must have at most {max}", max = LOG_PREFIX_MAX_BYTES)]
+    InvalidLogPrefix {
+        /// Its length.
+        bytes: usize,
+    },
     /// The configuration cannot work.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -104,6 +112,9 @@ pub(crate) struct SetGuard<'a> {
 
 /// The right to drive, one at a time.
 struct Driving<'a>(&'a AtomicBool);
+
+/// How long the beginning of a locker's log lines may be.
+const LOG_PREFIX_MAX_BYTES: usize = 1024;
 
 /// How often a blocking wait looks again.
 const WAIT_STEP_S: f64 = 0.001;
@@ -235,6 +246,24 @@ impl Driver {
         Ok(())
     }
 
+    /// Reports an error of which the host has not asked to hear. Nobody asks after a locker that
+    /// is gone.
+    pub fn report_unheard(&self, id: LockerId, error: &ErrorReport) {
+        let Ok(set) = self.set() else { return };
+        let Some(locker) = set.get(id) else { return };
+        let (key, user_ids) = (Arc::clone(locker.key()), Arc::clone(locker.user_ids()));
+        let log_prefix = locker.log_prefix();
+        drop(set);
+        let unheard = UnheardError {
+            log_prefix: &log_prefix,
+            key: &key,
+            user_ids: &user_ids,
+            error,
+            verbose_logs: self.config.verbose_logs,
+        };
+        unheard.report(Reporter::Lockers);
+    }
+
     fn take_task(&self) -> Result<Option<Task>, LockerError> {
         Ok(self.set()?.take_task())
     }
@@ -247,6 +276,7 @@ impl Driver {
         match task {
             Task::Submit(request) => self.storage.submit(request),
             Task::Event(id, event) => host.event(id, event),
+            Task::Log(line) => log::log(Level::Debug, &line),
             Task::Hook(id, hook, call) => {
                 let result = self.run_hook(id, call, host)?;
                 self.set()?.handle_hook_result(id, hook, result);
@@ -294,6 +324,15 @@ impl SetGuard<'_> {
         self.set
             .command(id, command)
             .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
+
+    /// Sets what a locker's log lines begin with; an empty prefix stands for the default.
+    pub fn set_log_prefix(&mut self, id: LockerId, prefix: &str) -> Result<(), LockerError> {
+        let bytes = prefix.len();
+        if bytes > LOG_PREFIX_MAX_BYTES {
+            return Err(LockerError::InvalidLogPrefix { bytes });
+        }
+        self.note(id, |locker| locker.set_log_prefix(prefix))
     }
 
     /// Notes something with a locker that must still be there, and that has nothing to do for it.

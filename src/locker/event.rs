@@ -1,5 +1,7 @@
 //! What a locker tells its host: the seed's lifecycle, load status and reports.
 
+use std::fmt;
+
 use crate::save_data::SaveData;
 use crate::storage::{RequestErrorKind, StorageError};
 
@@ -64,6 +66,23 @@ impl LoadStatus {
     }
 }
 
+impl fmt::Display for LoadStatus {
+    /// The seed's name of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loading => "loading",
+            Self::DataStoreRequestFail => "data_store_request_fail",
+            Self::SessionIsLocked => "session_is_locked",
+            Self::InvalidVersion => "invalid_version",
+            Self::Loaded => "loaded",
+            Self::CorruptData => "corrupt_data",
+            Self::MigrationFailed => "migration_failed",
+            Self::CreateFailed => "create_failed",
+            Self::Erased => "erased",
+        })
+    }
+}
+
 /// What was being done when something failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Activity {
@@ -77,6 +96,19 @@ pub enum Activity {
     Migrate,
     /// Running a before-save hook.
     BeforeSave,
+}
+
+impl fmt::Display for Activity {
+    /// In words that "failed" can follow.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Load => "loading",
+            Self::Save => "saving",
+            Self::Create => "making a new document",
+            Self::Migrate => "migrating",
+            Self::BeforeSave => "a before-save hook",
+        })
+    }
 }
 
 /// A failure that the host is told of; the locker goes on by itself.

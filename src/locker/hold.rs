@@ -191,6 +191,7 @@ impl LockerState {
             step: Step::Resting,
         }));
         self.replace_data(draft);
+        self.log(|_| "acquired the session".to_owned());
         self.emit_lifecycle(Lifecycle::Replaced(Reason::Loaded));
         self.set_status(LoadStatus::Loaded);
         self.answer_waiters(|_| Some(SaveOutcome::Saved));
@@ -374,6 +375,7 @@ impl LockerState {
         held.unsettled = Vec::new();
         held.is_free = attempt.releases;
         self.saved = self.saved.max(attempt.covers);
+        self.log(|_| format!("saved (save {} of the session)", attempt.number));
         self.emit_lifecycle(Lifecycle::Saved);
         let saved = self.saved;
         self.answer_waiters(|target| (target <= saved).then_some(SaveOutcome::Saved));
@@ -545,12 +547,22 @@ impl LockerState {
     }
 
     fn finish_release(&mut self, cx: &mut Context<'_>) {
+        self.log(|_| "released the session".to_owned());
         self.end_session(Reason::Released, false, cx);
     }
 
     /// The key is another's, or the record is gone. What was not saved stays readable.
     fn lose(&mut self, erased: bool, cx: &mut Context<'_>) {
         let unsaved = self.data.with(|data, _| data.clone());
+        self.log(|locker| {
+            let to = if erased {
+                "the record was erased"
+            } else {
+                "the record is another's"
+            };
+            let unsaved = locker.has_unsaved_changes();
+            format!("lost the session: {to}; unsaved changes: {unsaved}")
+        });
         self.lost = Some(Box::new(unsaved.clone()));
         self.emit(Event::Lost(Box::new(unsaved)));
         self.end_session(Reason::Lost, erased, cx);

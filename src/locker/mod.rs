@@ -9,10 +9,12 @@
 mod acquire;
 mod claims;
 mod config;
+mod defaults;
 mod driver;
 mod event;
 mod hold;
 mod lease;
+mod report;
 mod saved_connection;
 mod set;
 mod shared_data;
@@ -20,8 +22,10 @@ mod spec;
 mod state;
 
 pub use config::{Config, ConfigError};
+pub use defaults::ConfigValue;
 pub use driver::LockerError;
 pub use event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
+pub use report::{ReportError, Reporter, UnheardError, set_default_report_error};
 pub use saved_connection::{SavedCallback, SavedConnection};
 pub use set::LockerId;
 pub use shared_data::{SharedSaveData, WriteError};

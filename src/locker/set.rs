@@ -36,6 +36,8 @@ pub(crate) enum Task {
     Hook(LockerId, HookId, HookCall),
     /// Tell the host.
     Event(LockerId, Event),
+    /// Log this, for verbose logs.
+    Log(String),
 }
 
 /// Whose tasks a poll is to give out.
@@ -230,7 +232,8 @@ impl LockerSet {
         });
         let data = self.template.clone().unwrap_or_default();
         let entry = &mut self.slots[slot as usize];
-        let locker = LockerState::new(key, user_ids, data, (slot, entry.sequence));
+        let verbose_logs = self.config.verbose_logs;
+        let locker = LockerState::new(key, user_ids, data, verbose_logs, (slot, entry.sequence));
         entry.locker = Some(Box::new(locker));
         let id = LockerId {
             slot,
@@ -422,6 +425,7 @@ impl LockerSet {
         while let Some(output) = locker.poll() {
             let task = match output {
                 Output::Event(event) => Task::Event(id, event),
+                Output::Log(line) => Task::Log(line),
                 Output::Hook(hook, call) => Task::Hook(id, hook, call),
                 Output::Request(request, operation) => {
                     entry.sent_at = self.now;

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::migration::Migrators;
 use crate::save_data::SaveData;
 use crate::storage::Storage;
+use crate::storage::overlay::ReadOnlyOverlay;
 
 use super::config::Config;
 use super::driver::{Driver, Host, LockerError, check_names};
@@ -44,6 +45,12 @@ pub trait LockerHooks: Send + Sync {
     /// Something happened. Not called for a spec whose events are polled.
     fn event(&self, locker: LockerId, event: &Event) {
         let _ = (locker, event);
+    }
+
+    /// Whether [`LockerHooks::event`] listens. Where nobody does and events are not polled, errors
+    /// go to the process-wide reporter: see [`UnheardError`](super::UnheardError).
+    fn hears_events(&self) -> bool {
+        true
     }
 }
 
@@ -153,6 +160,10 @@ pub(crate) fn new_driver(
     if config.job_id.is_empty() {
         config.job_id = random_job_id(seed).into();
     }
+    let storage: Arc<dyn Storage> = match config.read_only_data_stores {
+        true => Arc::new(ReadOnlyOverlay::new(storage, None)),
+        false => storage,
+    };
     let template = template.map(|template| config.stamp_new(template));
     let template = template.transpose().map_err(LockerError::Template)?;
     let set = LockerSet::new(Arc::new(config), migrators.clone(), template, seed);
@@ -222,6 +233,12 @@ impl Locker {
     /// Notes a change and saves now.
     pub fn mark_force_save(&self) -> Result<(), LockerError> {
         self.command(LockerState::mark_force_save)
+    }
+
+    /// Sets what the locker's log lines begin with (at most 1024 bytes); by default its key says
+    /// whose they are, as it does again with an empty prefix.
+    pub fn set_log_prefix(&self, prefix: &str) -> Result<(), LockerError> {
+        self.driver().set()?.set_log_prefix(self.id(), prefix)
     }
 
     /// Waits for the changes made so far to be saved; the callback, if any, hears the answer.
@@ -375,8 +392,10 @@ impl Host for Inner {
                 .entry(locker)
                 .or_default()
                 .push_back(event);
-        } else {
+        } else if self.hooks.hears_events() {
             self.hooks.event(locker, &event);
+        } else if let Event::Error(error) = &event {
+            self.driver.report_unheard(locker, error);
         }
     }
 }

@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::log;
 use crate::migration::{MigrationError, Migrators};
 use crate::save_data::SaveData;
 use crate::storage::{Fetched, Operation, Outcome, RequestErrorKind, RequestId, StorageError};
@@ -89,6 +90,8 @@ pub(crate) enum Output {
     Request(RequestId, Operation),
     Hook(HookId, HookCall),
     Event(Event),
+    /// A line for the verbose logs.
+    Log(String),
 }
 
 /// What a locker waits for a slot for.
@@ -143,6 +146,9 @@ pub(crate) struct LockerState {
     pub(super) phase: Phase,
     pub(super) wanted: bool,
     pub(super) has_save_hooks: bool,
+    verbose_logs: bool,
+    /// What its log lines begin with; without one, its key says whose they are.
+    log_prefix: Option<Box<str>>,
     /// What final load statuses say about the document's version; 0 when nothing.
     pub(super) minimum_server_version: u32,
     /// How many marks the host has made. With the document's own count of changes, it says how
@@ -163,6 +169,19 @@ pub(crate) struct LockerState {
 impl LockerState {
     pub fn key(&self) -> &Arc<str> {
         &self.key
+    }
+
+    /// The users that the record belongs to, as far as they are known.
+    pub fn user_ids(&self) -> &Arc<[Box<str>]> {
+        &self.user_ids
+    }
+
+    /// What its log lines begin with.
+    pub fn log_prefix(&self) -> String {
+        match &self.log_prefix {
+            Some(prefix) => prefix.to_string(),
+            None => format!("{}[{}]", log::MODULE, self.key),
+        }
     }
 
     pub fn data(&self) -> &Arc<SharedSaveData> {
@@ -273,6 +292,7 @@ impl LockerState {
         key: Arc<str>,
         user_ids: Arc<[Box<str>]>,
         data: SaveData,
+        verbose_logs: bool,
         (slot, sequence): (u32, u32),
     ) -> Self {
         let data = SharedSaveData::new(data);
@@ -290,6 +310,8 @@ impl LockerState {
             },
             wanted: false,
             has_save_hooks: false,
+            verbose_logs,
+            log_prefix: None,
             minimum_server_version: 0,
             marks: 0,
             forced: 0,
@@ -317,6 +339,11 @@ impl LockerState {
 
     pub fn set_has_save_hooks(&mut self, has: bool) {
         self.has_save_hooks = has;
+    }
+
+    /// An empty one stands for the default again.
+    pub fn set_log_prefix(&mut self, prefix: &str) {
+        self.log_prefix = (!prefix.is_empty()).then(|| prefix.into());
     }
 
     /// Something has changed; it is in the next save.
@@ -498,9 +525,18 @@ impl LockerState {
         self.emit(Event::Error(report));
     }
 
+    /// Says a step of the session, with verbose logs.
+    pub(super) fn log(&mut self, step: impl FnOnce(&Self) -> String) {
+        if self.verbose_logs {
+            let line = format!("{} {}", self.log_prefix(), step(self));
+            self.outputs.push_back(Output::Log(line));
+        }
+    }
+
     pub(super) fn set_status(&mut self, status: LoadStatus) {
         if self.status != status {
             self.status = status;
+            self.log(|_| format!("the load status is now: {status}"));
             self.emit(Event::LoadStatusChanged(status));
         }
     }

@@ -108,7 +108,7 @@ static void numbers_out_of_range_are_refused(void) {
     REFUSES_ARGUMENT(read_only_data_stores, 2, "config.read_only_data_stores is 2");
     REFUSES_ARGUMENT(read_only_data_stores, -1, "config.read_only_data_stores is -1");
     REFUSES_ARGUMENT(polls_events, 2, "config.polls_events is 2");
-    REFUSES_ARGUMENT(reserved, 1, "config.reserved is 1");
+    REFUSES_ARGUMENT(verbose_logs, 2, "config.verbose_logs is 2");
     REFUSES_ARGUMENT(session_expiry, 390, "a session would expire before it is saved again");
     REFUSES_ARGUMENT(maintain_session_period, 1650,
                      "maintain_session_period (1650 s) + 2 x request_timeout (30 s) + lease margin "

@@ -224,6 +224,7 @@ static void profiles(SlStorage *storage) {
     REFUSED(SlProfile, profile_wait_until_loaded(handle, 0));
     REFUSED(SlProfile, profile_connect(handle, SL_SIGNAL_LOADED, on_signal, NULL, &signal));
     REFUSED(SlProfile, profile_connect_once(handle, SL_SIGNAL_LOADED, on_signal, NULL, &signal));
+    REFUSED(SlProfile, profile_set_log_prefix(handle, Z("[Ann]")));
     REFUSED(SlProfile, profile_set_before_save(handle, NULL, NULL));
     REFUSED(SlProfile, profile_set_before_save_transform(handle, NULL, NULL));
     REFUSED(SlProfile, profile_end_session(handle));
@@ -279,6 +280,7 @@ static void lockers(SlStorage *storage) {
     size_t count = 7;
     uint32_t version = 7;
     int32_t value = 7;
+    double number = 7;
 
     OK(locker_spec_config_init(&config, sizeof config));
     config.template_json = "{}";
@@ -291,8 +293,9 @@ static void lockers(SlStorage *storage) {
     OK(locker_spec_destroy(stale_spec));
     prepare(stale_spec, spec, storage);
     REFUSED(SlLockerSpec, locker_create(handle, Z("key"), NULL, 0, &live));
+    REFUSED(SlLockerSpec, locker_spec_query_config(handle, SL_CONFIG_VERBOSE_LOGS, &number));
     REFUSED(SlLockerSpec, locker_spec_destroy(handle));
-    CHECK(live == NULL);
+    CHECK(live == NULL && number == 7);
 
     OK(locker_create(spec, Z("key"), NULL, 0, &live));
     OK(locker_create(spec, Z("stale"), NULL, 0, &stale));
@@ -304,6 +307,7 @@ static void lockers(SlStorage *storage) {
     REFUSED(SlLocker, locker_mark_should_release(handle));
     REFUSED(SlLocker, locker_mark_should_save(handle));
     REFUSED(SlLocker, locker_mark_force_save(handle));
+    REFUSED(SlLocker, locker_set_log_prefix(handle, Z("[Ann]")));
     REFUSED(SlLocker, locker_mark_deleted(handle));
     REFUSED(SlLocker, locker_load_status(handle, &value));
     REFUSED(SlLocker, locker_load_minimum_server_version(handle, &version));
