@@ -117,7 +117,7 @@ static void a_default_that_cannot_be_is_refused_by_name(void) {
     OK(locker_spec_config_init(&config, sizeof config));
     config.template_json = "{}";
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_spec_create(storage, &config, &spec));
-    CHECK(last_error_says("must be less than SessionExpiry (300 s)"));
+    CHECK(last_error_says("must be less than session_expiry (300 s)"));
     set_defaults(DOCUMENTED);
     OK(locker_storage_destroy(storage));
 }
