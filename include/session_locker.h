@@ -14,15 +14,21 @@
  *   returns.
  * - Text out is an SlBuffer, to be freed with session_locker_buffer_free. A buffer that holds a text
  *   already is overwritten, not freed.
- * - Structs begin with struct_size and are filled by their init function first. A host compiled
- *   against an older or newer header goes on working.
+ * - Structs that the host fills begin with struct_size and are filled by their init function first.
+ *   A host compiled against an older or newer header goes on working. SlText, SlBuffer and SlEvent
+ *   never change their size.
+ * - Errors that are not repeated below: every function that takes a handle may give SL_ERROR_PANIC,
+ *   where a bug in the library was caught, and every one that gives a handle SL_ERROR_LIMIT, with 16
+ *   million of the kind alive.
  * - Numbers that stand for a choice are plain integers with SL_ constants; switches are 0 or 1. Any
- *   other value is refused. Times are seconds.
+ *   other value is refused. Times are seconds. A timeout of 0 looks once; infinity, or more than a
+ *   hundred years, waits for as long as it takes.
  * - Callbacks get the host's user_data first. They run inside a call that the host made, on its
  *   thread, with no lock of the library held, and may call any function. What is lent to them
  *   (texts, drafts) lives until they return; lent text is not NUL-terminated. No exception and no
  *   longjmp may leave them. drop(user_data), where there is one, is called exactly once, and only
- *   if the call that took it returned SL_OK.
+ *   if the call that took it returned SL_OK. Where there is none, user_data must live as long as
+ *   what it was given to: the connection, the wait, the profile.
  * - Threads. Every function may be called from any thread, at any time.
  */
 
