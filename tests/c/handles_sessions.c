@@ -88,6 +88,7 @@ static void profiles(Server *server) {
     REFUSED(SlProfile, profile_set_save_data_json(handle, Z("{\"Gold\":7}")));
     REFUSED(SlProfile, profile_mark_should_save(handle));
     REFUSED(SlProfile, profile_mark_force_save(handle));
+    REFUSED(SlProfile, profile_set_log_prefix(handle, Z("[Ann]")));
     REFUSED(SlProfile, profile_when_changes_saved(handle, answer_nothing, NULL, &wait));
     REFUSED(SlProfile, profile_wait_until_changes_saved(handle, 1, &value));
     REFUSED(SlProfile, profile_when_loaded(handle, load_nothing, NULL));
@@ -184,6 +185,7 @@ static void specs_and_lockers(Server *server) {
     size_t count = 7;
     uint32_t version = 7;
     int32_t value = 7;
+    double number = 7;
 
     OK(locker_spec_config_init(&config, sizeof config));
     config.template_json = "{\"Gold\":0}";
@@ -194,8 +196,9 @@ static void specs_and_lockers(Server *server) {
     REFUSED(SlStorage, locker_spec_create(handle, &config, &made));
     prepare(stale_spec, spec, server->storage);
     REFUSED(SlLockerSpec, locker_create(handle, Z("key"), NULL, 0, &nothing));
+    REFUSED(SlLockerSpec, locker_spec_query_config(handle, SL_CONFIG_VERBOSE_LOGS, &number));
     REFUSED(SlLockerSpec, locker_spec_destroy(handle));
-    CHECK(made == NULL && nothing == NULL);
+    CHECK(made == NULL && nothing == NULL && number == 7);
 
     OK(locker_create(spec, Z("key"), NULL, 0, &live));
     OK(locker_create(spec, Z("key"), NULL, 0, &stale));
@@ -210,6 +213,7 @@ static void specs_and_lockers(Server *server) {
     REFUSED(SlLocker, locker_mark_should_release(handle));
     REFUSED(SlLocker, locker_mark_should_save(handle));
     REFUSED(SlLocker, locker_mark_force_save(handle));
+    REFUSED(SlLocker, locker_set_log_prefix(handle, Z("[Ann]")));
     REFUSED(SlLocker, locker_mark_deleted(handle));
     REFUSED(SlLocker, locker_load_status(handle, &value));
     REFUSED(SlLocker, locker_load_minimum_server_version(handle, &version));
