@@ -193,6 +193,18 @@
 /** Running a before-save hook. */
 #define SL_ACTIVITY_BEFORE_SAVE 5
 
+/** Applying a remote change. */
+#define SL_ACTIVITY_REMOTE_CHANGE 6
+
+/** Merging what was written before the load. */
+#define SL_ACTIVITY_MERGE 7
+
+/** Running the hooks of a purchase. */
+#define SL_ACTIVITY_PURCHASE 8
+
+/** Sending remote changes. */
+#define SL_ACTIVITY_SEND 9
+
 /** Any lifecycle event but SL_LIFECYCLE_FINISHED, for which there is SL_SIGNAL_FINISHED. */
 #define SL_SIGNAL_LIFECYCLE 1
 
@@ -577,8 +589,14 @@ typedef struct SlEvent {
     SlText text;
     /** The profile's key, for a store, also when the profile was destroyed. Not NUL-terminated. */
     SlText key;
+    /** The product, of a credit that changed or a purchase that was answered. */
+    int64_t product_id;
+    /** By how much a credit has changed. */
+    int64_t amount;
+    /** The send that was answered, as the call that began it has given it. */
+    uint64_t send_id;
     /** 0. Room for what later versions tell, so that arrays of events keep their stride. */
-    uint64_t reserved_for_later[5];
+    uint64_t reserved_for_later[2];
 } SlEvent;
 
 /**
@@ -924,6 +942,13 @@ typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
 
 /** A callback of the host failed. */
 #define SL_ERROR_HOOK (-23)
+
+/**
+ * What a hook returns when what it was asked to apply cannot be applied, here or now, and that is
+ * no failure: a remote change of a kind it does not know, a product that does not fit. What it has
+ * written is undone.
+ */
+#define SL_ERROR_NOT_APPLICABLE (-24)
 
 #ifdef __cplusplus
 extern "C" {

@@ -98,6 +98,14 @@ static const int SL_ACTIVITY_MIGRATE = 4;
 
 static const int SL_ACTIVITY_BEFORE_SAVE = 5;
 
+static const int SL_ACTIVITY_REMOTE_CHANGE = 6;
+
+static const int SL_ACTIVITY_MERGE = 7;
+
+static const int SL_ACTIVITY_PURCHASE = 8;
+
+static const int SL_ACTIVITY_SEND = 9;
+
 static const int SL_SIGNAL_LIFECYCLE = 1;
 
 static const int SL_SIGNAL_FINISHED = 2;
@@ -255,7 +263,10 @@ typedef struct SlEvent {
     SlSavedConnection *saved_connection;
     SlText text;
     SlText key;
-    uint64_t reserved_for_later[5];
+    int64_t product_id;
+    int64_t amount;
+    uint64_t send_id;
+    uint64_t reserved_for_later[2];
 } SlEvent;
 
 typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
@@ -413,6 +424,8 @@ static const int SL_ERROR_LIMIT = -21;
 static const int SL_ERROR_UNSUPPORTED = -22;
 
 static const int SL_ERROR_HOOK = -23;
+
+static const int SL_ERROR_NOT_APPLICABLE = -24;
 
 const char *session_locker_status_name(SlStatus status);
 

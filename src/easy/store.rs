@@ -42,7 +42,7 @@ pub trait StoreHooks: Send + Sync {
 pub struct EasyStore(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
-    pub driver: Driver,
+    pub driver: Arc<Driver>,
     pub hooks: Box<dyn StoreHooks>,
     pub polls_events: bool,
     pub profiles: Mutex<Profiles>,
@@ -57,7 +57,7 @@ impl EasyStore {
         hooks: Box<dyn StoreHooks>,
     ) -> Result<Self, LockerError> {
         let polls_events = options.polls_events;
-        let driver = new_driver(storage, options)?;
+        let driver = Arc::new(new_driver(storage, options)?);
         let (profiles, unread) = (Mutex::default(), Mutex::default());
         Ok(Self(Arc::new(Inner {
             driver,

@@ -6,6 +6,7 @@ use std::ffi::c_char;
 
 use super::boundary::boundary;
 use super::status::{self, *};
+use crate::locker::HookAnswer;
 use crate::storage::StorageError;
 
 /// Why a call failed: the status it returns, and the message that stays for
@@ -127,22 +128,40 @@ pub unsafe extern "C" fn session_locker_set_hook_error(
 /// Runs a callback of the host that returns a status, and says in words why it failed; the caller
 /// says which callback it was.
 pub(crate) fn run_hook(hook: impl FnOnce() -> SlStatus) -> Result<(), String> {
+    match run_status(hook) {
+        (SL_OK, _) => Ok(()),
+        (_, why) => Err(why),
+    }
+}
+
+/// The same for a callback that may also answer that what it was asked for cannot be applied.
+pub(crate) fn run_answering_hook(hook: impl FnOnce() -> SlStatus) -> Result<HookAnswer, String> {
+    match run_status(hook) {
+        (SL_OK, _) => Ok(HookAnswer::Applied),
+        (SL_ERROR_NOT_APPLICABLE, _) => Ok(HookAnswer::NotApplicable),
+        (_, why) => Err(why),
+    }
+}
+
+/// The status of a callback, and why it is not SL_OK.
+fn run_status(hook: impl FnOnce() -> SlStatus) -> (SlStatus, String) {
     let outer = HOOK.replace(None);
     // What failed before the callback began is not the callback's reason.
     LAST.with_borrow_mut(|last| last.status = SL_OK);
     let status = hook();
     let said = HOOK.replace(outer);
     if status == SL_OK {
-        return Ok(());
+        return (status, String::new());
     }
     let own = || LAST.with_borrow(|last| (last.status == status).then(|| last.message.clone()));
-    Err(said.or_else(own).unwrap_or_else(|| {
+    let unsaid = || {
         let name = status::name(status).and_then(|name| name.to_str().ok());
         format!(
             "it returned {status} ({})",
             name.unwrap_or("no status of this library")
         )
-    }))
+    };
+    (status, said.or_else(own).unwrap_or_else(unsaid))
 }
 
 #[cfg(test)]

@@ -84,6 +84,14 @@ pub const SL_ACTIVITY_CREATE: i32 = 3;
 pub const SL_ACTIVITY_MIGRATE: i32 = 4;
 /// Running a before-save hook.
 pub const SL_ACTIVITY_BEFORE_SAVE: i32 = 5;
+/// Applying a remote change.
+pub const SL_ACTIVITY_REMOTE_CHANGE: i32 = 6;
+/// Merging what was written before the load.
+pub const SL_ACTIVITY_MERGE: i32 = 7;
+/// Running the hooks of a purchase.
+pub const SL_ACTIVITY_PURCHASE: i32 = 8;
+/// Sending remote changes.
+pub const SL_ACTIVITY_SEND: i32 = 9;
 
 /// Any lifecycle event but SL_LIFECYCLE_FINISHED, for which there is SL_SIGNAL_FINISHED.
 pub const SL_SIGNAL_LIFECYCLE: i32 = 1;
@@ -159,8 +167,14 @@ pub struct SlEvent {
     pub text: SlText,
     /// The profile's key, for a store, also when the profile was destroyed. Not NUL-terminated.
     pub key: SlText,
+    /// The product, of a credit that changed or a purchase that was answered.
+    pub product_id: i64,
+    /// By how much a credit has changed.
+    pub amount: i64,
+    /// The send that was answered, as the call that began it has given it.
+    pub send_id: u64,
     /// 0. Room for what later versions tell, so that arrays of events keep their stride.
-    pub reserved_for_later: [u64; 5],
+    pub reserved_for_later: [u64; 2],
 }
 
 // Hosts lay out arrays of events.
@@ -186,7 +200,10 @@ impl SlEvent {
         saved_connection: std::ptr::null_mut(),
         text: NO_TEXT,
         key: NO_TEXT,
-        reserved_for_later: [0; 5],
+        product_id: 0,
+        amount: 0,
+        send_id: 0,
+        reserved_for_later: [0; 2],
     };
 }
 
@@ -377,6 +394,10 @@ pub(crate) fn activity_number(activity: Activity) -> i32 {
         Activity::Create => SL_ACTIVITY_CREATE,
         Activity::Migrate => SL_ACTIVITY_MIGRATE,
         Activity::BeforeSave => SL_ACTIVITY_BEFORE_SAVE,
+        Activity::RemoteChange => SL_ACTIVITY_REMOTE_CHANGE,
+        Activity::Merge => SL_ACTIVITY_MERGE,
+        Activity::Purchase => SL_ACTIVITY_PURCHASE,
+        Activity::Send => SL_ACTIVITY_SEND,
     }
 }
 

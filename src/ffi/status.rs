@@ -64,8 +64,12 @@ pub const SL_ERROR_LIMIT: SlStatus = -21;
 pub const SL_ERROR_UNSUPPORTED: SlStatus = -22;
 /// A callback of the host failed.
 pub const SL_ERROR_HOOK: SlStatus = -23;
+/// What a hook returns when what it was asked to apply cannot be applied, here or now, and that is
+/// no failure: a remote change of a kind it does not know, a product that does not fit. What it has
+/// written is undone.
+pub const SL_ERROR_NOT_APPLICABLE: SlStatus = -24;
 
-const NAMES: [(SlStatus, &CStr); 24] = [
+const NAMES: [(SlStatus, &CStr); 25] = [
     (SL_OK, c"SL_OK"),
     (SL_ERROR_INVALID_HANDLE, c"SL_ERROR_INVALID_HANDLE"),
     (SL_ERROR_INVALID_ARGUMENT, c"SL_ERROR_INVALID_ARGUMENT"),
@@ -90,6 +94,7 @@ const NAMES: [(SlStatus, &CStr); 24] = [
     (SL_ERROR_LIMIT, c"SL_ERROR_LIMIT"),
     (SL_ERROR_UNSUPPORTED, c"SL_ERROR_UNSUPPORTED"),
     (SL_ERROR_HOOK, c"SL_ERROR_HOOK"),
+    (SL_ERROR_NOT_APPLICABLE, c"SL_ERROR_NOT_APPLICABLE"),
 ];
 
 /// The constant's name, or `None` for a number that is none of ours.

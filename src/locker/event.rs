@@ -96,6 +96,14 @@ pub enum Activity {
     Migrate,
     /// Running a before-save hook.
     BeforeSave,
+    /// Applying a remote change.
+    RemoteChange,
+    /// Merging what was written before the load.
+    Merge,
+    /// Running the hooks of a purchase.
+    Purchase,
+    /// Sending remote changes.
+    Send,
 }
 
 impl fmt::Display for Activity {
@@ -107,6 +115,10 @@ impl fmt::Display for Activity {
             Self::Create => "making a new document",
             Self::Migrate => "migrating",
             Self::BeforeSave => "a before-save hook",
+            Self::RemoteChange => "applying a remote change",
+            Self::Merge => "merging offline save data",
+            Self::Purchase => "processing a purchase",
+            Self::Send => "sending remote changes",
         })
     }
 }

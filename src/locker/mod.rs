@@ -28,7 +28,7 @@ pub use event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, Sav
 pub use report::{ReportError, Reporter, UnheardError, set_default_report_error};
 pub use saved_connection::{SavedCallback, SavedConnection};
 pub use set::LockerId;
-pub use shared_data::{SharedSaveData, WriteError};
+pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
 pub(crate) use driver::{Driver, Host, Names, SetGuard, check_names};

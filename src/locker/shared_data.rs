@@ -4,6 +4,7 @@
 //! may have to be undone, the hook's thread owns the document: others read it as it was before
 //! and are refused writes.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
@@ -15,8 +16,9 @@ use crate::save_data::{SaveData, SaveDataError};
 /// A write that was refused; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum WriteError {
-    /// Another thread is inside a hook that owns this document.
-    #[error("a hook on another thread owns this save data until it returns")]
+    /// Another thread is inside a hook that owns this document, or this thread is inside a hook that
+    /// may write only the document it was called for.
+    #[error("a hook that is running owns this save data, or may write only its own")]
     Busy,
     /// The session is over: nothing would ever save the change.
     #[error("the session is over, so nothing would save the change")]
@@ -24,6 +26,20 @@ pub enum WriteError {
     /// The document refused it.
     #[error(transparent)]
     SaveData(#[from] SaveDataError),
+}
+
+/// What a hook that can be undone says of what it was asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookAnswer {
+    /// It is done.
+    Applied,
+    /// It cannot be done, here or now, and that is no failure: nothing has changed.
+    NotApplicable,
+}
+
+thread_local! {
+    /// Whether this thread is inside a hook that can be undone.
+    static IS_RESTORABLE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// One document that several threads may touch.
@@ -36,6 +52,8 @@ struct Inner {
     /// What `changes` counted when the present document took its place.
     base: u64,
     hook: Option<Box<Hook>>,
+    /// A locker's own; drafts and copies belong to nobody.
+    is_live: bool,
     is_over: bool,
 }
 
@@ -51,6 +69,16 @@ impl SharedSaveData {
     pub fn new(data: SaveData) -> Arc<Self> {
         let inner = Inner {
             data,
+            ..Inner::default()
+        };
+        Arc::new(Self(Mutex::new(inner)))
+    }
+
+    /// Shares a locker's document.
+    pub(crate) fn live(data: SaveData) -> Arc<Self> {
+        let inner = Inner {
+            data,
+            is_live: true,
             ..Inner::default()
         };
         Arc::new(Self(Mutex::new(inner)))
@@ -77,6 +105,7 @@ impl SharedSaveData {
         let mut inner = self.0.lock();
         match &inner.hook {
             Some(hook) if hook.owner != thread::current().id() => Err(WriteError::Busy),
+            None if inner.is_live && IS_RESTORABLE.get() => Err(WriteError::Busy),
             _ if inner.is_over => Err(WriteError::NotActive),
             _ => {
                 let seal = inner.data.seal();
@@ -103,12 +132,7 @@ impl SharedSaveData {
         &self,
         hook: impl FnOnce() -> Result<(), String>,
     ) -> Result<(), String> {
-        {
-            let mut inner = self.0.lock();
-            let before = inner.data.clone();
-            let owner = thread::current().id();
-            inner.hook = Some(Box::new(Hook { owner, before }));
-        }
+        self.begin_hook();
         let result = hook();
         let mut inner = self.0.lock();
         if let (Err(_), Some(hook)) = (&result, inner.hook.take()) {
@@ -116,6 +140,34 @@ impl SharedSaveData {
         }
         inner.hook = None;
         result
+    }
+
+    /// Runs a hook that can be undone, as the owner of the document and with writes to the documents
+    /// of other lockers refused. Unless the hook has applied what it was to, the document is as before it.
+    /// Then `settle` notes what has come of it in the document; others see both at once.
+    pub(crate) fn with_restorable_hook(
+        &self,
+        hook: impl FnOnce() -> Result<HookAnswer, String>,
+        settle: impl FnOnce(&mut SaveData, &Result<HookAnswer, String>),
+    ) -> Result<HookAnswer, String> {
+        self.begin_hook();
+        let outer = IS_RESTORABLE.replace(true);
+        let result = hook();
+        IS_RESTORABLE.set(outer);
+        let mut inner = self.0.lock();
+        let hook = inner.hook.take();
+        if let (false, Some(hook)) = (result == Ok(HookAnswer::Applied), hook) {
+            inner.replace(hook.before);
+        }
+        settle(&mut inner.data, &result);
+        result
+    }
+
+    fn begin_hook(&self) {
+        let mut inner = self.0.lock();
+        let before = inner.data.clone();
+        let owner = thread::current().id();
+        inner.hook = Some(Box::new(Hook { owner, before }));
     }
 
     /// Puts another document in its place, and answers what `changes` counted at that moment.

@@ -75,7 +75,7 @@ pub struct SpecOptions {
 pub struct LockerSpec(Arc<Inner>);
 
 struct Inner {
-    driver: Driver,
+    driver: Arc<Driver>,
     hooks: Box<dyn LockerHooks>,
     polls_events: bool,
     unread: Mutex<HashMap<LockerId, VecDeque<Event>>>,
@@ -103,7 +103,7 @@ impl LockerSpec {
         hooks: Box<dyn LockerHooks>,
     ) -> Result<Self, LockerError> {
         let polls_events = options.polls_events;
-        let driver = new_driver(storage, options)?;
+        let driver = Arc::new(new_driver(storage, options)?);
         let unread = Mutex::default();
         Ok(Self(Arc::new(Inner {
             driver,

@@ -295,7 +295,7 @@ impl LockerState {
         verbose_logs: bool,
         (slot, sequence): (u32, u32),
     ) -> Self {
-        let data = SharedSaveData::new(data);
+        let data = SharedSaveData::live(data);
         let saved = data.changes();
         Self {
             key,
