@@ -69,8 +69,8 @@ int main(int argc, char **argv) {
     user.data = "1001";
     user.length = SL_NUL_TERMINATED;
     OK(easy_store_start_session(store, TEXT("player/1001"), &user, 1, &profile));
-    OK(profile_when_loaded(profile, on_loaded, &player));
-    OK(profile_connect(profile, SL_SIGNAL_FINISHED, on_finished, &player, NULL));
+    OK(profile_when_loaded(profile, on_loaded, &player, NULL));
+    OK(profile_connect(profile, SL_SIGNAL_FINISHED, on_finished, &player, NULL, NULL));
     OK(profile_get_save_data(profile, &data));
     printf("player 1001 joins: the session begins, and the server's frames go on\n");
     frames_until(store, &player.is_loaded, "the session was not loaded");
@@ -82,7 +82,7 @@ int main(int argc, char **argv) {
     OK(save_data_add_i64(data, TEXT("/Gold"), 100, &gold));
     OK(save_data_append(data, TEXT("/Items"), TEXT("{\"Id\":\"oak_shield\",\"Level\":1}")));
     OK(profile_mark_force_save(profile));
-    OK(profile_when_changes_saved(profile, on_saved, &player, NULL));
+    OK(profile_when_changes_saved(profile, on_saved, &player, NULL, NULL));
     printf("the player wins 100 gold and a shield: saving now\n");
     frames_until(store, &player.is_answered, "the wait for the save was never answered");
     MUST(player.outcome == SL_OUTCOME_SAVED, "the changes were not saved");

@@ -98,7 +98,7 @@ static void obey(Server *server, const char *command) {
         say_gold("has more gold, in memory", server->data);
     } else if (strcmp(command, "save") == 0) {
         OK(profile_mark_force_save(server->profile));
-        OK(profile_when_changes_saved(server->profile, on_saved, NULL, NULL));
+        OK(profile_when_changes_saved(server->profile, on_saved, NULL, NULL, NULL));
     } else if (strcmp(command, "leave") == 0) {
         server->is_leaving = 1;
         OK(profile_end_session(server->profile));

@@ -400,8 +400,20 @@ typedef struct SlBuffer {
 typedef SlStatus (*SlMigrator)(void *user_data, SlSaveData *data, double *version_patch);
 
 /**
- * Called exactly once when the library is done with a `user_data`, after the last callback with it
- * has returned. It may run on any thread that is inside a call. NULL if there is nothing to do.
+ * Ends a `user_data`: called exactly once, when no callback with it runs or will ever run again.
+ * NULL if there is nothing to do.
+ *
+ * In a table of callbacks it is the last field. A callback that is handed over on its own brings
+ * its own `drop`, right after its `user_data`, which is called when
+ *
+ * - a callback that runs once has run, or never will: it was given up, or what it waited for has
+ *   ended without it;
+ * - a callback that runs many times was replaced or disconnected, or what it listened to is gone;
+ * - no callback was given: the `callback` is NULL. Then it is at once.
+ *
+ * It is not called when the call that handed it over returns another status than SL_OK: the
+ * `user_data` is still the host's. It may run on any thread that is inside a call, the call that
+ * handed it over among them, with no lock held, and may call any function.
  */
 typedef void (*SlDrop)(void *user_data);
 
@@ -1794,8 +1806,9 @@ SlStatus profile_mark_force_save(const SlProfile *profile);
  * inside an update; so does a host that polls, by SL_EVENT_CHANGES_SAVED. The answer is
  * SL_OUTCOME_SAVED when a commit that contains them is known to be stored.
  *
- * `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it with
- * `saved_connection_destroy`. Any thread.
+ * `drop` (may be NULL) ends `user_data` once the callback has run, or the wait was given up: see
+ * SlDrop. `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it
+ * with `saved_connection_destroy`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT,
  * SL_ERROR_PANIC.
@@ -1803,6 +1816,7 @@ SlStatus profile_mark_force_save(const SlProfile *profile);
 SlStatus profile_when_changes_saved(const SlProfile *profile,
                                     SlSavedCallback callback,
                                     void *user_data,
+                                    SlDrop drop,
                                     SlSavedConnection **saved_connection);
 
 /**
@@ -1819,14 +1833,16 @@ SlStatus profile_wait_until_changes_saved(const SlProfile *profile,
 
 /**
  * Calls back once the profile is loaded: at the next update, if it is already; never, if the
- * session ends first. Any thread.
+ * session ends first. `drop` (may be NULL) ends `user_data` once the callback has run, or the
+ * profile is finished or destroyed: see SlDrop. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (no callback), SL_ERROR_NOT_ACTIVE
  * (the session was ended).
  */
 SlStatus profile_when_loaded(const SlProfile *profile,
                              SlLoadedCallback callback,
-                             void *user_data);
+                             void *user_data,
+                             SlDrop drop);
 
 /**
  * Updates the store until the profile is loaded, for at most `timeout` seconds. Blocks; for tools.
@@ -1842,8 +1858,10 @@ SlStatus profile_wait_until_loaded(const SlProfile *profile, double timeout);
  * Hears a signal (one of SL_SIGNAL_) of the profile, every time it fires. Of one event, the
  * signals fire deepest first: Lost or Released, then Reset, Replaced, Lifecycle.
  *
- * `connection` (may be NULL) gets a handle, which `signal_connection_disconnect` frees; without
- * one the connection lasts as long as the profile. Any thread.
+ * `drop` (may be NULL) ends `user_data` once the signal was disconnected, or the profile is
+ * finished or destroyed: see SlDrop. `connection` (may be NULL) gets a handle, which
+ * `signal_connection_disconnect` frees; without one the connection lasts as long as the profile.
+ * Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the signal, no callback),
  * SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT.
@@ -1852,16 +1870,19 @@ SlStatus profile_connect(const SlProfile *profile,
                          int32_t signal,
                          SlSignalCallback callback,
                          void *user_data,
+                         SlDrop drop,
                          SlSignalConnection **connection);
 
 /**
- * Hears a signal of the profile the next time it fires, and not again. All else, and errors, as
- * for `profile_connect`; the handle, if asked for, is still to be freed.
+ * Hears a signal of the profile the next time it fires, and not again; then `drop` ends
+ * `user_data`. All else, and errors, as for `profile_connect`; the handle, if asked for, is still
+ * to be freed.
  */
 SlStatus profile_connect_once(const SlProfile *profile,
                               int32_t signal,
                               SlSignalCallback callback,
                               void *user_data,
+                              SlDrop drop,
                               SlSignalConnection **connection);
 
 /**
@@ -1876,14 +1897,16 @@ SlStatus profile_set_log_prefix(const SlProfile *profile,
                                 size_t log_prefix_length);
 
 /**
- * Sets the hook that runs before every save, the final one included, or with NULL none. Any
- * thread.
+ * Sets the hook that runs before every save, the final one included, or with NULL none. `drop`
+ * (may be NULL) ends `user_data` once another hook, or none, has taken this one's place, or the
+ * profile is finished or destroyed: see SlDrop. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
  */
 SlStatus profile_set_before_save(const SlProfile *profile,
                                  SlBeforeSave hook,
-                                 void *user_data);
+                                 void *user_data,
+                                 SlDrop drop);
 
 /**
  * Sets the second hook before a save, which runs after the first, just before the document is
@@ -1891,7 +1914,8 @@ SlStatus profile_set_before_save(const SlProfile *profile,
  */
 SlStatus profile_set_before_save_transform(const SlProfile *profile,
                                            SlBeforeSave hook,
-                                           void *user_data);
+                                           void *user_data,
+                                           SlDrop drop);
 
 /**
  * Ends the session: it is saved and released in the updates that follow. The profile's signals
@@ -2196,6 +2220,7 @@ SlStatus locker_get_lost_save_data(const SlLocker *locker, SlBuffer *json);
 SlStatus locker_when_changes_saved(const SlLocker *locker,
                                    SlSavedCallback callback,
                                    void *user_data,
+                                   SlDrop drop,
                                    SlSavedConnection **saved_connection);
 
 /**

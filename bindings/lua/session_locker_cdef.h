@@ -721,6 +721,7 @@ SlStatus profile_mark_force_save(const SlProfile *profile);
 SlStatus profile_when_changes_saved(const SlProfile *profile,
                                     SlSavedCallback callback,
                                     void *user_data,
+                                    SlDrop drop,
                                     SlSavedConnection **saved_connection);
 
 SlStatus profile_wait_until_changes_saved(const SlProfile *profile,
@@ -729,7 +730,8 @@ SlStatus profile_wait_until_changes_saved(const SlProfile *profile,
 
 SlStatus profile_when_loaded(const SlProfile *profile,
                              SlLoadedCallback callback,
-                             void *user_data);
+                             void *user_data,
+                             SlDrop drop);
 
 SlStatus profile_wait_until_loaded(const SlProfile *profile, double timeout);
 
@@ -737,12 +739,14 @@ SlStatus profile_connect(const SlProfile *profile,
                          int32_t signal,
                          SlSignalCallback callback,
                          void *user_data,
+                         SlDrop drop,
                          SlSignalConnection **connection);
 
 SlStatus profile_connect_once(const SlProfile *profile,
                               int32_t signal,
                               SlSignalCallback callback,
                               void *user_data,
+                              SlDrop drop,
                               SlSignalConnection **connection);
 
 SlStatus profile_set_log_prefix(const SlProfile *profile,
@@ -751,11 +755,13 @@ SlStatus profile_set_log_prefix(const SlProfile *profile,
 
 SlStatus profile_set_before_save(const SlProfile *profile,
                                  SlBeforeSave hook,
-                                 void *user_data);
+                                 void *user_data,
+                                 SlDrop drop);
 
 SlStatus profile_set_before_save_transform(const SlProfile *profile,
                                            SlBeforeSave hook,
-                                           void *user_data);
+                                           void *user_data,
+                                           SlDrop drop);
 
 SlStatus profile_end_session(const SlProfile *profile);
 
@@ -847,6 +853,7 @@ SlStatus locker_get_lost_save_data(const SlLocker *locker, SlBuffer *json);
 SlStatus locker_when_changes_saved(const SlLocker *locker,
                                    SlSavedCallback callback,
                                    void *user_data,
+                                   SlDrop drop,
                                    SlSavedConnection **saved_connection);
 
 SlStatus locker_wait_until_changes_saved(const SlLocker *locker,

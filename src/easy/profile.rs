@@ -228,13 +228,12 @@ impl Profile {
             .filter(|entry| !entry.is_finished);
         let entry = entry.ok_or(FINISHED)?;
         let locker = entry.locker;
+        let mut set = self.store.driver.set()?;
+        let state = set.get_mut(locker).ok_or(FINISHED)?;
         let before = entry.set_before_save(transform, hook);
-        let has_hooks = profiles.has_save_hooks(locker);
-        self.store
-            .driver
-            .set()?
-            .with(locker, |state| state.set_has_save_hooks(has_hooks))?;
-        drop(profiles);
+        state.set_has_save_hooks(profiles.has_save_hooks(locker));
+        drop((set, profiles));
+        // With no lock held: the host may be told that it is gone.
         drop(before);
         Ok(())
     }

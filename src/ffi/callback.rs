@@ -5,8 +5,20 @@ use std::ffi::c_void;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Called exactly once when the library is done with a `user_data`, after the last callback with it
-/// has returned. It may run on any thread that is inside a call. NULL if there is nothing to do.
+/// Ends a `user_data`: called exactly once, when no callback with it runs or will ever run again.
+/// NULL if there is nothing to do.
+///
+/// In a table of callbacks it is the last field. A callback that is handed over on its own brings
+/// its own `drop`, right after its `user_data`, which is called when
+///
+/// - a callback that runs once has run, or never will: it was given up, or what it waited for has
+///   ended without it;
+/// - a callback that runs many times was replaced or disconnected, or what it listened to is gone;
+/// - no callback was given: the `callback` is NULL. Then it is at once.
+///
+/// It is not called when the call that handed it over returns another status than SL_OK: the
+/// `user_data` is still the host's. It may run on any thread that is inside a call, the call that
+/// handed it over among them, with no lock held, and may call any function.
 pub type SlDrop = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// A `user_data` and its `drop`, which runs when the last clone of the `Arc` goes, provided that

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::boundary::boundary;
+use super::callback::{SlDrop, UserData};
 use super::error::{FfiError, FfiResult};
 use super::event::{SL_OUTCOME_NONE, outcome_number};
 use super::handle::{self, Kind};
@@ -70,29 +71,13 @@ impl SignalObject {
 /// The handles of a profile's signal connections, which end with the profile's own.
 pub(crate) type SignalHandles = Arc<Mutex<Vec<usize>>>;
 
-/// A pointer of the host's, given back to one callback.
-pub(crate) struct HostPointer(pub(crate) *mut c_void);
-
-// SAFETY: the pointer is never dereferenced here, only given back to the host's callback, and the
-// header tells the host that it may run on any thread that calls in.
-unsafe impl Send for HostPointer {}
-// SAFETY: as above.
-unsafe impl Sync for HostPointer {}
-
-impl HostPointer {
-    /// The pointer; a method, so that closures capture the whole.
-    pub(crate) fn get(&self) -> *mut c_void {
-        self.0
-    }
-}
-
 /// The host's callback as the library's own.
-fn saved_callback(callback: SlSavedCallback, user_data: *mut c_void) -> Option<SavedCallback> {
+fn saved_callback(callback: SlSavedCallback, user_data: &Arc<UserData>) -> Option<SavedCallback> {
     let callback = callback?;
-    let user_data = HostPointer(user_data);
+    let user_data = Arc::clone(user_data);
     Some(Box::new(move |outcome| {
         // SAFETY: the host gave the function for this purpose and this user data.
-        unsafe { callback(user_data.get(), outcome_number(outcome)) }
+        unsafe { callback(user_data.pointer(), outcome_number(outcome)) }
     }))
 }
 
@@ -102,14 +87,17 @@ fn saved_callback(callback: SlSavedCallback, user_data: *mut c_void) -> Option<S
 /// # Safety
 /// `saved_connection` is NULL or may be written with a handle.
 pub(crate) unsafe fn begin_wait(
-    (callback, user_data): (SlSavedCallback, *mut c_void),
+    (callback, user_data, drop): (SlSavedCallback, *mut c_void, SlDrop),
     owner: Owner,
     wait: impl FnOnce(&SavedConnection) -> Result<(), LockerError>,
     saved_connection: *mut *mut SlSavedConnection,
 ) -> FfiResult<()> {
-    let connection = SavedConnection::new(saved_callback(callback, user_data));
+    let user_data = UserData::new(user_data, drop);
+    let connection = SavedConnection::new(saved_callback(callback, &user_data));
     if saved_connection.is_null() {
-        return Ok(wait(&connection)?);
+        wait(&connection)?;
+        user_data.accept();
+        return Ok(());
     }
     let saved_connection = out!(saved_connection);
     let object = SavedObject {
@@ -122,6 +110,7 @@ pub(crate) unsafe fn begin_wait(
         handle::take_back(handle)?;
         return Err(error.into());
     }
+    user_data.accept();
     saved_connection.set(handle);
     Ok(())
 }

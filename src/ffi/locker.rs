@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::boundary::boundary;
+use super::callback::SlDrop;
 use super::connection::{Owner, SlSavedCallback, SlSavedConnection, begin_wait};
 use super::error::FfiResult;
 use super::event::{SlEvent, Told, load_status_number};
@@ -376,6 +377,7 @@ pub unsafe extern "C" fn locker_when_changes_saved(
     locker: *const SlLocker,
     callback: SlSavedCallback,
     user_data: *mut c_void,
+    drop: SlDrop,
     saved_connection: *mut *mut SlSavedConnection,
 ) -> SlStatus {
     boundary(|| {
@@ -383,7 +385,7 @@ pub unsafe extern "C" fn locker_when_changes_saved(
         let owner = Owner::Locker(object.locker.downgrade());
         let wait = |connection: &SavedConnection| object.locker.wait_for(connection);
         // SAFETY: the export's own contract, rule 4 of `ffi`.
-        unsafe { begin_wait((callback, user_data), owner, wait, saved_connection) }
+        unsafe { begin_wait((callback, user_data, drop), owner, wait, saved_connection) }
     })
 }
 

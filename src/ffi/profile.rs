@@ -4,9 +4,10 @@ use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
 use super::boundary::boundary;
+use super::callback::{SlDrop, UserData};
 use super::connection::{
-    HostPointer, Owner, SignalHandles, SignalObject, SlSavedCallback, SlSavedConnection,
-    SlSignalCallback, SlSignalConnection, begin_wait,
+    Owner, SignalHandles, SignalObject, SlSavedCallback, SlSavedConnection, SlSignalCallback,
+    SlSignalConnection, begin_wait,
 };
 use super::error::{FfiError, FfiResult, run_hook};
 use super::event::{SIGNALS, lifecycle_numbers, load_status_name, load_status_number};
@@ -292,8 +293,9 @@ pub unsafe extern "C" fn profile_mark_force_save(profile: *const SlProfile) -> S
 /// inside an update; so does a host that polls, by SL_EVENT_CHANGES_SAVED. The answer is
 /// SL_OUTCOME_SAVED when a commit that contains them is known to be stored.
 ///
-/// `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it with
-/// `saved_connection_destroy`. Any thread.
+/// `drop` (may be NULL) ends `user_data` once the callback has run, or the wait was given up: see
+/// SlDrop. `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it
+/// with `saved_connection_destroy`. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT,
 /// SL_ERROR_PANIC.
@@ -302,6 +304,7 @@ pub unsafe extern "C" fn profile_when_changes_saved(
     profile: *const SlProfile,
     callback: SlSavedCallback,
     user_data: *mut c_void,
+    drop: SlDrop,
     saved_connection: *mut *mut SlSavedConnection,
 ) -> SlStatus {
     boundary(|| {
@@ -309,7 +312,7 @@ pub unsafe extern "C" fn profile_when_changes_saved(
         let owner = Owner::Profile(object.profile.downgrade());
         let wait = |connection: &SavedConnection| object.profile.wait_for(connection);
         // SAFETY: the export's own contract, rule 4 of `ffi`.
-        unsafe { begin_wait((callback, user_data), owner, wait, saved_connection) }
+        unsafe { begin_wait((callback, user_data, drop), owner, wait, saved_connection) }
     })
 }
 
@@ -338,7 +341,8 @@ pub unsafe extern "C" fn profile_wait_until_changes_saved(
 }
 
 /// Calls back once the profile is loaded: at the next update, if it is already; never, if the
-/// session ends first. Any thread.
+/// session ends first. `drop` (may be NULL) ends `user_data` once the callback has run, or the
+/// profile is finished or destroyed: see SlDrop. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (no callback), SL_ERROR_NOT_ACTIVE
 /// (the session was ended).
@@ -347,16 +351,18 @@ pub unsafe extern "C" fn profile_when_loaded(
     profile: *const SlProfile,
     callback: SlLoadedCallback,
     user_data: *mut c_void,
+    drop: SlDrop,
 ) -> SlStatus {
     boundary(|| {
         let object = handle::get(profile)?;
         let callback = callback.ok_or_else(|| FfiError::argument("callback", "is NULL"))?;
-        let user_data = HostPointer(user_data);
-        let handles = Arc::clone(&object.handles);
+        let user_data = UserData::new(user_data, drop);
+        let (held, handles) = (Arc::clone(&user_data), Arc::clone(&object.handles));
         object.profile.when_loaded(move |id| {
             // SAFETY: the host gave the function for this purpose and this user data.
-            unsafe { callback(user_data.get(), handles.get(id)) }
+            unsafe { callback(held.pointer(), handles.get(id)) }
         })?;
+        user_data.accept();
         Ok(())
     })
 }
@@ -403,8 +409,10 @@ pub(crate) fn timed_out(what: &str, timeout: f64) -> FfiError {
 /// Hears a signal (one of SL_SIGNAL_) of the profile, every time it fires. Of one event, the
 /// signals fire deepest first: Lost or Released, then Reset, Replaced, Lifecycle.
 ///
-/// `connection` (may be NULL) gets a handle, which `signal_connection_disconnect` frees; without
-/// one the connection lasts as long as the profile. Any thread.
+/// `drop` (may be NULL) ends `user_data` once the signal was disconnected, or the profile is
+/// finished or destroyed: see SlDrop. `connection` (may be NULL) gets a handle, which
+/// `signal_connection_disconnect` frees; without one the connection lasts as long as the profile.
+/// Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the signal, no callback),
 /// SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT.
@@ -414,24 +422,29 @@ pub unsafe extern "C" fn profile_connect(
     signal: i32,
     callback: SlSignalCallback,
     user_data: *mut c_void,
+    drop: SlDrop,
     connection: *mut *mut SlSignalConnection,
 ) -> SlStatus {
+    let callback = (callback, user_data, drop);
     // SAFETY: the export's own contract, rule 4 of `ffi`.
-    boundary(|| unsafe { connect(profile, signal, false, callback, user_data, connection) })
+    boundary(|| unsafe { connect(profile, signal, false, callback, connection) })
 }
 
-/// Hears a signal of the profile the next time it fires, and not again. All else, and errors, as
-/// for `profile_connect`; the handle, if asked for, is still to be freed.
+/// Hears a signal of the profile the next time it fires, and not again; then `drop` ends
+/// `user_data`. All else, and errors, as for `profile_connect`; the handle, if asked for, is still
+/// to be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn profile_connect_once(
     profile: *const SlProfile,
     signal: i32,
     callback: SlSignalCallback,
     user_data: *mut c_void,
+    drop: SlDrop,
     connection: *mut *mut SlSignalConnection,
 ) -> SlStatus {
+    let callback = (callback, user_data, drop);
     // SAFETY: the export's own contract, rule 4 of `ffi`.
-    boundary(|| unsafe { connect(profile, signal, true, callback, user_data, connection) })
+    boundary(|| unsafe { connect(profile, signal, true, callback, connection) })
 }
 
 /// # Safety
@@ -440,19 +453,18 @@ unsafe fn connect(
     profile: *const SlProfile,
     signal: i32,
     once: bool,
-    callback: SlSignalCallback,
-    user_data: *mut c_void,
+    (callback, user_data, drop): (SlSignalCallback, *mut c_void, SlDrop),
     connection: *mut *mut SlSignalConnection,
 ) -> FfiResult<()> {
     let object = handle::get(profile)?;
     let signal = number::choice("signal", signal, &SIGNALS)?;
     let callback = callback.ok_or_else(|| FfiError::argument("callback", "is NULL"))?;
-    let user_data = HostPointer(user_data);
-    let handles = Arc::clone(&object.handles);
+    let user_data = UserData::new(user_data, drop);
+    let (held, handles) = (Arc::clone(&user_data), Arc::clone(&object.handles));
     let callback = Arc::new(move |id, status| {
         let (lifecycle, reason) = lifecycle_numbers(status);
         // SAFETY: the host gave the function for this purpose and this user data.
-        unsafe { callback(user_data.get(), handles.get(id), lifecycle, reason) }
+        unsafe { callback(held.pointer(), handles.get(id), lifecycle, reason) }
     });
     let id = object.profile.connect(signal, once, callback)?;
     if !connection.is_null() {
@@ -469,6 +481,7 @@ unsafe fn connect(
         object.signals.lock().push(handle.addr());
         connection.set(handle);
     }
+    user_data.accept();
     Ok(())
 }
 
@@ -490,8 +503,9 @@ pub unsafe extern "C" fn profile_set_log_prefix(
     })
 }
 
-/// Sets the hook that runs before every save, the final one included, or with NULL none. Any
-/// thread.
+/// Sets the hook that runs before every save, the final one included, or with NULL none. `drop`
+/// (may be NULL) ends `user_data` once another hook, or none, has taken this one's place, or the
+/// profile is finished or destroyed: see SlDrop. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
@@ -499,9 +513,9 @@ pub unsafe extern "C" fn profile_set_before_save(
     profile: *const SlProfile,
     hook: SlBeforeSave,
     user_data: *mut c_void,
+    drop: SlDrop,
 ) -> SlStatus {
-    // SAFETY: the export's own contract, rule 4 of `ffi`.
-    boundary(|| unsafe { set_before_save(profile, false, hook, user_data) })
+    boundary(|| set_before_save(profile, false, hook, UserData::new(user_data, drop)))
 }
 
 /// Sets the second hook before a save, which runs after the first, just before the document is
@@ -511,32 +525,32 @@ pub unsafe extern "C" fn profile_set_before_save_transform(
     profile: *const SlProfile,
     hook: SlBeforeSave,
     user_data: *mut c_void,
+    drop: SlDrop,
 ) -> SlStatus {
-    // SAFETY: the export's own contract, rule 4 of `ffi`.
-    boundary(|| unsafe { set_before_save(profile, true, hook, user_data) })
+    boundary(|| set_before_save(profile, true, hook, UserData::new(user_data, drop)))
 }
 
-/// # Safety
-/// As the exports it is the body of.
-unsafe fn set_before_save(
+fn set_before_save(
     profile: *const SlProfile,
     transform: bool,
     hook: SlBeforeSave,
-    user_data: *mut c_void,
+    user_data: Arc<UserData>,
 ) -> FfiResult<()> {
     let object = handle::get(profile)?;
-    let user_data = HostPointer(user_data);
-    let (handles, id) = (Arc::clone(&object.handles), object.profile.id());
+    let (held, handles) = (Arc::clone(&user_data), Arc::clone(&object.handles));
+    let id = object.profile.id();
     let hook = hook.map(|hook| {
         let run = move || {
             run_hook(|| {
                 // SAFETY: the host gave the function for this purpose and this user data.
-                unsafe { hook(user_data.get(), handles.get(id)) }
+                unsafe { hook(held.pointer(), handles.get(id)) }
             })
         };
         Arc::new(run) as Arc<dyn Fn() -> Result<(), String> + Send + Sync>
     });
-    Ok(object.profile.set_before_save(transform, hook)?)
+    object.profile.set_before_save(transform, hook)?;
+    user_data.accept();
+    Ok(())
 }
 
 /// Ends the session: it is saved and released in the updates that follow. The profile's signals

@@ -136,16 +136,16 @@ static void play(Scene *scene, Where where, What what) {
     config.drop = drop;
     OK(easy_store_create(scene->server.storage, &config, &scene->server.store));
     OK(easy_store_start_session(scene->server.store, Z("player"), NULL, 0, &scene->profile));
-    OK(profile_connect(scene->profile, SL_SIGNAL_LIFECYCLE, on_signal, scene, NULL));
-    OK(profile_connect_once(scene->profile, SL_SIGNAL_REPLACED, on_signal, scene, NULL));
-    OK(profile_when_loaded(scene->profile, on_load, scene));
-    OK(profile_set_before_save(scene->profile, on_save, scene));
-    OK(profile_set_before_save_transform(scene->profile, on_transform, scene));
+    OK(profile_connect(scene->profile, SL_SIGNAL_LIFECYCLE, on_signal, scene, NULL, NULL));
+    OK(profile_connect_once(scene->profile, SL_SIGNAL_REPLACED, on_signal, scene, NULL, NULL));
+    OK(profile_when_loaded(scene->profile, on_load, scene, NULL));
+    OK(profile_set_before_save(scene->profile, on_save, scene, NULL));
+    OK(profile_set_before_save_transform(scene->profile, on_transform, scene, NULL));
     /* The first update loads; a change and a wait that it does not answer come after it. */
     OK(easy_store_update(scene->server.store, 0));
     if (!scene->done) {
         OK(save_data_set_i64(data_of(scene->profile), Z("/Gold"), 1));
-        OK(profile_when_changes_saved(scene->profile, on_answer, scene, &wait));
+        OK(profile_when_changes_saved(scene->profile, on_answer, scene, NULL, &wait));
         OK(profile_mark_force_save(scene->profile));
         OK(easy_store_update(scene->server.store, 1));
         CHECK(scene->answers == 1 && scene->outcome == SL_OUTCOME_SAVED);

@@ -89,14 +89,14 @@ static void profiles(Server *server) {
     REFUSED(SlProfile, profile_mark_should_save(handle));
     REFUSED(SlProfile, profile_mark_force_save(handle));
     REFUSED(SlProfile, profile_set_log_prefix(handle, Z("[Ann]")));
-    REFUSED(SlProfile, profile_when_changes_saved(handle, answer_nothing, NULL, &wait));
+    REFUSED(SlProfile, profile_when_changes_saved(handle, answer_nothing, NULL, NULL, &wait));
     REFUSED(SlProfile, profile_wait_until_changes_saved(handle, 1, &value));
-    REFUSED(SlProfile, profile_when_loaded(handle, load_nothing, NULL));
+    REFUSED(SlProfile, profile_when_loaded(handle, load_nothing, NULL, NULL));
     REFUSED(SlProfile, profile_wait_until_loaded(handle, 1));
-    REFUSED(SlProfile, profile_connect(handle, 1, hear_nothing, NULL, &connection));
-    REFUSED(SlProfile, profile_connect_once(handle, 1, hear_nothing, NULL, &connection));
-    REFUSED(SlProfile, profile_set_before_save(handle, save_nothing, NULL));
-    REFUSED(SlProfile, profile_set_before_save_transform(handle, save_nothing, NULL));
+    REFUSED(SlProfile, profile_connect(handle, 1, hear_nothing, NULL, NULL, &connection));
+    REFUSED(SlProfile, profile_connect_once(handle, 1, hear_nothing, NULL, NULL, &connection));
+    REFUSED(SlProfile, profile_set_before_save(handle, save_nothing, NULL, NULL));
+    REFUSED(SlProfile, profile_set_before_save_transform(handle, save_nothing, NULL, NULL));
     REFUSED(SlProfile, profile_end_session(handle));
     REFUSED(SlProfile, profile_destroy(handle));
     CHECK(data == NULL && connection == NULL && wait == NULL && json.length == 7);
@@ -127,8 +127,8 @@ static void connections(Server *server) {
     int32_t value = 7;
 
     OK(save_data_set_i64(data_of(profile), Z("/Gold"), 1));
-    OK(profile_when_changes_saved(profile, NULL, NULL, &live));
-    OK(profile_when_changes_saved(profile, NULL, NULL, &stale));
+    OK(profile_when_changes_saved(profile, NULL, NULL, NULL, &live));
+    OK(profile_when_changes_saved(profile, NULL, NULL, NULL, &stale));
     OK(saved_connection_destroy(stale));
     prepare(stale, live, profile);
     REFUSED(SlSavedConnection, saved_connection_is_saved(handle, &value));
@@ -143,8 +143,8 @@ static void connections(Server *server) {
     OK(saved_connection_is_connected(live, &value));
     CHECK(value == 1);
 
-    OK(profile_connect(profile, SL_SIGNAL_LOST, hear_nothing, NULL, &signal));
-    OK(profile_connect(profile, SL_SIGNAL_LOST, hear_nothing, NULL, &stale_signal));
+    OK(profile_connect(profile, SL_SIGNAL_LOST, hear_nothing, NULL, NULL, &signal));
+    OK(profile_connect(profile, SL_SIGNAL_LOST, hear_nothing, NULL, NULL, &stale_signal));
     OK(signal_connection_disconnect(stale_signal));
     prepare(stale_signal, signal, live);
     REFUSED(SlSignalConnection, signal_connection_disconnect(handle));
@@ -224,7 +224,7 @@ static void specs_and_lockers(Server *server) {
     REFUSED(SlLocker, locker_get_save_data_json(handle, &json));
     REFUSED(SlLocker, locker_set_save_data_json(handle, Z("{\"Gold\":7}")));
     REFUSED(SlLocker, locker_get_lost_save_data(handle, &json));
-    REFUSED(SlLocker, locker_when_changes_saved(handle, answer_nothing, NULL, &wait));
+    REFUSED(SlLocker, locker_when_changes_saved(handle, answer_nothing, NULL, NULL, &wait));
     REFUSED(SlLocker, locker_wait_until_changes_saved(handle, 1, &value));
     REFUSED(SlLocker, locker_destroy(handle));
     CHECK(data == NULL && wait == NULL && json.length == 7 && count == 7);

@@ -36,7 +36,7 @@ static void what_cannot_be_done_with_a_deleted_locker(int polls) {
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_is_idling(locker, &value));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_load_minimum_server_version(locker, &version));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_get_lost_save_data(locker, &json));
-    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_when_changes_saved(locker, NULL, NULL, NULL));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_when_changes_saved(locker, NULL, NULL, NULL, NULL));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_wait_until_changes_saved(locker, 1, &value));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_update(locker, 1, &value));
     CHECK(value == 7 && version == 7 && json.length == 7);
@@ -68,8 +68,8 @@ static void waits_of_a_locker(void) {
     full_open(&full, "memory:", 0, 1);
     locker = acquired(&full, "player");
     OK(save_data_set_i64(data_in(locker), Z("/Gold"), 1));
-    OK(locker_when_changes_saved(locker, count_answer, &answers, &wait));
-    OK(locker_when_changes_saved(locker, count_answer, &answers, NULL));
+    OK(locker_when_changes_saved(locker, count_answer, &answers, NULL, &wait));
+    OK(locker_when_changes_saved(locker, count_answer, &answers, NULL, NULL));
     CHECK_STATUS(SL_ERROR_TIMEOUT, locker_wait_until_changes_saved(locker, 0.1, &was_saved));
     CHECK(answers == 0 && was_saved == 7);
     OK(locker_mark_force_save(locker));
@@ -79,7 +79,7 @@ static void waits_of_a_locker(void) {
     CHECK(was_saved == 1);
 
     OK(save_data_set_i64(data_in(locker), Z("/Gold"), 2));
-    OK(locker_when_changes_saved(locker, count_answer, &answers, &late));
+    OK(locker_when_changes_saved(locker, count_answer, &answers, NULL, &late));
     OK(saved_connection_trigger(late, 1));
     locker_step(&full, locker, 0);
     CHECK(answers == 3);
@@ -169,7 +169,7 @@ static void a_host_that_reads_no_events_creates_no_more_lockers(void) {
     locker = locker_of(&full, "player");
     locker_step(&full, locker, 0);
     for (index = 0; index < 65536; index++) {
-        failures += locker_when_changes_saved(locker, NULL, NULL, NULL) != SL_OK;
+        failures += locker_when_changes_saved(locker, NULL, NULL, NULL, NULL) != SL_OK;
     }
     OK(locker_update(locker, 0, &should_remove));
     CHECK(failures == 0);

@@ -15,8 +15,8 @@ static void a_wait_given_up_before_its_answer_is_told_calls_nobody(int destroys)
     server_open(&server, "memory:", 0, 1);
     profile = loaded(&server, "player");
     OK(save_data_set_i64(data_of(profile), Z("/Gold"), 1));
-    OK(profile_when_changes_saved(profile, count_answer, &given_up_calls, &given_up));
-    OK(profile_when_changes_saved(profile, count_answer, &kept_calls, &kept));
+    OK(profile_when_changes_saved(profile, count_answer, &given_up_calls, NULL, &given_up));
+    OK(profile_when_changes_saved(profile, count_answer, &kept_calls, NULL, &kept));
     OK(saved_connection_trigger(given_up, 1));
     OK(saved_connection_trigger(kept, 1));
     CHECK(given_up_calls == 0 && kept_calls == 0);
@@ -58,8 +58,8 @@ static void a_wait_given_up_by_the_callback_before_it_calls_nobody(void) {
     server_open(&server, "memory:", 0, 1);
     profile = loaded(&server, "player");
     OK(save_data_set_i64(data_of(profile), Z("/Gold"), 1));
-    OK(profile_when_changes_saved(profile, give_up_the_other, &pair, NULL));
-    OK(profile_when_changes_saved(profile, count_answer, &pair.other_calls, &pair.other));
+    OK(profile_when_changes_saved(profile, give_up_the_other, &pair, NULL, NULL));
+    OK(profile_when_changes_saved(profile, count_answer, &pair.other_calls, NULL, &pair.other));
     OK(profile_mark_force_save(profile));
     frame(&server, 0);
     frame(&server, 1);
@@ -98,8 +98,8 @@ static void a_connection_for_once_that_an_earlier_callback_ends_is_not_called(vo
 
     server_open(&server, "memory:", 0, 1);
     profile = loaded(&server, "player");
-    OK(profile_connect(profile, SL_SIGNAL_SAVED, end_the_later, &signals, NULL));
-    OK(profile_connect_once(profile, SL_SIGNAL_SAVED, count_later, &signals, &signals.later));
+    OK(profile_connect(profile, SL_SIGNAL_SAVED, end_the_later, &signals, NULL, NULL));
+    OK(profile_connect_once(profile, SL_SIGNAL_SAVED, count_later, &signals, NULL, &signals.later));
     OK(profile_mark_force_save(profile));
     frame(&server, 0);
     CHECK(signals.calls == 1 && signals.later_calls == 0);
@@ -137,7 +137,7 @@ static void a_backup_over_the_limit_is_refused(void) {
     OK(save_data_get_i64(data_of(profile), Z("/Gold"), &gold));
     CHECK(gold == 0);
     /* It is no change, so there is nothing to save. */
-    OK(profile_when_changes_saved(profile, NULL, NULL, &wait));
+    OK(profile_when_changes_saved(profile, NULL, NULL, NULL, &wait));
     OK(saved_connection_is_saved(wait, &is_saved));
     CHECK(is_saved == 1);
     OK(saved_connection_destroy(wait));

@@ -58,14 +58,14 @@ static void nobody_drives_a_store_from_inside_a_callback(void) {
     deed.server = &server;
     server_open(&server, "memory:", 0, 1);
     OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &deed.profile));
-    OK(profile_when_loaded(deed.profile, drive_on_load, &deed));
-    OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, drive_on_signal, &deed, NULL));
-    OK(profile_set_before_save(deed.profile, drive_on_save, &deed));
-    OK(profile_set_before_save_transform(deed.profile, drive_on_save, &deed));
+    OK(profile_when_loaded(deed.profile, drive_on_load, &deed, NULL));
+    OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, drive_on_signal, &deed, NULL, NULL));
+    OK(profile_set_before_save(deed.profile, drive_on_save, &deed, NULL));
+    OK(profile_set_before_save_transform(deed.profile, drive_on_save, &deed, NULL));
     frame(&server, 0);
     CHECK(deed.runs == 2);
     OK(profile_mark_force_save(deed.profile));
-    OK(profile_when_changes_saved(deed.profile, drive_on_answer, &deed, NULL));
+    OK(profile_when_changes_saved(deed.profile, drive_on_answer, &deed, NULL, NULL));
     frame(&server, 0);
     CHECK(deed.runs == 6);
     OK(profile_destroy(deed.profile));
@@ -78,7 +78,7 @@ static void command_on_load(void *user_data, SlProfile *profile) {
     Deed *deed = (Deed *)user_data;
     OK(save_data_set_i64(data_of(profile), Z("/Gold"), 5));
     OK(profile_mark_force_save(profile));
-    OK(profile_when_changes_saved(profile, NULL, NULL, &deed->wait));
+    OK(profile_when_changes_saved(profile, NULL, NULL, NULL, &deed->wait));
     OK(easy_store_start_session(deed->server->store, Z("another"), NULL, 0, &deed->started));
     OK(profile_end_session(profile));
 }
@@ -91,7 +91,7 @@ static void sessions_start_and_end_from_inside_callbacks(void) {
     deed.server = &server;
     server_open(&server, "memory:", 0, 1);
     OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &deed.profile));
-    OK(profile_when_loaded(deed.profile, command_on_load, &deed));
+    OK(profile_when_loaded(deed.profile, command_on_load, &deed, NULL));
     frame(&server, 0);
     CHECK(log_is(&server.log, "loaded destroyed =loaded saved answer:yes released =loading idling "
                               "deleted finished loaded =loaded "));
@@ -152,9 +152,10 @@ static void what_is_destroyed_inside_its_own_callback_goes_when_that_returns(voi
     server_open(&server, "memory:", 0, 1);
 
     deed.profile = loaded(&server, "player");
-    OK(profile_connect(deed.profile, SL_SIGNAL_SAVED, end_connection, &deed, &deed.connection));
+    OK(profile_connect(deed.profile, SL_SIGNAL_SAVED, end_connection, &deed, NULL,
+                       &deed.connection));
     OK(profile_mark_force_save(deed.profile));
-    OK(profile_when_changes_saved(deed.profile, end_wait, &deed, &deed.wait));
+    OK(profile_when_changes_saved(deed.profile, end_wait, &deed, NULL, &deed.wait));
     frame(&server, 0);
     CHECK(deed.runs == 2);
     CHECK(server.last_wait == NULL);
@@ -162,8 +163,8 @@ static void what_is_destroyed_inside_its_own_callback_goes_when_that_returns(voi
     frame(&server, 0);
     CHECK(deed.runs == 2);
 
-    OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, end_profile, &deed, NULL));
-    OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, end_profile, &deed, NULL));
+    OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, end_profile, &deed, NULL, NULL));
+    OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, end_profile, &deed, NULL, NULL));
     OK(profile_mark_force_save(deed.profile));
     frame(&server, 0);
     frame(&server, 0);
@@ -171,7 +172,7 @@ static void what_is_destroyed_inside_its_own_callback_goes_when_that_returns(voi
     CHECK(!stored_has(server.storage, "player", "\"Session\""));
 
     deed.profile = loaded(&server, "other");
-    OK(profile_set_before_save(deed.profile, end_profile_on_save, &deed));
+    OK(profile_set_before_save(deed.profile, end_profile_on_save, &deed, NULL));
     OK(profile_mark_force_save(deed.profile));
     frame(&server, 0);
     frame(&server, 0);
@@ -203,8 +204,8 @@ static void a_store_that_is_destroyed_inside_its_own_callback_goes_when_the_upda
     deed.server = &server;
     server_open(&server, "memory:", 0, 1);
     deed.profile = loaded(&server, "player");
-    OK(profile_connect(deed.profile, SL_SIGNAL_SAVED, end_store, &deed, NULL));
-    OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, end_store, &deed, NULL));
+    OK(profile_connect(deed.profile, SL_SIGNAL_SAVED, end_store, &deed, NULL, NULL));
+    OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, end_store, &deed, NULL, NULL));
     OK(profile_mark_force_save(deed.profile));
     if (by_waiting) {
         OK(profile_wait_until_changes_saved(deed.profile, 1, &was_saved));
@@ -250,12 +251,12 @@ static void other_threads_see_the_save_data_as_it_was_while_a_hook_owns_it(void)
     server_open(&server, "memory:", 0, 1);
     profile = loaded(&server, "player");
     OK(save_data_set_i64(data_of(profile), Z("/Gold"), 1));
-    OK(profile_set_before_save(profile, let_another_thread_in, NULL));
+    OK(profile_set_before_save(profile, let_another_thread_in, NULL, NULL));
     OK(profile_mark_force_save(profile));
     frame(&server, 0);
     CHECK(log_is(&server.log, "saved "));
     CHECK(stored_has(server.storage, "player", "\"Gold\":2"));
-    OK(profile_set_before_save(profile, NULL, NULL));
+    OK(profile_set_before_save(profile, NULL, NULL, NULL));
     CHECK(meet_the_hook(data_of(profile)) == NULL);
     OK(profile_destroy(profile));
     server_close(&server);

@@ -38,7 +38,7 @@ static SlSavedConnection *wait_for_changes(SlProfile *profile, Answer *answer) {
     SlSavedConnection *wait = NULL;
     answer->count = 0;
     answer->outcome = 7;
-    OK(profile_when_changes_saved(profile, take_answer, answer, &wait));
+    OK(profile_when_changes_saved(profile, take_answer, answer, NULL, &wait));
     return wait;
 }
 
@@ -285,13 +285,13 @@ static void what_a_hook_writes_is_in_the_save_it_precedes(void) {
     before.server = transform.server = &server;
     before.profile = transform.profile = profile;
     OK(save_data_set_i64(data_of(profile), Z("/Hooks"), 0));
-    OK(profile_set_before_save_transform(profile, run, &transform));
-    OK(profile_set_before_save(profile, run, &before));
+    OK(profile_set_before_save_transform(profile, run, &transform, NULL));
+    OK(profile_set_before_save(profile, run, &before, NULL));
     OK(profile_mark_force_save(profile));
     frame(&server, 0);
     CHECK(log_is(&server.log, "before_save before_save_transform saved "));
     CHECK(stored_has(server.storage, "player", "\"Hooks\":2"));
-    OK(profile_set_before_save(profile, NULL, NULL));
+    OK(profile_set_before_save(profile, NULL, NULL, NULL));
     OK(profile_mark_force_save(profile));
     frame(&server, 0);
     CHECK(log_is(&server.log, "before_save_transform saved "));
@@ -302,8 +302,8 @@ static void what_a_hook_writes_is_in_the_save_it_precedes(void) {
     CHECK(log_is(&server.log, "destroyed before_save_transform saved released =loading idling "
                               "deleted finished "));
     CHECK(stored_has(server.storage, "player", "\"Hooks\":4"));
-    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_set_before_save(profile, run, &before));
-    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_set_before_save_transform(profile, NULL, NULL));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_set_before_save(profile, run, &before, NULL));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_set_before_save_transform(profile, NULL, NULL, NULL));
     OK(profile_destroy(profile));
     server_close(&server);
 }
@@ -320,8 +320,8 @@ static void a_hook_that_fails_puts_the_save_off(int transform) {
     hook.server = &server;
     hook.profile = profile;
     OK(save_data_set_i64(data_of(profile), Z("/Hooks"), 0));
-    OK(transform ? profile_set_before_save_transform(profile, run, &hook)
-                 : profile_set_before_save(profile, run, &hook));
+    OK(transform ? profile_set_before_save_transform(profile, run, &hook, NULL)
+                 : profile_set_before_save(profile, run, &hook, NULL));
     wait = wait_for_changes(profile, &answer);
     OK(profile_mark_force_save(profile));
     frame(&server, 0);
@@ -361,7 +361,7 @@ static void a_hook_that_keeps_failing_never_costs_the_session(void) {
     hook.server = &server;
     hook.profile = profile;
     OK(save_data_set_json(data_of(profile), Z(""), Z("{\"Gold\":5,\"Hooks\":0}")));
-    OK(profile_set_before_save(profile, run, &hook));
+    OK(profile_set_before_save(profile, run, &hook, NULL));
     OK(profile_mark_force_save(profile));
     for (index = 0; index < 200 && is_available; index++) {
         server.log.text[0] = '\0';
@@ -382,7 +382,7 @@ static void a_hook_does_not_run_once_its_profile_is_destroyed(void) {
 
     server_open(&server, "memory:", 0, 1);
     profile = loaded(&server, "player");
-    OK(profile_set_before_save(profile, run, &hook));
+    OK(profile_set_before_save(profile, run, &hook, NULL));
     set_gold(profile, 3);
     OK(profile_destroy(profile));
     frame(&server, 0);

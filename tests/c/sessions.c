@@ -36,7 +36,7 @@ static void a_session_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
     CHECK(buffer_is(&keys, "[\"player/42\"]"));
 
     OK(save_data_add_i64(data_of(profile), Z("/Gold"), 100, &gold));
-    OK(profile_when_changes_saved(profile, NULL, NULL, &wait));
+    OK(profile_when_changes_saved(profile, NULL, NULL, NULL, &wait));
     OK(profile_mark_force_save(profile));
     CHECK(stored_has(server.storage, "player/42", "\"Gold\":0"));
     frame(&server, 0);
@@ -103,14 +103,17 @@ static void signals_fire_once_each_and_deepest_first(void) {
         ear->log = &signals;
         ear->name = names[signal];
         ear->disconnects_itself = 0;
-        OK(profile_connect(profile, signal, hear, ear, &ear->connection));
+        OK(profile_connect(profile, signal, hear, ear, NULL, &ear->connection));
     }
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_connect(profile, 0, hear, NULL, &nothing));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_connect(profile, 10, hear, NULL, &nothing));
-    CHECK(last_error_says("SL_SIGNAL_LOST (9)"));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_connect(profile, 1, NULL, NULL, &nothing));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
-                 profile_connect_once(profile, -1, hear, NULL, &nothing));
+                 profile_connect(profile, 0, hear, NULL, NULL, &nothing));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 profile_connect(profile, 10, hear, NULL, NULL, &nothing));
+    CHECK(last_error_says("SL_SIGNAL_LOST (9)"));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 profile_connect(profile, 1, NULL, NULL, NULL, &nothing));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 profile_connect_once(profile, -1, hear, NULL, NULL, &nothing));
     CHECK(nothing == NULL);
 
     frame(&server, 0);
@@ -134,7 +137,7 @@ static void signals_fire_once_each_and_deepest_first(void) {
                            "Lifecycle(saved) Released(released) Reset(released) "
                            "Replaced(released) Lifecycle(released) Lifecycle(idling) "
                            "Lifecycle(deleted) Finished(finished) "));
-    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_connect(profile, 1, hear, NULL, &nothing));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_connect(profile, 1, hear, NULL, NULL, &nothing));
 
     /* The connections are freed with the profile, save the one that was freed before. */
     OK(signal_connection_disconnect(ears[1].connection));
@@ -165,10 +168,10 @@ static void a_connection_may_end_itself_and_another_while_it_is_called(void) {
     ears[2].name = "third";
     once = ears[0];
     once.name = "once";
-    OK(profile_connect(profile, SL_SIGNAL_SAVED, hear, &ears[0], &ears[0].connection));
-    OK(profile_connect(profile, SL_SIGNAL_SAVED, hear, &ears[1], &ears[1].connection));
-    OK(profile_connect(profile, SL_SIGNAL_SAVED, hear, &ears[2], NULL));
-    OK(profile_connect_once(profile, SL_SIGNAL_SAVED, hear, &once, &once.connection));
+    OK(profile_connect(profile, SL_SIGNAL_SAVED, hear, &ears[0], NULL, &ears[0].connection));
+    OK(profile_connect(profile, SL_SIGNAL_SAVED, hear, &ears[1], NULL, &ears[1].connection));
+    OK(profile_connect(profile, SL_SIGNAL_SAVED, hear, &ears[2], NULL, NULL));
+    OK(profile_connect_once(profile, SL_SIGNAL_SAVED, hear, &once, NULL, &once.connection));
 
     /* The first one ends the second. */
     ears[0].connection = ears[1].connection;
@@ -202,20 +205,20 @@ static void when_loaded_calls_back_once_also_on_a_profile_that_is_loaded(void) {
 
     server_open(&server, "memory:", 0, 1);
     OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &profile));
-    OK(profile_when_loaded(profile, note_loaded, &server.log));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_when_loaded(profile, NULL, NULL));
+    OK(profile_when_loaded(profile, note_loaded, &server.log, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_when_loaded(profile, NULL, NULL, NULL));
     frame(&server, 0);
     CHECK(log_is(&server.log, "loaded when-loaded =loaded "));
-    OK(profile_when_loaded(profile, note_loaded, &server.log));
+    OK(profile_when_loaded(profile, note_loaded, &server.log, NULL));
     CHECK(log_is(&server.log, ""));
     frame(&server, 0);
     frame(&server, 0);
     CHECK(log_is(&server.log, "when-loaded "));
 
     OK(easy_store_start_session(server.store, Z("other"), NULL, 0, &ended));
-    OK(profile_when_loaded(ended, note_loaded, &server.log));
+    OK(profile_when_loaded(ended, note_loaded, &server.log, NULL));
     OK(profile_end_session(ended));
-    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_when_loaded(ended, note_loaded, &server.log));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_when_loaded(ended, note_loaded, &server.log, NULL));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_wait_until_loaded(ended, 1));
     frame(&server, 0);
     CHECK(log_is(&server.log, "destroyed idling deleted finished "));
@@ -309,7 +312,7 @@ static void a_polled_event_of_what_was_destroyed_names_nobody(void) {
 
     server_open(&server, "memory:", 1, 1);
     profile = loaded(&server, "player");
-    OK(profile_when_changes_saved(profile, NULL, NULL, &wait));
+    OK(profile_when_changes_saved(profile, NULL, NULL, NULL, &wait));
     server.last_wait = wait;
     OK(easy_store_update(server.store, 0));
     OK(saved_connection_destroy(wait));
@@ -353,7 +356,7 @@ static void a_reusable_session_is_shared_until_its_last_profile_ends(void) {
     OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, 0, &second));
     CHECK(first != second);
     CHECK(flag(second, profile_is_loaded) == 1 && flag(second, profile_is_available) == 1);
-    OK(profile_when_loaded(second, note_loaded, &loads));
+    OK(profile_when_loaded(second, note_loaded, &loads, NULL));
     OK(save_data_set_i64(data_of(first), Z("/Gold"), 11));
     CHECK(json_is(data_of(second), "/Gold", "11"));
     CHECK(data_of(first) != data_of(second));

@@ -154,8 +154,9 @@ static void a_store_that_is_destroyed_answers_what_waits_once(int with_handles) 
     dirty = loaded(&server, "dirty");
     OK(save_data_set_i64(data_of(sending), Z("/Gold"), 1));
     OK(save_data_set_i64(data_of(dirty), Z("/Gold"), 1));
-    OK(profile_when_changes_saved(sending, take_answer, &unknown, with_handles ? &waits[0] : NULL));
-    OK(profile_when_changes_saved(dirty, take_answer, &no, with_handles ? &waits[1] : NULL));
+    OK(profile_when_changes_saved(sending, take_answer, &unknown, NULL,
+                                  with_handles ? &waits[0] : NULL));
+    OK(profile_when_changes_saved(dirty, take_answer, &no, NULL, with_handles ? &waits[1] : NULL));
     OK(profile_mark_force_save(sending));
     memory.holds = 1;
     frame(&server, 0);
@@ -190,7 +191,7 @@ static void a_host_that_reads_no_events_starts_no_more_sessions(void) {
     server_open(&server, "memory:", 1, 1);
     profile = loaded(&server, "player");
     for (index = 0; index < 65536; index++) {
-        if (profile_when_changes_saved(profile, NULL, NULL, NULL) != SL_OK) {
+        if (profile_when_changes_saved(profile, NULL, NULL, NULL, NULL) != SL_OK) {
             break;
         }
     }
