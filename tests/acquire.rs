@@ -118,7 +118,7 @@ fn the_larger_of_the_owners_and_our_expiry_counts() {
 }
 
 #[test]
-fn a_lock_stamped_in_the_future_expires_after_being_watched_unchanged() {
+fn fault_15_a_lock_stamped_in_the_future_expires_after_being_watched_unchanged() {
     let (storage, _, server) = world();
     storage.put_locked(KEY, 5, WALL_START + 1e6);
     let profile = server.start(KEY);
@@ -182,7 +182,7 @@ fn a_clock_far_ahead_takes_no_key_from_a_session_that_saves() {
 }
 
 #[test]
-fn an_acquire_that_was_written_but_answered_with_an_error_is_ours() {
+fn fault_5_an_acquire_that_was_written_but_answered_with_an_error_is_ours() {
     let (storage, _, server) = world();
     storage.on_commit(&[FailAfter]);
     let profile = server.start(KEY);
@@ -208,7 +208,7 @@ fn an_acquire_that_was_written_but_answered_with_a_conflict_is_ours() {
 }
 
 #[test]
-fn a_server_never_waits_on_its_own_lock_even_when_the_profile_was_destroyed_meanwhile() {
+fn fault_5_a_server_never_waits_on_its_own_lock_even_when_the_profile_was_destroyed_meanwhile() {
     let (storage, _, server) = world();
     storage.on_commit(&[HoldAnswer]);
     let first = server.start(KEY);

@@ -30,7 +30,7 @@ fn a_session_is_available_from_its_load_to_the_request_to_end_it() {
 }
 
 #[test]
-fn a_session_is_not_available_while_its_release_is_in_flight() {
+fn fault_16_a_session_is_not_available_while_its_release_is_in_flight() {
     let (storage, server, profile) = world();
     storage.on_commit(&[HoldAnswer]);
     profile.end_session().unwrap();
@@ -57,7 +57,7 @@ fn a_reusable_session_started_during_a_release_waits_for_the_next_session() {
 }
 
 #[test]
-fn the_lease_runs_out_before_another_server_could_take_the_key() {
+fn fault_18_the_lease_runs_out_before_another_server_could_take_the_key() {
     let (storage, server, profile) = world();
     storage.on_commit(&[FailBefore; 200]);
     server.run(LEASE - 1.0);
@@ -132,7 +132,7 @@ fn an_unsettled_save_does_not_prolong_the_lease() {
 }
 
 #[test]
-fn two_servers_are_never_available_at_once_however_their_clocks_differ() {
+fn fault_18_two_servers_are_never_available_at_once_however_their_clocks_differ() {
     for (skew, has_storage_clock) in [(140.0, false), (-140.0, false), (1e6, true), (-1e6, true)] {
         let clock = VirtualClock::new();
         let storage = match has_storage_clock {

@@ -18,7 +18,7 @@ fn touches(server: &Server) -> u64 {
 }
 
 #[test]
-fn an_idle_frame_touches_no_locker_however_many_there_are() {
+fn fault_28_an_idle_frame_touches_no_locker_however_many_there_are() {
     let (storage, server) = world();
     let profiles: Vec<_> = (0..1000)
         .map(|n| {
@@ -44,7 +44,7 @@ fn an_idle_frame_touches_no_locker_however_many_there_are() {
 }
 
 #[test]
-fn a_frame_touches_only_the_lockers_with_something_to_do() {
+fn fault_28_a_frame_touches_only_the_lockers_with_something_to_do() {
     let (_storage, server) = world();
     let profiles = ["a", "b", "c", "d"].map(|key| server.load(key));
     let before = touches(&server);
@@ -79,7 +79,7 @@ fn a_locked_key_costs_one_fetch_a_cooldown() {
 }
 
 #[test]
-fn a_store_drives_itself_alone() {
+fn fault_30_a_store_drives_itself_alone() {
     let storage = FaultyStorage::new();
     let clock = VirtualClock::new();
     let (one, other) = (

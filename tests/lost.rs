@@ -67,7 +67,7 @@ impl StoreHooks for Onlooker {
 }
 
 #[test]
-fn unsaved_data_is_readable_in_the_event_and_until_the_next_loss() {
+fn fault_25_unsaved_data_is_readable_in_the_event_and_until_the_next_loss() {
     let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut options = options(&clock, 1);
@@ -121,7 +121,7 @@ fn a_save_that_was_stored_before_the_loss_is_reported_saved() {
 }
 
 #[test]
-fn a_record_erased_while_its_session_is_live_stays_erased() {
+fn fault_9_a_record_erased_while_its_session_is_live_stays_erased() {
     let (storage, server, profile) = world();
     add_gold(&profile, 5);
     let wait = profile.when_changes_saved(None).unwrap();
@@ -147,7 +147,7 @@ fn a_record_erased_while_its_session_is_live_stays_erased() {
 }
 
 #[test]
-fn a_record_erased_while_a_save_was_unsettled_stays_erased() {
+fn fault_9_a_record_erased_while_a_save_was_unsettled_stays_erased() {
     for fault in [FailBefore, FailAfter] {
         let (storage, server, profile) = world();
         add_gold(&profile, 5);

@@ -183,7 +183,7 @@ fn a_profile_destroyed_inside_its_last_callbacks_is_gone_quietly() {
 }
 
 #[test]
-fn a_reusable_session_joins_the_loaded_one_and_is_loaded_at_once() {
+fn fault_11_a_reusable_session_joins_the_loaded_one_and_is_loaded_at_once() {
     let (storage, server) = world();
     let first = server.load(KEY);
     add_gold(&first, 4);
@@ -255,7 +255,7 @@ fn a_reusable_session_started_before_the_load_hears_it() {
 }
 
 #[test]
-fn an_ended_profile_hears_everything_up_to_finished_once_and_last() {
+fn fault_11_an_ended_profile_hears_everything_up_to_finished_once_and_last() {
     let (storage, server) = world();
     let profile = server.load(KEY);
     let fired = hear_all(&profile);
@@ -288,7 +288,7 @@ fn an_ended_profile_hears_everything_up_to_finished_once_and_last() {
 }
 
 #[test]
-fn a_session_ended_before_it_loaded_finishes_and_answers_its_waiter() {
+fn fault_11_a_session_ended_before_it_loaded_finishes_and_answers_its_waiter() {
     let (storage, server) = world();
     storage.put_locked(KEY, 0, WALL_START);
     let profile = server.start(KEY);

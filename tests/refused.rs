@@ -87,7 +87,7 @@ fn an_older_document_without_a_migrator_is_refused_with_its_version_as_the_minim
 }
 
 #[test]
-fn a_migrator_that_fails_or_panics_is_reported_and_nothing_is_written() {
+fn fault_8_a_migrator_that_fails_or_panics_is_reported_and_nothing_is_written() {
     let failing = |_: &mut SaveData| Err("no such item: 12".to_owned());
     let panicking = |_: &mut SaveData| panic!("a bug in the migrator");
     let migrators: [session_locker::migration::Migrator; 2] =

@@ -50,7 +50,7 @@ fn a_release_is_one_commit_that_saves_and_gives_up_the_key() {
 }
 
 #[test]
-fn a_release_answered_with_an_error_is_reported_saved_and_released() {
+fn fault_6_a_release_answered_with_an_error_is_reported_saved_and_released() {
     let (storage, server, profile) = world();
     add_gold(&profile, 2);
     storage.on_commit(&[FailAfter]);
@@ -117,7 +117,7 @@ fn a_session_ended_right_after_a_forced_save_answers_its_waiter_true() {
 }
 
 #[test]
-fn a_release_whose_answer_was_lost_counts_even_when_another_owns_the_key_by_then() {
+fn fault_6_a_release_whose_answer_was_lost_counts_even_when_another_owns_the_key_by_then() {
     let (storage, server, profile) = world();
     add_gold(&profile, 2);
     let wait = profile.when_changes_saved(None).unwrap();

@@ -41,7 +41,7 @@ fn a_forced_save_is_one_request_and_one_event() {
 }
 
 #[test]
-fn every_session_saves_once_a_period_and_they_are_spread() {
+fn fault_27_every_session_saves_once_a_period_and_they_are_spread() {
     let (storage, server) = world();
     let keys: Vec<String> = (0..100).map(|n| format!("Player_{n}")).collect();
     let profiles: Vec<_> = keys
@@ -106,7 +106,7 @@ fn marks_made_while_a_save_is_in_flight_lead_to_one_more_save() {
 }
 
 #[test]
-fn a_save_answers_only_the_waiters_it_covers() {
+fn fault_4_a_save_answers_only_the_waiters_it_covers() {
     let (storage, server) = world();
     let profile = server.load(KEY);
     storage.on_commit(&[HoldAnswer]);

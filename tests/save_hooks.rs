@@ -33,7 +33,7 @@ fn before_save(
 }
 
 #[test]
-fn the_hooks_run_in_order_and_what_they_write_is_in_the_save_they_precede() {
+fn fault_26_the_hooks_run_in_order_and_what_they_write_is_in_the_save_they_precede() {
     let (storage, server, profile) = world();
     let order = Arc::new(Mutex::new(Vec::new()));
     for transform in [false, true] {
@@ -60,7 +60,7 @@ fn the_hooks_run_in_order_and_what_they_write_is_in_the_save_they_precede() {
 }
 
 #[test]
-fn a_wait_begun_inside_the_transform_hook_is_answered_by_that_save() {
+fn fault_26_a_wait_begun_inside_the_transform_hook_is_answered_by_that_save() {
     let (storage, server, profile) = world();
     let waits = Arc::new(Mutex::new(Vec::new()));
     let begun = Arc::clone(&waits);
@@ -80,7 +80,7 @@ fn a_wait_begun_inside_the_transform_hook_is_answered_by_that_save() {
 }
 
 #[test]
-fn the_hooks_run_for_the_final_save_too() {
+fn fault_11_the_hooks_run_for_the_final_save_too() {
     let (storage, server, profile) = world();
     before_save(&profile, false, |profile| {
         add_gold(profile, 7);
@@ -94,7 +94,7 @@ fn the_hooks_run_for_the_final_save_too() {
 }
 
 #[test]
-fn a_hook_that_fails_or_panics_puts_the_save_off_and_is_undone() {
+fn fault_7_a_hook_that_fails_or_panics_puts_the_save_off_and_is_undone() {
     for panics in [false, true] {
         let (storage, server, profile) = world();
         let fails = Arc::new(AtomicBool::new(true));
@@ -124,7 +124,7 @@ fn a_hook_that_fails_or_panics_puts_the_save_off_and_is_undone() {
 }
 
 #[test]
-fn a_hook_that_keeps_failing_cannot_keep_the_save_past_the_leases_last_two_timeouts() {
+fn fault_7_a_hook_that_keeps_failing_cannot_keep_the_save_past_the_leases_last_two_timeouts() {
     let (storage, server, profile) = world();
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
@@ -152,7 +152,7 @@ fn a_hook_that_keeps_failing_cannot_keep_the_save_past_the_leases_last_two_timeo
 }
 
 #[test]
-fn at_a_release_a_failing_hook_is_reported_and_the_data_saved_as_it_stood() {
+fn fault_7_at_a_release_a_failing_hook_is_reported_and_the_data_saved_as_it_stood() {
     let (storage, server, profile) = world();
     before_save(&profile, false, |profile| {
         add_gold(profile, 100);

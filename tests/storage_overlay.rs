@@ -80,7 +80,7 @@ fn what_was_never_written_is_seen_as_it_is_below() {
 }
 
 #[test]
-fn what_was_saved_is_remembered_and_stays_above() {
+fn fault_12_what_was_saved_is_remembered_and_stays_above() {
     let (below, overlay) = overlay();
     let as_below = below.put("key", b"below");
     let above = overlay.commit_for(
