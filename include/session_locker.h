@@ -1810,7 +1810,8 @@ SlStatus profile_mark_force_save(const SlProfile *profile);
  * SlDrop. `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it
  * with `saved_connection_destroy`. Any thread.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT,
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT
+ * (65 536 waits are unanswered, or too many handles),
  * SL_ERROR_PANIC.
  */
 SlStatus profile_when_changes_saved(const SlProfile *profile,
@@ -1864,7 +1865,7 @@ SlStatus profile_wait_until_loaded(const SlProfile *profile, double timeout);
  * Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the signal, no callback),
- * SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT.
+ * SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT (65 536 connections).
  */
 SlStatus profile_connect(const SlProfile *profile,
                          int32_t signal,

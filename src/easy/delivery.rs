@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::locker::{ErrorReport, Event, Host, Lifecycle, LockerId, Reason, SavedConnection};
+use slotmap::KeyData;
+
+use crate::locker::{ErrorReport, Event, Host, Lifecycle, LockerId, Reason};
 use crate::save_data::SaveData;
 
 use super::profiles::ProfileId;
@@ -56,9 +58,8 @@ impl Host for Inner {
                 self.tell_all(locker, || ProfileEvent::Error(report.clone()));
             }
             Event::ChangesSaved(connection, outcome) => {
-                if let Some(profile) = self.take_wait(locker, &connection) {
-                    self.tell(profile, ProfileEvent::ChangesSaved(connection, outcome));
-                }
+                let profile = ProfileId::from(KeyData::from_ffi(connection.owner()));
+                self.tell(profile, ProfileEvent::ChangesSaved(connection, outcome));
             }
         }
     }
@@ -105,18 +106,6 @@ impl Inner {
         if let Some(on) = self.profiles.lock().lockers.get_mut(&locker) {
             on.last_error = Some(report.message.as_str().into());
         }
-    }
-
-    /// Whose wait this is; it waits no longer. One answered by hand through another locker counts
-    /// as that locker's first profile's.
-    fn take_wait(&self, locker: LockerId, connection: &SavedConnection) -> Option<ProfileId> {
-        let mut profiles = self.profiles.lock();
-        let on = profiles.on(locker);
-        let mut is_theirs = |id: &ProfileId| profiles.entries[*id].take_wait(connection);
-        on.iter()
-            .copied()
-            .find(&mut is_theirs)
-            .or(on.first().copied())
     }
 
     fn forget_error(&self, locker: LockerId) {

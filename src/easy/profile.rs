@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
+use slotmap::Key as _;
+
 use crate::locker::{
     LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback, SavedConnection,
     SharedSaveData, WriteError,
@@ -150,8 +152,9 @@ impl Profile {
         let mut profiles = self.store.profiles.lock();
         let entry = profiles.entries.get_mut(self.id);
         let entry = entry.filter(|entry| !entry.is_finished).ok_or(FINISHED)?;
+        connection.set_owner(self.id.data().as_ffi());
         let mut set = self.store.driver.set()?;
-        set.with(entry.locker, |locker| locker.wait_for(connection.clone()))?;
+        set.wait_for(entry.locker, connection.clone())?;
         entry.add_wait(connection.clone());
         Ok(())
     }
@@ -182,7 +185,7 @@ impl Profile {
             .get_mut(self.id)
             .filter(|entry| entry.is_active);
         let entry = entry.ok_or(ENDED)?;
-        entry.when_loaded(Box::new(callback));
+        entry.when_loaded(Box::new(callback))?;
         if entry.is_loaded {
             profiles.loaded.push(self.id);
         }
@@ -201,7 +204,7 @@ impl Profile {
             .entries
             .get_mut(self.id)
             .filter(|entry| !entry.is_finished);
-        Ok(entry.ok_or(FINISHED)?.connect(signal, once, callback))
+        entry.ok_or(FINISHED)?.connect(signal, once, callback)
     }
 
     /// Hears a signal no longer. False if it was not heard any more.

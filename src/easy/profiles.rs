@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use slotmap::{SlotMap, new_key_type};
 
-use crate::locker::{LockerId, SavedConnection};
+use crate::locker::{LockerError, LockerId, SavedConnection, add_pruned};
 
 use super::signal::{Connection, ConnectionId, ProfileEvent, Signal, SignalCallback};
 
@@ -30,8 +30,8 @@ pub(super) struct Entry {
     /// The host has let go of it: forgotten once it is finished.
     pub is_dropped: bool,
     pub is_finished: bool,
-    /// Waits whose answer has not been told yet.
-    pub waits: Vec<SavedConnection>,
+    /// The waits that are not answered, and some that are.
+    waits: Vec<SavedConnection>,
     listeners: Option<Box<Listeners>>,
 }
 
@@ -88,8 +88,12 @@ impl Entry {
         signal: Signal,
         once: bool,
         callback: SignalCallback,
-    ) -> ConnectionId {
+    ) -> Result<ConnectionId, LockerError> {
         let listeners = self.listeners.get_or_insert_default();
+        refuse_beyond(
+            "connections to signals of this profile",
+            listeners.connections.len(),
+        )?;
         let id = ConnectionId(listeners.next_connection);
         listeners.next_connection += 1;
         listeners.connections.push(Connection {
@@ -98,15 +102,13 @@ impl Entry {
             once,
             callback,
         });
-        id
+        Ok(id)
     }
 
     /// Gives back the connection, if it was still there.
     pub fn disconnect(&mut self, id: ConnectionId) -> Option<Connection> {
         let connections = &mut self.listeners.as_mut()?.connections;
-        let index = connections
-            .iter()
-            .position(|connection| connection.id == id)?;
+        let index = place(connections, id)?;
         Some(connections.remove(index))
     }
 
@@ -123,14 +125,17 @@ impl Entry {
     /// Whether a connection is still there: an earlier callback may have ended it.
     pub fn is_connected(&self, id: ConnectionId) -> bool {
         let listeners = self.listeners.as_ref();
-        listeners.is_some_and(|all| all.connections.iter().any(|other| other.id == id))
+        listeners.is_some_and(|all| place(&all.connections, id).is_some())
     }
 
-    pub fn when_loaded(&mut self, callback: LoadedCallback) {
-        self.listeners
-            .get_or_insert_default()
-            .when_loaded
-            .push(callback);
+    pub fn when_loaded(&mut self, callback: LoadedCallback) -> Result<(), LockerError> {
+        let listeners = self.listeners.get_or_insert_default();
+        refuse_beyond(
+            "waits for the load of this profile",
+            listeners.when_loaded.len(),
+        )?;
+        listeners.when_loaded.push(callback);
+        Ok(())
     }
 
     pub fn take_when_loaded(&mut self) -> Vec<LoadedCallback> {
@@ -165,22 +170,32 @@ impl Entry {
         self.listeners.take()
     }
 
-    pub fn has_open_waits(&mut self) -> bool {
+    pub fn has_open_waits(&self) -> bool {
         self.waits.iter().any(SavedConnection::is_connected)
     }
 
-    /// Remembers a wait, and forgets those that nobody waits for.
+    /// Remembers a wait, for the profile is not finished before it is answered.
     pub fn add_wait(&mut self, wait: SavedConnection) {
-        self.waits
-            .retain(|wait| wait.is_connected() || wait.outcome().is_some());
-        self.waits.push(wait);
+        add_pruned(&mut self.waits, wait, SavedConnection::is_connected);
     }
+}
 
-    /// Forgets a wait; false if it is not this profile's.
-    pub fn take_wait(&mut self, wait: &SavedConnection) -> bool {
-        let index = self.waits.iter().position(|other| other.is(wait));
-        index.map(|index| self.waits.swap_remove(index)).is_some()
+/// How many connections and waits for the load a profile may have at a time.
+const LISTENERS_MAX: usize = 65_536;
+
+fn refuse_beyond(what: &'static str, count: usize) -> Result<(), LockerError> {
+    let max = LISTENERS_MAX;
+    match count < max {
+        true => Ok(()),
+        false => Err(LockerError::TooMany { what, max }),
     }
+}
+
+/// Where a connection stands among those of a profile, which are in the order they were made.
+fn place(connections: &[Connection], id: ConnectionId) -> Option<usize> {
+    connections
+        .binary_search_by_key(&id, |connection| connection.id)
+        .ok()
 }
 
 impl Profiles {

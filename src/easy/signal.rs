@@ -105,7 +105,7 @@ pub struct StoreEvent {
 pub type SignalCallback = Arc<dyn Fn(ProfileId, Status) + Send + Sync>;
 
 /// Names a connection to a signal of one profile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub(super) u32);
 
 /// A host's connection to a signal.

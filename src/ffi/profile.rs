@@ -297,7 +297,8 @@ pub unsafe extern "C" fn profile_mark_force_save(profile: *const SlProfile) -> S
 /// SlDrop. `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it
 /// with `saved_connection_destroy`. Any thread.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT,
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT
+/// (65 536 waits are unanswered, or too many handles),
 /// SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn profile_when_changes_saved(
@@ -415,7 +416,7 @@ pub(crate) fn timed_out(what: &str, timeout: f64) -> FfiError {
 /// Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the signal, no callback),
-/// SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT.
+/// SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT (65 536 connections).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn profile_connect(
     profile: *const SlProfile,

@@ -17,6 +17,7 @@ use crate::storage::{self, Storage};
 use super::config::{Config, ConfigError};
 use super::event::{ErrorReport, Event};
 use super::report::{Reporter, UnheardError};
+use super::saved_connection::{SavedConnection, WAITS_MAX};
 use super::set::{LockerId, LockerSet, Scope, Task, Time};
 use super::state::{HookCall, HookResult, LockerState};
 
@@ -63,6 +64,14 @@ pub enum LockerError {
     UnreadEvents {
         /// How many.
         unread: usize,
+    },
+    /// There are as many as there may be.
+    #[error("there are {max} {what} already, which is the most")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// The most.
+        max: usize,
     },
     /// The template cannot be a new document.
     #[error("the template cannot be used: {0}")]
@@ -324,6 +333,22 @@ impl SetGuard<'_> {
         self.set
             .command(id, command)
             .ok_or(LockerError::NotActive("the locker was deleted"))
+    }
+
+    /// Lets a wait that is new wait for the changes made so far.
+    pub fn wait_for(
+        &mut self,
+        id: LockerId,
+        connection: SavedConnection,
+    ) -> Result<(), LockerError> {
+        let (what, max) = (
+            "unanswered waits for the changes of this session",
+            WAITS_MAX,
+        );
+        match self.with(id, |locker| locker.wait_for(connection))? {
+            true => Ok(()),
+            false => Err(LockerError::TooMany { what, max }),
+        }
     }
 
     /// Sets what a locker's log lines begin with; an empty prefix stands for the default.

@@ -32,6 +32,7 @@ pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
 pub(crate) use driver::{Driver, Host, Names, SetGuard, check_names};
+pub(crate) use saved_connection::add_pruned;
 pub(crate) use set::Scope;
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
 pub(crate) use state::LockerState;

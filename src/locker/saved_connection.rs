@@ -17,6 +17,9 @@ const NOT_SAVED: u8 = 2;
 const UNKNOWN: u8 = 3;
 const DISCONNECTED: u8 = 4;
 
+/// How many waits of one session may be unanswered at a time.
+pub(crate) const WAITS_MAX: usize = 65_536;
+
 /// Waits until the changes made before it are saved, and is answered exactly once.
 ///
 /// A clone names the same wait. Disconnected, it is never answered.
@@ -28,6 +31,8 @@ struct Inner {
     callback: Mutex<Option<SavedCallback>>,
     /// What the host's side knows it by; 0 for nothing.
     tag: AtomicU64,
+    /// What the easy API knows the profile by whose wait it is; 0 for nothing.
+    owner: AtomicU64,
     is_silent: bool,
 }
 
@@ -46,6 +51,7 @@ impl SavedConnection {
             state: AtomicU8::new(WAITING),
             callback: Mutex::new(callback),
             tag: AtomicU64::new(0),
+            owner: AtomicU64::new(0),
             is_silent,
         }))
     }
@@ -106,6 +112,16 @@ impl SavedConnection {
         self.0.tag.load(Ordering::Acquire)
     }
 
+    /// Notes whose wait it is.
+    pub(crate) fn set_owner(&self, owner: u64) {
+        self.0.owner.store(owner, Ordering::Release);
+    }
+
+    /// What was noted by `set_owner`; 0 before.
+    pub(crate) fn owner(&self) -> u64 {
+        self.0.owner.load(Ordering::Acquire)
+    }
+
     /// Whether both name the same wait.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -129,4 +145,16 @@ impl fmt::Debug for SavedConnection {
             .field("outcome", &outcome)
             .finish()
     }
+}
+
+/// Adds to a list, and forgets now and then what is of no use any more: each addition costs the same
+/// on average, however long the list gets.
+pub(crate) fn add_pruned<T>(list: &mut Vec<T>, item: T, is_of_use: impl Fn(&T) -> bool) {
+    if list.len() == list.capacity() {
+        list.retain(is_of_use);
+        if list.len() > list.capacity() / 2 {
+            list.reserve(list.len());
+        }
+    }
+    list.push(item);
 }

@@ -253,8 +253,8 @@ impl Locker {
 
     /// Lets a wait that is new wait for the changes made so far.
     pub(crate) fn wait_for(&self, connection: &SavedConnection) -> Result<(), LockerError> {
-        let connection = connection.clone();
-        self.command(|locker| locker.wait_for(connection))
+        let mut set = self.driver().set()?;
+        set.wait_for(self.id(), connection.clone())
     }
 
     /// Answers a wait by hand, heard at the next update.

@@ -24,7 +24,7 @@ use super::config::Config;
 use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
 use super::hold::Held;
 use super::lease::{ClockReading, Watches};
-use super::saved_connection::SavedConnection;
+use super::saved_connection::{SavedConnection, WAITS_MAX, add_pruned};
 use super::shared_data::SharedSaveData;
 
 /// What a locker sees of its surroundings while something is handled.
@@ -126,6 +126,9 @@ pub(super) enum Phase {
     Held(Box<Held>),
 }
 
+/// A full list of waiters is looked through at every so manieth refusal.
+const WAITS_LOOKED_THROUGH_EVERY: u32 = 1024;
+
 #[derive(Debug)]
 struct Waiter {
     connection: SavedConnection,
@@ -159,6 +162,8 @@ pub(crate) struct LockerState {
     /// The count of changes that is known to be in the storage.
     pub(super) saved: u64,
     waiters: Vec<Waiter>,
+    /// How often there were too many waiters.
+    refused_waits: u32,
     pub(super) lost: Option<Box<SaveData>>,
     outputs: VecDeque<Output>,
     slot: u32,
@@ -317,6 +322,7 @@ impl LockerState {
             forced: 0,
             saved,
             waiters: Vec::new(),
+            refused_waits: 0,
             lost: None,
             outputs: VecDeque::new(),
             slot,
@@ -357,8 +363,10 @@ impl LockerState {
         self.forced = self.pending();
     }
 
-    /// Lets a wait that is new wait for the changes made so far.
-    pub fn wait_for(&mut self, connection: SavedConnection) {
+    /// Lets a wait that is new wait for the changes made so far. False, and nothing is done, if too
+    /// many wait already.
+    #[must_use]
+    pub fn wait_for(&mut self, connection: SavedConnection) -> bool {
         let target = self.pending();
         let is_live = matches!(self.phase, Phase::Acquire(_) | Phase::Held(_));
         if matches!(self.phase, Phase::Refused) || !self.wanted && !is_live {
@@ -366,10 +374,23 @@ impl LockerState {
         } else if self.is_held() && target <= self.saved {
             self.answer(connection, SaveOutcome::Saved);
         } else {
-            self.waiters
-                .retain(|waiter| waiter.connection.is_connected());
-            self.waiters.push(Waiter { connection, target });
+            let is_waiting = |waiter: &Waiter| waiter.connection.is_connected();
+            if self.waiters.len() >= WAITS_MAX {
+                // Looking for given up ones each time would make a host that asks on slow.
+                if self
+                    .refused_waits
+                    .is_multiple_of(WAITS_LOOKED_THROUGH_EVERY)
+                {
+                    self.waiters.retain(is_waiting);
+                }
+                self.refused_waits = self.refused_waits.wrapping_add(1);
+            }
+            if self.waiters.len() >= WAITS_MAX {
+                return false;
+            }
+            add_pruned(&mut self.waiters, Waiter { connection, target }, is_waiting);
         }
+        true
     }
 
     /// Answers a wait by hand, as the seed's `Trigger` does.
