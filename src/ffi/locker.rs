@@ -14,12 +14,12 @@ use super::handle::{self, Kind};
 use super::number;
 use super::profile::{lost_json, timed_out, wait_seconds};
 use super::save_data::{Lent, SlSaveData};
+use super::session_options::SlSessionOptions;
 use super::spec::{LockerHandles, SlLockerSpec};
 use super::status::*;
 use super::store::{check_events, lend_events};
-use super::text::{SlBuffer, SlText};
+use super::text::SlBuffer;
 use crate::locker::{Locker, SaveOutcome, SavedConnection};
-use crate::storage::MAX_USER_IDS;
 
 /// One key's lock and save data: the seed's `LockerState`. The host updates each locker every
 /// frame. Free it with `locker_destroy`, once it is idle.
@@ -39,27 +39,25 @@ pub(crate) struct LockerObject {
 /// Makes a locker for a key (1 to 512 bytes of UTF-8) that wants nothing yet: the seed's
 /// `LockerCreate`. Its first events come with its first update.
 ///
-/// The user ids go into the storage with each save, for erasure requests; with none, the record
-/// keeps those it has. Free the locker with `locker_destroy`. Any thread.
+/// `options` may be NULL. Free the locker with `locker_destroy`. Any thread.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, a user id, too many of
-/// them), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT (65 536 unread events, or too many lockers),
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
+/// SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT (65 536 unread events, or too many lockers),
 /// SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_create(
     spec: *const SlLockerSpec,
     key: *const c_char,
     key_length: usize,
-    user_ids: *const SlText,
-    user_id_count: usize,
+    options: *const SlSessionOptions,
     locker: *mut *mut SlLocker,
 ) -> SlStatus {
     boundary(|| {
         let spec = handle::get(spec)?;
         let key = text!(key, key_length);
-        let user_ids = texts!(user_ids, user_id_count, MAX_USER_IDS);
+        let options = session_options!(options);
         let locker = out!(locker);
-        let made = spec.spec.create_locker(key, &user_ids)?;
+        let made = spec.spec.create_locker_with(key, &options.options())?;
         let object = LockerObject {
             locker: made.clone(),
             handles: Arc::clone(&spec.lockers),

@@ -12,9 +12,10 @@ use crate::storage::Storage;
 use crate::storage::overlay::ReadOnlyOverlay;
 
 use super::config::Config;
-use super::driver::{Driver, Host, LockerError, check_names};
+use super::driver::{Driver, Host, LockerError};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::saved_connection::{SavedCallback, SavedConnection};
+use super::session_options::SessionOptions;
 use super::set::{LockerId, LockerSet, Scope};
 use super::shared_data::SharedSaveData;
 use super::state::LockerState;
@@ -118,16 +119,25 @@ impl LockerSpec {
         Ok(Arc::clone(self.0.driver.set()?.config()))
     }
 
-    /// The seed's `LockerCreate`: a locker for this key that wants nothing yet. The user ids go
-    /// into the storage with each save; with none, the record keeps those it has.
+    /// The seed's `LockerCreate`: a locker for this key that wants nothing yet. All but the user
+    /// ids, see [`SessionOptions`], is at its default.
     pub fn create_locker(&self, key: &str, user_ids: &[&str]) -> Result<Locker, LockerError> {
-        let (key, user_ids) = check_names(key, user_ids)?;
+        self.create_locker_with(key, &SessionOptions::of_users(user_ids))
+    }
+
+    /// Like [`LockerSpec::create_locker`], with options.
+    pub fn create_locker_with(
+        &self,
+        key: &str,
+        options: &SessionOptions<'_>,
+    ) -> Result<Locker, LockerError> {
+        let start = options.check(key)?;
         let unread: usize = self.0.unread.lock().values().map(VecDeque::len).sum();
         if unread >= UNREAD_EVENTS_MAX {
             return Err(LockerError::UnreadEvents { unread });
         }
         let mut set = self.0.driver.set()?;
-        let id = set.insert(key, user_ids);
+        let id = set.insert(start);
         let has_hooks = self.0.hooks.has_before_save();
         let data = set.with(id, |locker| {
             locker.set_has_save_hooks(has_hooks);
