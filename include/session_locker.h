@@ -2083,6 +2083,20 @@ SlStatus locker_create(const SlLockerSpec *spec,
                        SlLocker **locker);
 
 /**
+ * Makes a locker for a player: the seed's `LockerCreatePlayer`. The user id (1 to 128 bytes of
+ * UTF-8) is the key, and the only user id of the record. `options` may be NULL, and must have no
+ * user ids. Without a log prefix, log lines begin with `[SessionLocker][` and the user id and `]`.
+ * All else as for `locker_create`.
+ *
+ * Errors as for `locker_create`, SL_ERROR_INVALID_ARGUMENT for the user id instead of the key.
+ */
+SlStatus locker_create_player(const SlLockerSpec *spec,
+                              const char *user_id,
+                              size_t user_id_length,
+                              const SlSessionOptions *options,
+                              SlLocker **locker);
+
+/**
  * Does all there is to do for this locker, once a frame, on this thread: the seed's
  * `SessionUpdate`. Never waits for the storage. `should_remove` is 1 when the locker is idle and
  * may be destroyed, and 0 also when a callback has destroyed it.

@@ -815,6 +815,12 @@ SlStatus locker_create(const SlLockerSpec *spec,
                        const SlSessionOptions *options,
                        SlLocker **locker);
 
+SlStatus locker_create_player(const SlLockerSpec *spec,
+                              const char *user_id,
+                              size_t user_id_length,
+                              const SlSessionOptions *options,
+                              SlLocker **locker);
+
 SlStatus locker_update(const SlLocker *locker, double now, int32_t *should_remove);
 
 SlStatus locker_poll_event(const SlLocker *locker,

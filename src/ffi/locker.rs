@@ -15,7 +15,7 @@ use super::number;
 use super::profile::{lost_json, timed_out, wait_seconds};
 use super::save_data::{Lent, SlSaveData};
 use super::session_options::SlSessionOptions;
-use super::spec::{LockerHandles, SlLockerSpec};
+use super::spec::{LockerHandles, SlLockerSpec, SpecObject};
 use super::status::*;
 use super::store::{check_events, lend_events};
 use super::text::SlBuffer;
@@ -58,17 +58,50 @@ pub unsafe extern "C" fn locker_create(
         let options = session_options!(options);
         let locker = out!(locker);
         let made = spec.spec.create_locker_with(key, &options.options())?;
-        let object = LockerObject {
-            locker: made.clone(),
-            handles: Arc::clone(&spec.lockers),
-            save_data: Lent::default(),
-            polled: Mutex::default(),
-        };
-        let handle = handle::insert(Arc::new(object))?;
-        spec.lockers.set(made.id(), handle);
-        locker.set(handle);
+        locker.set(insert(&spec, made)?);
         Ok(())
     })
+}
+
+/// Makes a locker for a player: the seed's `LockerCreatePlayer`. The user id (1 to 128 bytes of
+/// UTF-8) is the key, and the only user id of the record. `options` may be NULL, and must have no
+/// user ids. Without a log prefix, log lines begin with `[SessionLocker][` and the user id and `]`.
+/// All else as for `locker_create`.
+///
+/// Errors as for `locker_create`, SL_ERROR_INVALID_ARGUMENT for the user id instead of the key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_create_player(
+    spec: *const SlLockerSpec,
+    user_id: *const c_char,
+    user_id_length: usize,
+    options: *const SlSessionOptions,
+    locker: *mut *mut SlLocker,
+) -> SlStatus {
+    boundary(|| {
+        let spec = handle::get(spec)?;
+        let user_id = text!(user_id, user_id_length);
+        let options = session_options!(options);
+        let locker = out!(locker);
+        let made = spec
+            .spec
+            .create_player_locker(user_id, &options.options())?;
+        locker.set(insert(&spec, made)?);
+        Ok(())
+    })
+}
+
+/// Gives a new locker its handle.
+fn insert(spec: &SpecObject, locker: Locker) -> FfiResult<*mut SlLocker> {
+    let id = locker.id();
+    let object = LockerObject {
+        locker,
+        handles: Arc::clone(&spec.lockers),
+        save_data: Lent::default(),
+        polled: Mutex::default(),
+    };
+    let handle = handle::insert(Arc::new(object))?;
+    spec.lockers.set(id, handle);
+    Ok(handle)
 }
 
 /// Does all there is to do for this locker, once a frame, on this thread: the seed's

@@ -208,6 +208,7 @@ impl From<LockerError> for FfiError {
             E::InvalidKey { .. }
             | E::InvalidUserId { .. }
             | E::TooManyUserIds { .. }
+            | E::UserIdsOfPlayer
             | E::Template(_)
             | E::InvalidLogPrefix { .. }
             | E::Config(_) => SL_ERROR_INVALID_ARGUMENT,

@@ -58,6 +58,9 @@ pub enum LockerError {
         /// How many were given.
         count: usize,
     },
+    /// A player's locker was given user ids.
+    #[error("options.user_ids must be empty: a player's locker has the player's user id")]
+    UserIdsOfPlayer,
     /// The host does not read its events.
     #[error("{unread} events are unread; no session starts until they are polled")]
     UnreadEvents {

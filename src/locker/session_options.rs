@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::storage::MAX_USER_ID_BYTES;
+
 use super::driver::{LockerError, check_log_prefix, check_names};
 
 /// What a session or a locker may be given at its start. Every field may be left at its default.
@@ -39,5 +41,19 @@ impl<'a> SessionOptions<'a> {
             user_ids,
             log_prefix,
         })
+    }
+
+    /// The same for a player, whose user id is the key and the only user id.
+    pub(crate) fn check_player(&self, user_id: &str) -> Result<NewLocker, LockerError> {
+        if !self.user_ids.is_empty() {
+            return Err(LockerError::UserIdsOfPlayer);
+        }
+        let (index, bytes) = (0, user_id.len());
+        if !(1..=MAX_USER_ID_BYTES).contains(&bytes) {
+            return Err(LockerError::InvalidUserId { index, bytes });
+        }
+        let user_ids = &[user_id];
+        let options = SessionOptions { user_ids, ..*self };
+        options.check(user_id)
     }
 }

@@ -15,7 +15,7 @@ use super::config::Config;
 use super::driver::{Driver, Host, LockerError};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::saved_connection::{SavedCallback, SavedConnection};
-use super::session_options::SessionOptions;
+use super::session_options::{NewLocker, SessionOptions};
 use super::set::{LockerId, LockerSet, Scope};
 use super::shared_data::SharedSaveData;
 use super::state::LockerState;
@@ -131,7 +131,25 @@ impl LockerSpec {
         key: &str,
         options: &SessionOptions<'_>,
     ) -> Result<Locker, LockerError> {
-        let start = options.check(key)?;
+        self.create(options.check(key)?)
+    }
+
+    /// The seed's `LockerCreatePlayer`: a locker for a player, whose user id (1 to 128 bytes) is
+    /// the key and the record's only user id. The options must have none.
+    pub fn create_player_locker(
+        &self,
+        user_id: &str,
+        options: &SessionOptions<'_>,
+    ) -> Result<Locker, LockerError> {
+        self.create(options.check_player(user_id)?)
+    }
+
+    /// How many times a locker has had something to do: an idle frame adds none.
+    pub fn touches(&self) -> Result<u64, LockerError> {
+        Ok(self.0.driver.set()?.touches())
+    }
+
+    fn create(&self, start: NewLocker) -> Result<Locker, LockerError> {
         let unread: usize = self.0.unread.lock().values().map(VecDeque::len).sum();
         if unread >= UNREAD_EVENTS_MAX {
             return Err(LockerError::UnreadEvents { unread });
@@ -145,11 +163,6 @@ impl LockerSpec {
         })?;
         let spec = self.clone();
         Ok(Locker(Arc::new(Handle { spec, id, data })))
-    }
-
-    /// How many times a locker has had something to do: an idle frame adds none.
-    pub fn touches(&self) -> Result<u64, LockerError> {
-        Ok(self.0.driver.set()?.touches())
     }
 }
 

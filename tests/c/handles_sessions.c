@@ -196,6 +196,7 @@ static void specs_and_lockers(Server *server) {
     REFUSED(SlStorage, locker_spec_create(handle, &config, &made));
     prepare(stale_spec, spec, server->storage);
     REFUSED(SlLockerSpec, locker_create(handle, Z("key"), NULL, &nothing));
+    REFUSED(SlLockerSpec, locker_create_player(handle, Z("7"), NULL, &nothing));
     REFUSED(SlLockerSpec, locker_spec_query_config(handle, SL_CONFIG_VERBOSE_LOGS, &number));
     REFUSED(SlLockerSpec, locker_spec_destroy(handle));
     CHECK(made == NULL && nothing == NULL && number == 7);

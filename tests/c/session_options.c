@@ -1,5 +1,6 @@
 /* What a session or a locker may be given at its start: who its users are and what its log lines
- * begin with; and that options of no version, or with fields nobody knows, are refused. */
+ * begin with; the locker of a player; and that options of no version, or with fields that nobody
+ * knows, are refused. */
 #include "locker_world.h"
 
 /* The lines that were logged, each with a newline after it. */
@@ -154,6 +155,49 @@ static void a_log_prefix_is_there_from_the_first_line(Server *server, Full *full
     OK(session_locker_set_log_callback(NULL, NULL, NULL));
 }
 
+static void a_players_locker_has_the_players_key_and_user_id(Full *full) {
+    SlText user = {"1001", 4};
+    SlSessionOptions options = options_of(&user, 1);
+    SlLocker *locker = NULL;
+    SlBuffer keys;
+    Lines lines;
+    char large[129];
+
+    lines.text[0] = '\0';
+    memset(large, '7', sizeof large);
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 locker_create_player(full->spec, Z("1001"), &options, &locker));
+    CHECK(last_error_says("options.user_ids must be empty"));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_create_player(full->spec, Z(""), NULL, &locker));
+    CHECK(last_error_says("user id 0 is 0 bytes long"));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 locker_create_player(full->spec, large, 129, NULL, &locker));
+    CHECK(last_error_says("user id 0 is 129 bytes long"));
+    CHECK_STATUS(SL_ERROR_INVALID_UTF8, locker_create_player(full->spec, T("\xff"), NULL, &locker));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_create_player(full->spec, Z("7"), NULL, NULL));
+    CHECK(locker == NULL);
+
+    OK(session_locker_set_log_callback(on_log, &lines, NULL));
+    OK(locker_create_player(full->spec, T("1001"), NULL, &locker));
+    OK(locker_mark_should_acquire(locker));
+    locker_step(full, locker, 1);
+    CHECK(strstr(lines.text, "[SessionLocker][1001] acquires the session\n") == lines.text);
+    OK(locker_storage_keys_of_user(full->storage, Z("1001"), 1, &keys));
+    CHECK(buffer_is(&keys, "[\"1001\"]"));
+    released(full, locker);
+    lines.text[0] = '\0';
+
+    options = options_of(NULL, 0);
+    options.log_prefix = "[Ann]";
+    OK(locker_create_player(full->spec, large, 128, &options, &locker));
+    OK(locker_mark_should_acquire(locker));
+    locker_step(full, locker, 1);
+    CHECK(strstr(lines.text, "[Ann] acquires the session\n") == lines.text);
+    CHECK(stored_has(full->storage, "1001", "\"Gold\""));
+    released(full, locker);
+    OK(session_locker_set_log_callback(NULL, NULL, NULL));
+}
+
 int main(void) {
     Server server;
     Full full;
@@ -163,6 +207,7 @@ int main(void) {
     the_defaults_are_those_of_no_options();
     what_no_session_can_have_is_refused_by_its_name(&server, &full);
     a_log_prefix_is_there_from_the_first_line(&server, &full);
+    a_players_locker_has_the_players_key_and_user_id(&full);
     full_close(&full);
     server_close(&server);
     return finish("session_options");
