@@ -575,6 +575,7 @@ static long long play(const SlStorage *storage, long long reward) {
     SlSaveData *data = NULL;
     SlDrainReport *report = NULL;
     SlText user;
+    SlSessionOptions options;
     long long before;
     int64_t after = 0;
     int32_t was_saved = 0;
@@ -584,7 +585,10 @@ static long long play(const SlStorage *storage, long long reward) {
     OK(easy_store_config_init(&config, sizeof config));
     config.template_json = "{\"Gold\":0}";
     OK(easy_store_create(storage, &config, &store));
-    OK(easy_store_start_session(store, TEXT(KEY), &user, 1, &profile));
+    OK(session_options_init(&options, sizeof options));
+    options.user_ids = &user;
+    options.user_id_count = 1;
+    OK(easy_store_start_session(store, TEXT(KEY), &options, &profile));
     OK(profile_wait_until_loaded(profile, PATIENCE_S));
     OK(profile_get_save_data(profile, &data));
     before = integer_at(data, "/Gold");

@@ -276,7 +276,7 @@ static int start(const SlEasyStore *store, const Document *document, const char 
     if (document->is_owned) {
         is_locked = show_owner(exported, expiry);
     }
-    OK(easy_store_start_session(store, TEXT(key), NULL, 0, &profile));
+    OK(easy_store_start_session(store, TEXT(key), NULL, &profile));
     status = load(store, profile);
     if (is_locked) {
         MUST(status == SL_LOAD_STATUS_SESSION_IS_LOCKED, "a session that counts was not respected");
@@ -308,7 +308,7 @@ static void take_over(const SlStorage *storage, const Document *document, const 
            "clock it would stay locked. So a server also watches: a session that has not moved for\n"
            "as long as a session may rest is over. This store lets sessions rest for %.0f s only.\n",
            expiry);
-    OK(easy_store_start_session(store, TEXT(key), NULL, 0, &profile));
+    OK(easy_store_start_session(store, TEXT(key), NULL, &profile));
     while (!is_loaded) {
         MUST(monotonic_s() - since < PATIENCE_S, "a dead session keeps its key for ever");
         frame(store);

@@ -49,6 +49,7 @@ int main(int argc, char **argv) {
     SlDrainReport *report = NULL;
     SlBuffer stored;
     SlText user;
+    SlSessionOptions options;
     Player player;
     int32_t has_owner = 1;
     int64_t gold = 0;
@@ -68,7 +69,10 @@ int main(int argc, char **argv) {
     /* When a player joins. The user id is stored beside the document, for erasure requests. */
     user.data = "1001";
     user.length = SL_NUL_TERMINATED;
-    OK(easy_store_start_session(store, TEXT("player/1001"), &user, 1, &profile));
+    OK(session_options_init(&options, sizeof options));
+    options.user_ids = &user;
+    options.user_id_count = 1;
+    OK(easy_store_start_session(store, TEXT("player/1001"), &options, &profile));
     OK(profile_when_loaded(profile, on_loaded, &player, NULL));
     OK(profile_connect(profile, SL_SIGNAL_FINISHED, on_finished, &player, NULL, NULL));
     OK(profile_get_save_data(profile, &data));

@@ -91,7 +91,7 @@ static SlEasyStore *make_store(const char *url, const char *name, Server *server
 static void obey(Server *server, const char *command) {
     int64_t gold = 0;
     if (strcmp(command, "join") == 0) {
-        OK(easy_store_start_session(server->store, TEXT(KEY), NULL, 0, &server->profile));
+        OK(easy_store_start_session(server->store, TEXT(KEY), NULL, &server->profile));
         OK(profile_get_save_data(server->profile, &server->data));
     } else if (strncmp(command, "earn ", 5) == 0) {
         OK(save_data_add_i64(server->data, TEXT("/Gold"), atoi(command + 5), &gold));

@@ -555,6 +555,32 @@ typedef struct SlClock {
 } SlClock;
 
 /**
+ * What a session or a locker may be given at its start. `session_options_init` fills in the
+ * defaults; where a function takes options, NULL stands for all defaults. They are copied.
+ */
+typedef struct SlSessionOptions {
+    /** `sizeof(SlSessionOptions)`. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /**
+     * The users that the record belongs to, at most 64, each of 1 to 128 bytes. They go into the
+     * storage with each save, for erasure requests. NULL, with a count of 0, for none: then the
+     * record keeps those it has.
+     */
+    const SlText *user_ids;
+    /** How many there are (0). */
+    size_t user_id_count;
+    /**
+     * What the log lines begin with, at most 1024 bytes; `session_locker_log_prefix_create` makes
+     * one. NULL, or an empty text, for the default.
+     */
+    const char *log_prefix;
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
+    size_t log_prefix_length;
+} SlSessionOptions;
+
+/**
  * Makes a new document, by writing to `data`: an empty draft, valid until the function returns.
  *
  * It may run again for the same key, on any thread that calls in, and must depend on its arguments
@@ -1582,6 +1608,13 @@ SlStatus storage_request_failed(SlStorageRequest *request,
 SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
 
 /**
+ * Fills options of `struct_size` bytes, `sizeof(SlSessionOptions)`, with the defaults. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus session_options_init(SlSessionOptions *options, size_t struct_size);
+
+/**
  * Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults,
  * among them those that `session_locker_set_default` has set. Any thread.
  *
@@ -1609,32 +1642,29 @@ SlStatus easy_store_create(const SlStorage *storage,
  * ours: see `profile_is_loaded`, SL_SIGNAL_LOADED, `profile_wait_until_loaded`. While another
  * session of this store has the key, this one waits until that has ended.
  *
- * The user ids go into the storage with each save, for erasure requests; with none, the record
- * keeps those it has. Free the profile with `profile_destroy`. Any thread.
+ * `options` may be NULL. Free the profile with `profile_destroy`. Any thread.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, a user id, too many of
- * them), SL_ERROR_INVALID_UTF8, SL_ERROR_CLOSED, SL_ERROR_LIMIT (65 536 unread events, or too many
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
+ * SL_ERROR_INVALID_UTF8, SL_ERROR_CLOSED, SL_ERROR_LIMIT (65 536 unread events, or too many
  * profiles), SL_ERROR_PANIC.
  */
 SlStatus easy_store_start_session(const SlEasyStore *store,
                                   const char *key,
                                   size_t key_length,
-                                  const SlText *user_ids,
-                                  size_t user_id_count,
+                                  const SlSessionOptions *options,
                                   SlProfile **profile);
 
 /**
  * Like `easy_store_start_session`, but joins the session that this store has of the key, if it has
  * one: on a loaded session the profile is loaded at once, and the session ends when the last of
- * its profiles has ended. The user ids count only if the session begins here.
+ * its profiles has ended. The options count only if the session begins here.
  *
  * Errors as for `easy_store_start_session`.
  */
 SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
                                            const char *key,
                                            size_t key_length,
-                                           const SlText *user_ids,
-                                           size_t user_id_count,
+                                           const SlSessionOptions *options,
                                            SlProfile **profile);
 
 /**
@@ -2041,19 +2071,31 @@ SlStatus locker_spec_destroy(SlLockerSpec *spec);
  * Makes a locker for a key (1 to 512 bytes of UTF-8) that wants nothing yet: the seed's
  * `LockerCreate`. Its first events come with its first update.
  *
- * The user ids go into the storage with each save, for erasure requests; with none, the record
- * keeps those it has. Free the locker with `locker_destroy`. Any thread.
+ * `options` may be NULL. Free the locker with `locker_destroy`. Any thread.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, a user id, too many of
- * them), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT (65 536 unread events, or too many lockers),
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
+ * SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT (65 536 unread events, or too many lockers),
  * SL_ERROR_PANIC.
  */
 SlStatus locker_create(const SlLockerSpec *spec,
                        const char *key,
                        size_t key_length,
-                       const SlText *user_ids,
-                       size_t user_id_count,
+                       const SlSessionOptions *options,
                        SlLocker **locker);
+
+/**
+ * Makes a locker for a player: the seed's `LockerCreatePlayer`. The user id (1 to 128 bytes of
+ * UTF-8) is the key, and the only user id of the record. `options` may be NULL, and must have no
+ * user ids. Without a log prefix, log lines begin with `[SessionLocker][` and the user id and `]`.
+ * All else as for `locker_create`.
+ *
+ * Errors as for `locker_create`, SL_ERROR_INVALID_ARGUMENT for the user id instead of the key.
+ */
+SlStatus locker_create_player(const SlLockerSpec *spec,
+                              const char *user_id,
+                              size_t user_id_length,
+                              const SlSessionOptions *options,
+                              SlLocker **locker);
 
 /**
  * Does all there is to do for this locker, once a frame, on this thread: the seed's

@@ -43,8 +43,7 @@ pub fn loaded_data() -> Data {
     let pointer = key.as_ptr().cast();
     // SAFETY: the key is a live text of its length, outputs are places of their types.
     unsafe {
-        let started =
-            easy_store_start_session(store, pointer, key.len(), null(), 0, &raw mut profile);
+        let started = easy_store_start_session(store, pointer, key.len(), null(), &raw mut profile);
         assert_eq!(started, SL_OK);
         assert_eq!(profile_wait_until_loaded(profile, 10.0), SL_OK);
         assert_eq!(profile_get_save_data(profile, &raw mut data), SL_OK);

@@ -244,6 +244,15 @@ typedef struct SlClock {
     SlDrop drop;
 } SlClock;
 
+typedef struct SlSessionOptions {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const SlText *user_ids;
+    size_t user_id_count;
+    const char *log_prefix;
+    size_t log_prefix_length;
+} SlSessionOptions;
+
 typedef SlStatus (*SlCreateSaveData)(void *user_data,
                                      const char *key,
                                      size_t key_length,
@@ -655,6 +664,8 @@ SlStatus storage_request_failed(SlStorageRequest *request,
 
 SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
 
+SlStatus session_options_init(SlSessionOptions *options, size_t struct_size);
+
 SlStatus easy_store_config_init(SlEasyStoreConfig *config, size_t struct_size);
 
 SlStatus easy_store_create(const SlStorage *storage,
@@ -664,15 +675,13 @@ SlStatus easy_store_create(const SlStorage *storage,
 SlStatus easy_store_start_session(const SlEasyStore *store,
                                   const char *key,
                                   size_t key_length,
-                                  const SlText *user_ids,
-                                  size_t user_id_count,
+                                  const SlSessionOptions *options,
                                   SlProfile **profile);
 
 SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
                                            const char *key,
                                            size_t key_length,
-                                           const SlText *user_ids,
-                                           size_t user_id_count,
+                                           const SlSessionOptions *options,
                                            SlProfile **profile);
 
 SlStatus easy_store_update(const SlEasyStore *store, double now);
@@ -803,9 +812,14 @@ SlStatus locker_spec_destroy(SlLockerSpec *spec);
 SlStatus locker_create(const SlLockerSpec *spec,
                        const char *key,
                        size_t key_length,
-                       const SlText *user_ids,
-                       size_t user_id_count,
+                       const SlSessionOptions *options,
                        SlLocker **locker);
+
+SlStatus locker_create_player(const SlLockerSpec *spec,
+                              const char *user_id,
+                              size_t user_id_length,
+                              const SlSessionOptions *options,
+                              SlLocker **locker);
 
 SlStatus locker_update(const SlLocker *locker, double now, int32_t *should_remove);
 

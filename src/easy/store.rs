@@ -6,8 +6,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::locker::{
-    Driver, LoadStatus, LockerError, LockerId, Names, Scope, SetGuard, SpecOptions,
-    UNREAD_EVENTS_MAX, check_names, new_driver,
+    Driver, LoadStatus, LockerError, LockerId, NewLocker, Scope, SessionOptions, SetGuard,
+    SpecOptions, UNREAD_EVENTS_MAX, new_driver,
 };
 use crate::save_data::SaveData;
 use crate::storage::Storage;
@@ -69,14 +69,21 @@ impl EasyStore {
     }
 
     /// Begins a session for a key. While another session of this store has the key, this one
-    /// waits until that has ended.
-    ///
-    /// The user ids go into the storage with each save; with none, the record keeps those it has.
+    /// waits until that has ended. All but the user ids, see [`SessionOptions`], is at its default.
     pub fn start_session(&self, key: &str, user_ids: &[&str]) -> Result<Profile, LockerError> {
-        let names = check_names(key, user_ids)?;
+        self.start_session_with(key, &SessionOptions::of_users(user_ids))
+    }
+
+    /// Like [`EasyStore::start_session`], with options.
+    pub fn start_session_with(
+        &self,
+        key: &str,
+        options: &SessionOptions<'_>,
+    ) -> Result<Profile, LockerError> {
+        let start = options.check(key)?;
         let mut profiles = self.0.open_profiles()?;
         let mut set = self.0.driver.set()?;
-        self.start(names, &mut profiles, &mut set)
+        self.start(start, &mut profiles, &mut set)
     }
 
     /// Like [`EasyStore::start_session`], but joins the session that this store has of the key,
@@ -87,22 +94,33 @@ impl EasyStore {
         key: &str,
         user_ids: &[&str],
     ) -> Result<Profile, LockerError> {
-        let names = check_names(key, user_ids)?;
+        self.start_session_reusable_with(key, &SessionOptions::of_users(user_ids))
+    }
+
+    /// Like [`EasyStore::start_session_reusable`], with options. They count only if the session
+    /// begins here.
+    pub fn start_session_reusable_with(
+        &self,
+        key: &str,
+        options: &SessionOptions<'_>,
+    ) -> Result<Profile, LockerError> {
+        let start = options.check(key)?;
         let mut profiles = self.0.open_profiles()?;
         let mut set = self.0.driver.set()?;
         match set.live(key) {
-            Some(locker) => self.join(locker, names.0, &mut profiles, &mut set),
-            None => self.start(names, &mut profiles, &mut set),
+            Some(locker) => self.join(locker, start.key, &mut profiles, &mut set),
+            None => self.start(start, &mut profiles, &mut set),
         }
     }
 
     fn start(
         &self,
-        (key, user_ids): Names,
+        start: NewLocker,
         profiles: &mut Profiles,
         set: &mut SetGuard<'_>,
     ) -> Result<Profile, LockerError> {
-        let locker = set.insert(Arc::clone(&key), user_ids);
+        let key = Arc::clone(&start.key);
+        let locker = set.insert(start);
         set.want(locker);
         self.join(locker, key, profiles, set)
     }

@@ -14,12 +14,12 @@ use super::handle::{self, Kind};
 use super::number;
 use super::profile::{lost_json, timed_out, wait_seconds};
 use super::save_data::{Lent, SlSaveData};
-use super::spec::{LockerHandles, SlLockerSpec};
+use super::session_options::SlSessionOptions;
+use super::spec::{LockerHandles, SlLockerSpec, SpecObject};
 use super::status::*;
 use super::store::{check_events, lend_events};
-use super::text::{SlBuffer, SlText};
+use super::text::SlBuffer;
 use crate::locker::{Locker, SaveOutcome, SavedConnection};
-use crate::storage::MAX_USER_IDS;
 
 /// One key's lock and save data: the seed's `LockerState`. The host updates each locker every
 /// frame. Free it with `locker_destroy`, once it is idle.
@@ -39,38 +39,69 @@ pub(crate) struct LockerObject {
 /// Makes a locker for a key (1 to 512 bytes of UTF-8) that wants nothing yet: the seed's
 /// `LockerCreate`. Its first events come with its first update.
 ///
-/// The user ids go into the storage with each save, for erasure requests; with none, the record
-/// keeps those it has. Free the locker with `locker_destroy`. Any thread.
+/// `options` may be NULL. Free the locker with `locker_destroy`. Any thread.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, a user id, too many of
-/// them), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT (65 536 unread events, or too many lockers),
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
+/// SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT (65 536 unread events, or too many lockers),
 /// SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_create(
     spec: *const SlLockerSpec,
     key: *const c_char,
     key_length: usize,
-    user_ids: *const SlText,
-    user_id_count: usize,
+    options: *const SlSessionOptions,
     locker: *mut *mut SlLocker,
 ) -> SlStatus {
     boundary(|| {
         let spec = handle::get(spec)?;
         let key = text!(key, key_length);
-        let user_ids = texts!(user_ids, user_id_count, MAX_USER_IDS);
+        let options = session_options!(options);
         let locker = out!(locker);
-        let made = spec.spec.create_locker(key, &user_ids)?;
-        let object = LockerObject {
-            locker: made.clone(),
-            handles: Arc::clone(&spec.lockers),
-            save_data: Lent::default(),
-            polled: Mutex::default(),
-        };
-        let handle = handle::insert(Arc::new(object))?;
-        spec.lockers.set(made.id(), handle);
-        locker.set(handle);
+        let made = spec.spec.create_locker_with(key, &options.options())?;
+        locker.set(insert(&spec, made)?);
         Ok(())
     })
+}
+
+/// Makes a locker for a player: the seed's `LockerCreatePlayer`. The user id (1 to 128 bytes of
+/// UTF-8) is the key, and the only user id of the record. `options` may be NULL, and must have no
+/// user ids. Without a log prefix, log lines begin with `[SessionLocker][` and the user id and `]`.
+/// All else as for `locker_create`.
+///
+/// Errors as for `locker_create`, SL_ERROR_INVALID_ARGUMENT for the user id instead of the key.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_create_player(
+    spec: *const SlLockerSpec,
+    user_id: *const c_char,
+    user_id_length: usize,
+    options: *const SlSessionOptions,
+    locker: *mut *mut SlLocker,
+) -> SlStatus {
+    boundary(|| {
+        let spec = handle::get(spec)?;
+        let user_id = text!(user_id, user_id_length);
+        let options = session_options!(options);
+        let locker = out!(locker);
+        let made = spec
+            .spec
+            .create_player_locker(user_id, &options.options())?;
+        locker.set(insert(&spec, made)?);
+        Ok(())
+    })
+}
+
+/// Gives a new locker its handle.
+fn insert(spec: &SpecObject, locker: Locker) -> FfiResult<*mut SlLocker> {
+    let id = locker.id();
+    let object = LockerObject {
+        locker,
+        handles: Arc::clone(&spec.lockers),
+        save_data: Lent::default(),
+        polled: Mutex::default(),
+    };
+    let handle = handle::insert(Arc::new(object))?;
+    spec.lockers.set(id, handle);
+    Ok(handle)
 }
 
 /// Does all there is to do for this locker, once a frame, on this thread: the seed's

@@ -74,6 +74,8 @@ mod profile;
 mod save_data;
 #[macro_use]
 mod settings;
+#[macro_use]
+mod session_options;
 mod locker;
 mod spec;
 mod status;
@@ -95,6 +97,7 @@ pub use log::*;
 pub use migrator::*;
 pub use profile::*;
 pub use save_data::*;
+pub use session_options::*;
 pub use settings::SlCreateSaveData;
 pub use spec::*;
 pub use status::*;

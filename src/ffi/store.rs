@@ -17,14 +17,13 @@ use super::handle::{self, Kind};
 use super::migrator::SlMigrators;
 use super::number;
 use super::profile::{self, SlProfile};
+use super::session_options::SlSessionOptions;
 use super::settings::{SlCreateSaveData, create_save_data};
 use super::status::*;
 use super::storage::SlStorage;
-use super::text::SlText;
 use crate::easy::{EasyStore, ProfileId, StoreEvent, StoreHooks};
 use crate::locker::LockerError;
 use crate::save_data::SaveData;
-use crate::storage::MAX_USER_IDS;
 
 /// Sessions for a whole game server: the seed's `EasyStore`. One `easy_store_update` a frame drives
 /// everything. Free it with `easy_store_destroy`, after `easy_store_drain`.
@@ -209,6 +208,7 @@ impl From<LockerError> for FfiError {
             E::InvalidKey { .. }
             | E::InvalidUserId { .. }
             | E::TooManyUserIds { .. }
+            | E::UserIdsOfPlayer
             | E::Template(_)
             | E::InvalidLogPrefix { .. }
             | E::Config(_) => SL_ERROR_INVALID_ARGUMENT,
@@ -280,27 +280,25 @@ pub unsafe extern "C" fn easy_store_create(
 /// ours: see `profile_is_loaded`, SL_SIGNAL_LOADED, `profile_wait_until_loaded`. While another
 /// session of this store has the key, this one waits until that has ended.
 ///
-/// The user ids go into the storage with each save, for erasure requests; with none, the record
-/// keeps those it has. Free the profile with `profile_destroy`. Any thread.
+/// `options` may be NULL. Free the profile with `profile_destroy`. Any thread.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, a user id, too many of
-/// them), SL_ERROR_INVALID_UTF8, SL_ERROR_CLOSED, SL_ERROR_LIMIT (65 536 unread events, or too many
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
+/// SL_ERROR_INVALID_UTF8, SL_ERROR_CLOSED, SL_ERROR_LIMIT (65 536 unread events, or too many
 /// profiles), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn easy_store_start_session(
     store: *const SlEasyStore,
     key: *const c_char,
     key_length: usize,
-    user_ids: *const SlText,
-    user_id_count: usize,
+    options: *const SlSessionOptions,
     profile: *mut *mut SlProfile,
 ) -> SlStatus {
     boundary(|| {
         let store = handle::get(store)?;
         let key = text!(key, key_length);
-        let user_ids = texts!(user_ids, user_id_count, MAX_USER_IDS);
+        let options = session_options!(options);
         let profile = out!(profile);
-        let start = || store.store.start_session(key, &user_ids);
+        let start = || store.store.start_session_with(key, &options.options());
         profile.set(profile::insert(&store, start)?);
         Ok(())
     })
@@ -308,7 +306,7 @@ pub unsafe extern "C" fn easy_store_start_session(
 
 /// Like `easy_store_start_session`, but joins the session that this store has of the key, if it has
 /// one: on a loaded session the profile is loaded at once, and the session ends when the last of
-/// its profiles has ended. The user ids count only if the session begins here.
+/// its profiles has ended. The options count only if the session begins here.
 ///
 /// Errors as for `easy_store_start_session`.
 #[unsafe(no_mangle)]
@@ -316,16 +314,19 @@ pub unsafe extern "C" fn easy_store_start_session_reusable(
     store: *const SlEasyStore,
     key: *const c_char,
     key_length: usize,
-    user_ids: *const SlText,
-    user_id_count: usize,
+    options: *const SlSessionOptions,
     profile: *mut *mut SlProfile,
 ) -> SlStatus {
     boundary(|| {
         let store = handle::get(store)?;
         let key = text!(key, key_length);
-        let user_ids = texts!(user_ids, user_id_count, MAX_USER_IDS);
+        let options = session_options!(options);
         let profile = out!(profile);
-        let start = || store.store.start_session_reusable(key, &user_ids);
+        let start = || {
+            store
+                .store
+                .start_session_reusable_with(key, &options.options())
+        };
         profile.set(profile::insert(&store, start)?);
         Ok(())
     })

@@ -59,6 +59,9 @@ pub enum LockerError {
         /// How many were given.
         count: usize,
     },
+    /// A player's locker was given user ids.
+    #[error("options.user_ids must be empty: a player's locker has the player's user id")]
+    UserIdsOfPlayer,
     /// The host does not read its events.
     #[error("{unread} events are unread; no session starts until they are polled")]
     UnreadEvents {
@@ -353,10 +356,7 @@ impl SetGuard<'_> {
 
     /// Sets what a locker's log lines begin with; an empty prefix stands for the default.
     pub fn set_log_prefix(&mut self, id: LockerId, prefix: &str) -> Result<(), LockerError> {
-        let bytes = prefix.len();
-        if bytes > LOG_PREFIX_MAX_BYTES {
-            return Err(LockerError::InvalidLogPrefix { bytes });
-        }
+        let prefix = check_log_prefix(prefix)?;
         self.note(id, |locker| locker.set_log_prefix(prefix))
     }
 
@@ -413,6 +413,15 @@ impl Drop for Driving<'_> {
 /// Runs host code; a panic in it is a failure of the hook and goes no further.
 fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err("the hook panicked".to_owned()))
+}
+
+/// Checks what log lines are to begin with; an empty one stands for the default.
+pub(super) fn check_log_prefix(prefix: &str) -> Result<Option<Box<str>>, LockerError> {
+    match prefix.len() {
+        0 => Ok(None),
+        bytes if bytes > LOG_PREFIX_MAX_BYTES => Err(LockerError::InvalidLogPrefix { bytes }),
+        _ => Ok(Some(prefix.into())),
+    }
 }
 
 /// A key, and the ids of the users that its record belongs to.

@@ -18,6 +18,7 @@ use super::claims::Claims;
 use super::config::Config;
 use super::event::Event;
 use super::lease::{ClockReading, Watches};
+use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
 
 /// Names a locker of a set. A name is never used for two lockers.
@@ -222,7 +223,7 @@ impl LockerSet {
     }
 
     /// Adds a locker that wants nothing yet.
-    pub fn insert(&mut self, key: Arc<str>, user_ids: Arc<[Box<str>]>) -> LockerId {
+    pub fn insert(&mut self, start: NewLocker) -> LockerId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 armed: f64::INFINITY,
@@ -233,7 +234,7 @@ impl LockerSet {
         let data = self.template.clone().unwrap_or_default();
         let entry = &mut self.slots[slot as usize];
         let verbose_logs = self.config.verbose_logs;
-        let locker = LockerState::new(key, user_ids, data, verbose_logs, (slot, entry.sequence));
+        let locker = LockerState::new(start, data, verbose_logs, (slot, entry.sequence));
         entry.locker = Some(Box::new(locker));
         let id = LockerId {
             slot,

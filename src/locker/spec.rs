@@ -12,9 +12,10 @@ use crate::storage::Storage;
 use crate::storage::overlay::ReadOnlyOverlay;
 
 use super::config::Config;
-use super::driver::{Driver, Host, LockerError, check_names};
+use super::driver::{Driver, Host, LockerError};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::saved_connection::{SavedCallback, SavedConnection};
+use super::session_options::{NewLocker, SessionOptions};
 use super::set::{LockerId, LockerSet, Scope};
 use super::shared_data::SharedSaveData;
 use super::state::LockerState;
@@ -118,16 +119,43 @@ impl LockerSpec {
         Ok(Arc::clone(self.0.driver.set()?.config()))
     }
 
-    /// The seed's `LockerCreate`: a locker for this key that wants nothing yet. The user ids go
-    /// into the storage with each save; with none, the record keeps those it has.
+    /// The seed's `LockerCreate`: a locker for this key that wants nothing yet. All but the user
+    /// ids, see [`SessionOptions`], is at its default.
     pub fn create_locker(&self, key: &str, user_ids: &[&str]) -> Result<Locker, LockerError> {
-        let (key, user_ids) = check_names(key, user_ids)?;
+        self.create_locker_with(key, &SessionOptions::of_users(user_ids))
+    }
+
+    /// Like [`LockerSpec::create_locker`], with options.
+    pub fn create_locker_with(
+        &self,
+        key: &str,
+        options: &SessionOptions<'_>,
+    ) -> Result<Locker, LockerError> {
+        self.create(options.check(key)?)
+    }
+
+    /// The seed's `LockerCreatePlayer`: a locker for a player, whose user id (1 to 128 bytes) is
+    /// the key and the record's only user id. The options must have none.
+    pub fn create_player_locker(
+        &self,
+        user_id: &str,
+        options: &SessionOptions<'_>,
+    ) -> Result<Locker, LockerError> {
+        self.create(options.check_player(user_id)?)
+    }
+
+    /// How many times a locker has had something to do: an idle frame adds none.
+    pub fn touches(&self) -> Result<u64, LockerError> {
+        Ok(self.0.driver.set()?.touches())
+    }
+
+    fn create(&self, start: NewLocker) -> Result<Locker, LockerError> {
         let unread: usize = self.0.unread.lock().values().map(VecDeque::len).sum();
         if unread >= UNREAD_EVENTS_MAX {
             return Err(LockerError::UnreadEvents { unread });
         }
         let mut set = self.0.driver.set()?;
-        let id = set.insert(key, user_ids);
+        let id = set.insert(start);
         let has_hooks = self.0.hooks.has_before_save();
         let data = set.with(id, |locker| {
             locker.set_has_save_hooks(has_hooks);
@@ -135,11 +163,6 @@ impl LockerSpec {
         })?;
         let spec = self.clone();
         Ok(Locker(Arc::new(Handle { spec, id, data })))
-    }
-
-    /// How many times a locker has had something to do: an idle frame adds none.
-    pub fn touches(&self) -> Result<u64, LockerError> {
-        Ok(self.0.driver.set()?.touches())
     }
 }
 

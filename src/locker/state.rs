@@ -25,6 +25,7 @@ use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, 
 use super::hold::Held;
 use super::lease::{ClockReading, Watches};
 use super::saved_connection::{SavedConnection, WAITS_MAX, add_pruned};
+use super::session_options::NewLocker;
 use super::shared_data::SharedSaveData;
 
 /// What a locker sees of its surroundings while something is handled.
@@ -294,12 +295,16 @@ impl LockerState {
 impl LockerState {
     /// A locker that wants nothing yet. `slot` and `sequence` make the ids of its requests.
     pub fn new(
-        key: Arc<str>,
-        user_ids: Arc<[Box<str>]>,
+        start: NewLocker,
         data: SaveData,
         verbose_logs: bool,
         (slot, sequence): (u32, u32),
     ) -> Self {
+        let NewLocker {
+            key,
+            user_ids,
+            log_prefix,
+        } = start;
         let data = SharedSaveData::live(data);
         let saved = data.changes();
         Self {
@@ -316,7 +321,7 @@ impl LockerState {
             wanted: false,
             has_save_hooks: false,
             verbose_logs,
-            log_prefix: None,
+            log_prefix,
             minimum_server_version: 0,
             marks: 0,
             forced: 0,
@@ -347,9 +352,9 @@ impl LockerState {
         self.has_save_hooks = has;
     }
 
-    /// An empty one stands for the default again.
-    pub fn set_log_prefix(&mut self, prefix: &str) {
-        self.log_prefix = (!prefix.is_empty()).then(|| prefix.into());
+    /// None stands for the default again.
+    pub fn set_log_prefix(&mut self, prefix: Option<Box<str>>) {
+        self.log_prefix = prefix;
     }
 
     /// Something has changed; it is in the next save.

@@ -9,7 +9,7 @@ static void a_load_that_fails_is_tried_again(void) {
 
     host_server_open(&server, &memory, 1);
     memory.fails = "the disk is full";
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &profile));
     frame(&server, 0);
     CHECK(log_is(&server.log, "error:load(the disk is full) =request_fail "));
     memory.fails = NULL;
@@ -64,7 +64,7 @@ static void a_storage_that_never_answers_costs_one_session_its_progress(void) {
     host_server_open(&server, &memory, 0);
     other = loaded(&server, "other");
     memory.refuses = 1;
-    OK(easy_store_start_session(server.store, Z("stuck"), NULL, 0, &stuck));
+    OK(easy_store_start_session(server.store, Z("stuck"), NULL, &stuck));
     frame(&server, 0);
     memory.refuses = 0;
     OK(save_data_set_i64(data_of(other), Z("/Gold"), 1));
@@ -110,7 +110,7 @@ static void wrong_answers_are_refused_and_the_right_one_counts(void) {
     host_server_open(&server, &memory, 0);
     memory.before_answer = answer_wrongly;
     memory.user_data = &is_fetch;
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &profile));
     /* The fetch is held back, so that the commit is known to be one. */
     memory.holds = 1;
     frame(&server, 0);
@@ -168,7 +168,7 @@ static void nobody_joins_a_session_that_is_ending(int is_releasing) {
         memory.holds = 0;
         CHECK(log_is(&server.log, "destroyed "));
     }
-    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, 0, &next));
+    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, &next));
     OK(profile_is_loaded(next, &value));
     CHECK(value == 0);
     frame(&server, 0);
@@ -200,7 +200,7 @@ static void the_end_of_the_storage_frees_what_it_owes(void) {
 
     host_server_open(&server, &memory, 0);
     memory.holds = 1;
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &profile));
     frame(&server, 0);
     CHECK(memory.held_count == 1);
     server_close(&server);

@@ -246,7 +246,7 @@ static void start(SlEasyStoreConfig config) {
 
 static SlProfile *session(const char *key) {
     SlProfile *profile = NULL;
-    OK(easy_store_start_session(server.store, Z(key), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z(key), NULL, &profile));
     frame(&server, 0);
     frame(&server, 0);
     return profile;

@@ -203,6 +203,7 @@ static void fail(int32_t kind, const char *message, int verbose_logs) {
     SlEasyStore *store = NULL;
     SlProfile *profile = NULL;
     SlText users[2];
+    SlSessionOptions options;
     SlStorage *storage;
     failing.kind = kind;
     failing.message = message;
@@ -211,11 +212,14 @@ static void fail(int32_t kind, const char *message, int verbose_logs) {
     users[0].length = 1;
     users[1].data = "%d+";
     users[1].length = SL_NUL_TERMINATED;
+    OK(session_options_init(&options, sizeof options));
+    options.user_ids = users;
+    options.user_id_count = 2;
     OK(easy_store_config_init(&config, sizeof config));
     config.template_json = "{}";
     config.verbose_logs = verbose_logs;
     OK(easy_store_create(storage, &config, &store));
-    OK(easy_store_start_session(store, Z("50%.[Player]"), users, 2, &profile));
+    OK(easy_store_start_session(store, Z("50%.[Player]"), &options, &profile));
     OK(easy_store_update(store, 0));
     OK(profile_destroy(profile));
     OK(easy_store_destroy(store));
@@ -306,7 +310,7 @@ static void verbose_logs_tell_the_steps_of_a_session(void) {
     config.polls_events = 1;
     OK(easy_store_create(storage, &config, &said.store));
     OK(session_locker_set_log_callback(on_log, &said, NULL));
-    OK(easy_store_start_session(said.store, Z("key"), NULL, 0, &profile));
+    OK(easy_store_start_session(said.store, Z("key"), NULL, &profile));
     OK(profile_set_log_prefix(profile, Z("[Ann]")));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_set_log_prefix(profile, large, 1025));
     CHECK(last_error_says("the log prefix is 1025 bytes long"));
@@ -340,7 +344,7 @@ static void a_locker_logs_under_its_own_prefix(void) {
     config.verbose_logs = 1;
     config.polls_events = 1;
     spec = spec_of(storage, &config);
-    OK(locker_create(spec, Z("key"), NULL, 0, &locker));
+    OK(locker_create(spec, Z("key"), NULL, &locker));
     OK(locker_set_log_prefix(locker, Z("[Ann]")));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_set_log_prefix(locker, NULL, 1));
     OK(session_locker_set_log_callback(on_log, &said, NULL));

@@ -135,7 +135,7 @@ static void play(Scene *scene, Where where, What what) {
     config.user_data = scene;
     config.drop = drop;
     OK(easy_store_create(scene->server.storage, &config, &scene->server.store));
-    OK(easy_store_start_session(scene->server.store, Z("player"), NULL, 0, &scene->profile));
+    OK(easy_store_start_session(scene->server.store, Z("player"), NULL, &scene->profile));
     OK(profile_connect(scene->profile, SL_SIGNAL_LIFECYCLE, on_signal, scene, NULL, NULL));
     OK(profile_connect_once(scene->profile, SL_SIGNAL_REPLACED, on_signal, scene, NULL, NULL));
     OK(profile_when_loaded(scene->profile, on_load, scene, NULL));

@@ -145,7 +145,7 @@ static void loads(Server *server) {
     SlProfile *profile = NULL, *ended = NULL, *thrown_away = NULL;
     Data first, again, unloaded, gone;
 
-    OK(easy_store_start_session(server->store, Z("loads"), NULL, 0, &profile));
+    OK(easy_store_start_session(server->store, Z("loads"), NULL, &profile));
     first = data_with(server, profile);
     again = first;
     OK(profile_when_loaded(profile, on_load, &first, dropped));
@@ -156,14 +156,14 @@ static void loads(Server *server) {
     frame(server, 1);
     CHECK(was(&first, 1, 1) && was(&again, 1, 1));
 
-    OK(easy_store_start_session(server->store, Z("ended"), NULL, 0, &ended));
+    OK(easy_store_start_session(server->store, Z("ended"), NULL, &ended));
     unloaded = data_with(server, ended);
     OK(profile_when_loaded(ended, on_load, &unloaded, dropped));
     OK(profile_end_session(ended));
     frame(server, 1);
     CHECK(was(&unloaded, 0, 1));
 
-    OK(easy_store_start_session(server->store, Z("thrown away"), NULL, 0, &thrown_away));
+    OK(easy_store_start_session(server->store, Z("thrown away"), NULL, &thrown_away));
     gone = data_with(server, thrown_away);
     OK(profile_when_loaded(thrown_away, on_load, &gone, dropped));
     OK(profile_destroy(thrown_away));
@@ -257,7 +257,7 @@ static void the_end_of_a_store(void) {
 
     server_open(&server, "memory:", 0, 2);
     destroyed = loaded(&server, "destroyed");
-    OK(easy_store_start_session(server.store, Z("loading"), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z("loading"), NULL, &profile));
     for (i = 0; i < 6; i++) {
         all[i] = data_with(&server, profile);
     }

@@ -50,8 +50,8 @@ static void stores(Server *server) {
     CHECK(made == NULL && other.drops == 1 && other.moment.drops == 1);
 
     prepare(stale, server->store, server->storage);
-    REFUSED(SlEasyStore, easy_store_start_session(handle, Z("k"), NULL, 0, &profile));
-    REFUSED(SlEasyStore, easy_store_start_session_reusable(handle, Z("k"), NULL, 0, &profile));
+    REFUSED(SlEasyStore, easy_store_start_session(handle, Z("k"), NULL, &profile));
+    REFUSED(SlEasyStore, easy_store_start_session_reusable(handle, Z("k"), NULL, &profile));
     REFUSED(SlEasyStore, easy_store_update(handle, 1));
     REFUSED(SlEasyStore, easy_store_poll_event(handle, &event, 1, &count));
     REFUSED(SlEasyStore, easy_store_close(handle));
@@ -195,13 +195,14 @@ static void specs_and_lockers(Server *server) {
     prepare(NULL, server->storage, spec);
     REFUSED(SlStorage, locker_spec_create(handle, &config, &made));
     prepare(stale_spec, spec, server->storage);
-    REFUSED(SlLockerSpec, locker_create(handle, Z("key"), NULL, 0, &nothing));
+    REFUSED(SlLockerSpec, locker_create(handle, Z("key"), NULL, &nothing));
+    REFUSED(SlLockerSpec, locker_create_player(handle, Z("7"), NULL, &nothing));
     REFUSED(SlLockerSpec, locker_spec_query_config(handle, SL_CONFIG_VERBOSE_LOGS, &number));
     REFUSED(SlLockerSpec, locker_spec_destroy(handle));
     CHECK(made == NULL && nothing == NULL && number == 7);
 
-    OK(locker_create(spec, Z("key"), NULL, 0, &live));
-    OK(locker_create(spec, Z("key"), NULL, 0, &stale));
+    OK(locker_create(spec, Z("key"), NULL, &live));
+    OK(locker_create(spec, Z("key"), NULL, &stale));
     OK(locker_update(live, 0, &value));
     OK(locker_update(stale, 0, &value));
     OK(locker_destroy(stale));

@@ -62,7 +62,7 @@ HELPER void full_close(Full *full) {
 
 HELPER SlLocker *locker_of(Full *full, const char *key) {
     SlLocker *locker = NULL;
-    OK(locker_create(full->spec, Z(key), NULL, 0, &locker));
+    OK(locker_create(full->spec, Z(key), NULL, &locker));
     return locker;
 }
 

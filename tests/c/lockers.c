@@ -29,13 +29,15 @@ static void a_locker_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
     Full full;
     SlLocker *locker;
     SlText user;
+    SlSessionOptions options;
     SlBuffer keys, json;
     int64_t gold;
 
     user.data = "42";
     user.length = SL_NUL_TERMINATED;
+    options = options_of(&user, 1);
     full_open(&full, "memory:", polls, 1);
-    OK(locker_create(full.spec, Z("player/42"), &user, 1, &locker));
+    OK(locker_create(full.spec, Z("player/42"), &options, &locker));
     CHECK(log_is(&full.log, ""));
     CHECK(locker_flag(locker, locker_is_deleted) == 0 && locker_flag(locker, locker_is_available) == 0);
     CHECK(locker_step(&full, locker, 0) == 1);

@@ -8,6 +8,7 @@ static void what_cannot_be_done_with_a_deleted_locker(int polls) {
     SlSaveData *data;
     SlBuffer json = {NULL, 7, 0};
     SlEvent event;
+    SlSessionOptions options;
     size_t count = 7;
     int32_t value = 7;
     uint32_t version = 7;
@@ -46,10 +47,11 @@ static void what_cannot_be_done_with_a_deleted_locker(int polls) {
     CHECK_STATUS(SL_ERROR_INVALID_HANDLE, locker_destroy(locker));
     CHECK_STATUS(SL_ERROR_INVALID_HANDLE, save_data_get_i64(data, Z("/Gold"), &gold));
 
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_create(full.spec, Z(""), NULL, 0, &nothing));
-    CHECK_STATUS(SL_ERROR_INVALID_UTF8, locker_create(full.spec, T("\xff"), NULL, 0, &nothing));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_create(full.spec, Z("k"), NULL, 1, &nothing));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_create(full.spec, Z("k"), NULL, 0, NULL));
+    options = options_of(NULL, 1);
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_create(full.spec, Z(""), NULL, &nothing));
+    CHECK_STATUS(SL_ERROR_INVALID_UTF8, locker_create(full.spec, T("\xff"), NULL, &nothing));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_create(full.spec, Z("k"), &options, &nothing));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_create(full.spec, Z("k"), NULL, NULL));
     CHECK(nothing == NULL);
     full_close(&full);
 }
@@ -101,7 +103,7 @@ static void lockers_outlive_the_handle_of_their_spec(void) {
     locker = acquired(&full, "player");
     OK(locker_spec_destroy(full.spec));
     OK(locker_storage_destroy(full.storage));
-    CHECK_STATUS(SL_ERROR_INVALID_HANDLE, locker_create(full.spec, Z("k"), NULL, 0, &nothing));
+    CHECK_STATUS(SL_ERROR_INVALID_HANDLE, locker_create(full.spec, Z("k"), NULL, &nothing));
     CHECK(full.drops == 0 && nothing == NULL);
     OK(locker_mark_force_save(locker));
     locker_step(&full, locker, 0);
@@ -149,7 +151,7 @@ static void lockers_that_come_and_go_leave_no_events_behind(void) {
         int32_t should_remove = 0;
         SlEvent events[4];
         size_t count;
-        failures += locker_create(full.spec, Z("player"), NULL, 0, &locker) != SL_OK;
+        failures += locker_create(full.spec, Z("player"), NULL, &locker) != SL_OK;
         failures += locker_update(locker, 0, &should_remove) != SL_OK;
         failures += locker_poll_event(locker, events, 4, &count) != SL_OK;
         failures += locker_destroy(locker) != SL_OK;
@@ -173,12 +175,12 @@ static void a_host_that_reads_no_events_creates_no_more_lockers(void) {
     }
     OK(locker_update(locker, 0, &should_remove));
     CHECK(failures == 0);
-    CHECK_STATUS(SL_ERROR_LIMIT, locker_create(full.spec, Z("other"), NULL, 0, &nothing));
+    CHECK_STATUS(SL_ERROR_LIMIT, locker_create(full.spec, Z("other"), NULL, &nothing));
     CHECK(last_error_says("65536 events are unread") && nothing == NULL);
     OK(locker_poll_event(locker, events, 8, &count));
     CHECK(count == 8 && events[7].kind == SL_EVENT_CHANGES_SAVED);
     CHECK(events[7].outcome == SL_OUTCOME_NOT_SAVED && events[7].saved_connection == NULL);
-    OK(locker_create(full.spec, Z("other"), NULL, 0, &nothing));
+    OK(locker_create(full.spec, Z("other"), NULL, &nothing));
     OK(locker_update(nothing, 0, &should_remove));
     OK(locker_destroy(nothing));
     OK(locker_destroy(locker));

@@ -57,7 +57,7 @@ static void nobody_drives_a_store_from_inside_a_callback(void) {
     memset(&deed, 0, sizeof deed);
     deed.server = &server;
     server_open(&server, "memory:", 0, 1);
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &deed.profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &deed.profile));
     OK(profile_when_loaded(deed.profile, drive_on_load, &deed, NULL));
     OK(profile_connect(deed.profile, SL_SIGNAL_LIFECYCLE, drive_on_signal, &deed, NULL, NULL));
     OK(profile_set_before_save(deed.profile, drive_on_save, &deed, NULL));
@@ -79,7 +79,7 @@ static void command_on_load(void *user_data, SlProfile *profile) {
     OK(save_data_set_i64(data_of(profile), Z("/Gold"), 5));
     OK(profile_mark_force_save(profile));
     OK(profile_when_changes_saved(profile, NULL, NULL, NULL, &deed->wait));
-    OK(easy_store_start_session(deed->server->store, Z("another"), NULL, 0, &deed->started));
+    OK(easy_store_start_session(deed->server->store, Z("another"), NULL, &deed->started));
     OK(profile_end_session(profile));
 }
 
@@ -90,7 +90,7 @@ static void sessions_start_and_end_from_inside_callbacks(void) {
     memset(&deed, 0, sizeof deed);
     deed.server = &server;
     server_open(&server, "memory:", 0, 1);
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &deed.profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &deed.profile));
     OK(profile_when_loaded(deed.profile, command_on_load, &deed, NULL));
     frame(&server, 0);
     CHECK(log_is(&server.log, "loaded destroyed =loaded saved answer:yes released =loading idling "
@@ -285,7 +285,7 @@ static void *work(void *argument) {
         int tries = 0;
         SlStatus status = SL_OK;
         sprintf(key, "player/%d", worker->number);
-        worker->failures += easy_store_start_session(worker->store, Z(key), NULL, 0, &profile) != 0;
+        worker->failures += easy_store_start_session(worker->store, Z(key), NULL, &profile) != 0;
         while (!is_loaded && tries++ < 100000) {
             status = easy_store_update(worker->store, 0);
             worker->failures += status != SL_OK && status != SL_ERROR_BUSY;

@@ -202,7 +202,7 @@ static void blocking_waits_update_until_it_is_so_or_the_time_is_up(void) {
 
     server_open(&server, "memory:blocking waits", 0, 1);
     server_open(&other, "memory:blocking waits", 0, 2);
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &profile));
     OK(profile_wait_until_loaded(profile, 5));
     OK(profile_wait_until_loaded(profile, 0));
     CHECK(log_is(&server.log, "loaded =loaded "));
@@ -227,7 +227,7 @@ static void blocking_waits_update_until_it_is_so_or_the_time_is_up(void) {
     CHECK(was_saved == 7);
 
     /* On the other server the key is locked. */
-    OK(easy_store_start_session(other.store, Z("player"), NULL, 0, &locked));
+    OK(easy_store_start_session(other.store, Z("player"), NULL, &locked));
     CHECK_STATUS(SL_ERROR_TIMEOUT, profile_wait_until_loaded(locked, 11));
     CHECK(other.moment.seconds >= 11 && other.moment.seconds < 11.1);
     CHECK(log_is(&other.log, "=is_locked "));

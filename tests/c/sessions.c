@@ -14,14 +14,16 @@ static void a_session_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
     SlProfile *profile = NULL;
     SlSavedConnection *wait = NULL;
     SlText user;
+    SlSessionOptions options;
     SlBuffer keys;
     int64_t gold = 0;
     int32_t is_closed = 0, is_there = 7;
 
     user.data = "42";
     user.length = 2;
+    options = options_of(&user, 1);
     server_open(&server, "memory:", polls, 1);
-    OK(easy_store_start_session(server.store, Z("player/42"), &user, 1, &profile));
+    OK(easy_store_start_session(server.store, Z("player/42"), &options, &profile));
     CHECK(log_is(&server.log, ""));
     CHECK(flag(profile, profile_is_active) == 1 && flag(profile, profile_is_loaded) == 0);
     CHECK(flag(profile, profile_is_available) == 0);
@@ -97,7 +99,7 @@ static void signals_fire_once_each_and_deepest_first(void) {
 
     signals.text[0] = '\0';
     server_open(&server, "memory:", 1, 1);
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &profile));
     for (signal = 1; signal < 10; signal++) {
         Ear *ear = &ears[signal];
         ear->log = &signals;
@@ -204,7 +206,7 @@ static void when_loaded_calls_back_once_also_on_a_profile_that_is_loaded(void) {
     SlProfile *profile = NULL, *ended = NULL;
 
     server_open(&server, "memory:", 0, 1);
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &profile));
     OK(profile_when_loaded(profile, note_loaded, &server.log, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_when_loaded(profile, NULL, NULL, NULL));
     frame(&server, 0);
@@ -215,7 +217,7 @@ static void when_loaded_calls_back_once_also_on_a_profile_that_is_loaded(void) {
     frame(&server, 0);
     CHECK(log_is(&server.log, "when-loaded "));
 
-    OK(easy_store_start_session(server.store, Z("other"), NULL, 0, &ended));
+    OK(easy_store_start_session(server.store, Z("other"), NULL, &ended));
     OK(profile_when_loaded(ended, note_loaded, &server.log, NULL));
     OK(profile_end_session(ended));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_when_loaded(ended, note_loaded, &server.log, NULL));
@@ -283,12 +285,15 @@ static void a_session_without_user_ids_keeps_those_of_the_record(void) {
     Server server;
     SlProfile *profile = NULL;
     SlText users[2];
+    SlSessionOptions both, second;
 
     users[0].data = "7";
     users[1].data = "8";
     users[0].length = users[1].length = SL_NUL_TERMINATED;
+    both = options_of(users, 2);
+    second = options_of(&users[1], 1);
     server_open(&server, "memory:", 0, 1);
-    OK(easy_store_start_session(server.store, Z("player"), users, 2, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), &both, &profile));
     frame(&server, 0);
     OK(profile_destroy(profile));
     frame(&server, 0);
@@ -298,7 +303,7 @@ static void a_session_without_user_ids_keeps_those_of_the_record(void) {
     CHECK(keys_of(&server, "7", "[\"player\"]") && keys_of(&server, "8", "[\"player\"]"));
     OK(profile_destroy(profile));
     frame(&server, 0);
-    OK(easy_store_start_session(server.store, Z("player"), &users[1], 1, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), &second, &profile));
     frame(&server, 0);
     CHECK(keys_of(&server, "7", "[]") && keys_of(&server, "8", "[\"player\"]"));
     OK(profile_destroy(profile));
@@ -329,7 +334,7 @@ static void a_second_session_of_a_key_waits_for_the_first(void) {
 
     server_open(&server, "memory:", 0, 1);
     first = loaded(&server, "player");
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &second));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &second));
     frame(&server, 0);
     frame(&server, 60);
     CHECK(log_is(&server.log, "=is_locked "));
@@ -353,7 +358,7 @@ static void a_reusable_session_is_shared_until_its_last_profile_ends(void) {
     loads.text[0] = '\0';
     server_open(&server, "memory:", 0, 1);
     first = loaded(&server, "player");
-    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, 0, &second));
+    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, &second));
     CHECK(first != second);
     CHECK(flag(second, profile_is_loaded) == 1 && flag(second, profile_is_available) == 1);
     OK(profile_when_loaded(second, note_loaded, &loads, NULL));
@@ -376,7 +381,7 @@ static void a_reusable_session_is_shared_until_its_last_profile_ends(void) {
     OK(profile_destroy(first));
 
     /* Where there is none to join, it begins one. */
-    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, 0, &first));
+    OK(easy_store_start_session_reusable(server.store, Z("player"), NULL, &first));
     CHECK(flag(first, profile_is_loaded) == 0);
     frame(&server, 0);
     CHECK(flag(first, profile_is_loaded) == 1);
@@ -388,6 +393,7 @@ static void names_that_cannot_be_stored_are_refused(void) {
     Server server;
     SlProfile *profile = NULL;
     SlText users[65];
+    SlSessionOptions options;
     char long_name[513];
     size_t index;
 
@@ -398,7 +404,8 @@ static void names_that_cannot_be_stored_are_refused(void) {
     }
     server_open(&server, "memory:", 0, 1);
 #define START(key, length, ids, count)                                                             \
-    easy_store_start_session(server.store, key, length, ids, count, &profile)
+    (options = options_of(ids, count),                                                             \
+     easy_store_start_session(server.store, key, length, &options, &profile))
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, START("", 0, NULL, 0));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, START(NULL, 1, NULL, 0));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, START(long_name, 513, NULL, 0));
@@ -415,12 +422,13 @@ static void names_that_cannot_be_stored_are_refused(void) {
     users[1].data = "\xff";
     users[1].length = 1;
     CHECK_STATUS(SL_ERROR_INVALID_UTF8, START("key", 3, users, 2));
+    CHECK(last_error_says("options.user_ids[1] is not UTF-8"));
     CHECK_STATUS(SL_ERROR_INVALID_UTF8, easy_store_start_session_reusable(
-                                            server.store, Z("key"), users, 2, &profile));
+                                            server.store, Z("key"), &options, &profile));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
-                 easy_store_start_session(server.store, Z("key"), NULL, 0, NULL));
+                 easy_store_start_session(server.store, Z("key"), NULL, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
-                 easy_store_start_session_reusable(server.store, Z("key"), NULL, 0, NULL));
+                 easy_store_start_session_reusable(server.store, Z("key"), NULL, NULL));
     CHECK(profile == NULL);
     OK(START(long_name, 512, users, 1));
     OK(profile_destroy(profile));

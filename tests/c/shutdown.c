@@ -36,9 +36,9 @@ static void closing_saves_and_ends_every_session(void) {
     OK(profile_is_active(first, &is_active));
     CHECK(is_active == 0);
     CHECK_STATUS(SL_ERROR_CLOSED,
-                 easy_store_start_session(server.store, Z("third"), NULL, 0, &nothing));
+                 easy_store_start_session(server.store, Z("third"), NULL, &nothing));
     CHECK_STATUS(SL_ERROR_CLOSED,
-                 easy_store_start_session_reusable(server.store, Z("first"), NULL, 0, &nothing));
+                 easy_store_start_session_reusable(server.store, Z("first"), NULL, &nothing));
     CHECK(nothing == NULL);
     frame(&server, 0);
     CHECK(is_closed(&server) == 1);
@@ -117,7 +117,7 @@ static void a_drain_reports_what_could_not_be_released_in_time(void) {
     memory.holds = 0;
     memory.fails = "the disk is full";
     OK(save_data_set_i64(data_of(changed), Z("/Gold"), 2));
-    OK(easy_store_start_session(server.store, Z("loading"), NULL, 0, &loading));
+    OK(easy_store_start_session(server.store, Z("loading"), NULL, &loading));
     OK(easy_store_drain(server.store, 2, &report));
     CHECK(is_closed(&server) == 0);
     OK(drain_report_count(report, &count));
@@ -197,10 +197,10 @@ static void a_host_that_reads_no_events_starts_no_more_sessions(void) {
     }
     OK(easy_store_update(server.store, 0));
     CHECK_STATUS(SL_ERROR_LIMIT,
-                 easy_store_start_session(server.store, Z("other"), NULL, 0, &nothing));
+                 easy_store_start_session(server.store, Z("other"), NULL, &nothing));
     CHECK(last_error_says("65536 events are unread"));
-    CHECK_STATUS(SL_ERROR_LIMIT, easy_store_start_session_reusable(server.store, Z("player"), NULL,
-                                                                   0, &nothing));
+    CHECK_STATUS(SL_ERROR_LIMIT,
+                 easy_store_start_session_reusable(server.store, Z("player"), NULL, &nothing));
     CHECK(nothing == NULL);
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, easy_store_poll_event(server.store, NULL, 1, &count));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, easy_store_poll_event(server.store, &event, 1, NULL));
@@ -208,7 +208,7 @@ static void a_host_that_reads_no_events_starts_no_more_sessions(void) {
     CHECK(count == 0);
     OK(easy_store_poll_event(server.store, &event, 1, &count));
     CHECK(count == 1 && event.kind == SL_EVENT_CHANGES_SAVED && event.profile == profile);
-    OK(easy_store_start_session(server.store, Z("other"), NULL, 0, &nothing));
+    OK(easy_store_start_session(server.store, Z("other"), NULL, &nothing));
     server_close(&server);
 }
 

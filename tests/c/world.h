@@ -179,11 +179,20 @@ HELPER void server_close(Server *server) {
     CHECK(server->drops == 1 && server->moment.drops == 1);
 }
 
+/* Options with these users, and else the defaults. */
+HELPER SlSessionOptions options_of(const SlText *user_ids, size_t count) {
+    SlSessionOptions options;
+    OK(session_options_init(&options, sizeof options));
+    options.user_ids = user_ids;
+    options.user_id_count = count;
+    return options;
+}
+
 /* A session that is loaded. */
 HELPER SlProfile *loaded(Server *server, const char *key) {
     SlProfile *profile = NULL;
     int32_t is_loaded = 0;
-    OK(easy_store_start_session(server->store, Z(key), NULL, 0, &profile));
+    OK(easy_store_start_session(server->store, Z(key), NULL, &profile));
     frame(server, 0);
     frame(server, 0);
     OK(profile_is_loaded(profile, &is_loaded));
