@@ -13,6 +13,7 @@ mod defaults;
 mod driver;
 mod event;
 mod hold;
+mod inbox;
 mod lease;
 mod report;
 mod saved_connection;
@@ -32,6 +33,7 @@ pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
 pub(crate) use driver::{Driver, Host, Names, SetGuard, check_names};
+pub(crate) use inbox::InboxHooks;
 pub(crate) use set::Scope;
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
 pub(crate) use state::LockerState;
