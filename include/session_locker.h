@@ -645,6 +645,51 @@ typedef struct SlEvent {
 typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
 
 /**
+ * Applies a remote change to the save data of `key` by writing to `data`, a handle that is valid
+ * until the function returns. `change_json` is the change as it was sent: `K` is its kind, `I` its
+ * id, `A` when it was sent in Unix seconds; it is not NUL-terminated.
+ *
+ * Called for each entry of the inbox, oldest first: when the key was acquired, before that is told
+ * (the load status is not SL_LOAD_STATUS_LOADED yet), and during the session for those that a save
+ * has found new in the stored document. An entry counts as a request of `requests_per_update`, so
+ * very many are spread over several updates. A key may come whose profile the host has destroyed.
+ *
+ * Returns SL_OK: the change is applied and leaves the inbox, both in one commit.
+ * SL_ERROR_NOT_APPLICABLE: it cannot be applied here (this server does not know its kind); it stays
+ * and is asked for again at the next load. Anything else is a failure: it is reported with
+ * SL_ACTIVITY_REMOTE_CHANGE and the message of `session_locker_set_hook_error`; the change stays and
+ * is asked for again after `session_retry_cooldown`, and at the next load. Unless it returns SL_OK, the
+ * save data is as before the call. A change that stays does not hold back later ones.
+ *
+ * Runs inside an update, wait or drain that the host called, on that thread, with no lock held.
+ * While it runs, other threads read the save data as it was, and are refused writes; its own writes
+ * to other live save data are refused with SL_ERROR_BUSY.
+ */
+typedef SlStatus (*SlProcessRemoteChange)(void *user_data,
+                                          const char *key,
+                                          size_t key_length,
+                                          SlSaveData *data,
+                                          const char *change_json,
+                                          size_t change_json_length);
+
+/**
+ * Takes over into `data`, which was just loaded for `key`, what the host has written into the save
+ * data before that, `offline`. Both handles are valid until the function returns; `offline` is a
+ * copy, and what is written to it counts for nothing.
+ *
+ * Called at every load, after the remote changes and before the load is told, also if nothing
+ * was written. Any other status than SL_OK is a failure: the save data is as before the call, the
+ * failure is reported with SL_ACTIVITY_MERGE, and the save data is loaded all the same.
+ *
+ * Runs as SlProcessRemoteChange does.
+ */
+typedef SlStatus (*SlMergeOfflineSaveData)(void *user_data,
+                                           const char *key,
+                                           size_t key_length,
+                                           SlSaveData *offline,
+                                           SlSaveData *data);
+
+/**
  * What a store is made with. `easy_store_config_init` fills in the defaults; times are seconds.
  */
 typedef struct SlEasyStoreConfig {
@@ -720,6 +765,10 @@ typedef struct SlEasyStoreConfig {
     SlCreateSaveData create_save_data;
     /** Told of events; may be NULL. Not called with `polls_events`. */
     SlEventCallback event;
+    /** Applies remote changes; with NULL they stay in the inbox. */
+    SlProcessRemoteChange process_remote_change;
+    /** Takes over what was written before the load; with NULL that is dropped. */
+    SlMergeOfflineSaveData merge_offline_save_data;
     /** May be NULL; else called once with `user_data`, when the store is gone. */
     SlDrop drop;
 } SlEasyStoreConfig;
@@ -832,6 +881,10 @@ typedef struct SlLockerSpecConfig {
     SlLockerBeforeSave before_save_transform;
     /** Told of events; may be NULL. Not called with `polls_events`. */
     SlEventCallback event;
+    /** Applies remote changes; with NULL they stay in the inbox. */
+    SlProcessRemoteChange process_remote_change;
+    /** Takes over what was written before the load; with NULL that is dropped. */
+    SlMergeOfflineSaveData merge_offline_save_data;
     /** May be NULL; else called once with `user_data`, when the spec and its lockers are gone. */
     SlDrop drop;
 } SlLockerSpecConfig;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 21] = [
+const SOURCES: [&str; 22] = [
     "status",
     "error",
     "text",
@@ -20,6 +20,7 @@ const SOURCES: [&str; 21] = [
     "event",
     "settings",
     "session_options",
+    "inbox",
     "store",
     "profile",
     "connection",

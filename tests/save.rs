@@ -339,7 +339,7 @@ fn what_a_sender_appended_meanwhile_is_taken_over_and_the_save_goes_at_once() {
     add_gold(&profile, 4);
     storage.edit(KEY, |document| {
         document["RemoteChanges"] = json!([{"K": "gift", "I": "a", "A": 1}]);
-        document["Received"] = json!([["sender", 1, 1.0]]);
+        document["Received"] = json!([["sender", 1, support::WALL_START]]);
     });
     profile.mark_force_save().unwrap();
     server.update();

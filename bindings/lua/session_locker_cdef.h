@@ -280,6 +280,19 @@ typedef struct SlEvent {
 
 typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
 
+typedef SlStatus (*SlProcessRemoteChange)(void *user_data,
+                                          const char *key,
+                                          size_t key_length,
+                                          SlSaveData *data,
+                                          const char *change_json,
+                                          size_t change_json_length);
+
+typedef SlStatus (*SlMergeOfflineSaveData)(void *user_data,
+                                           const char *key,
+                                           size_t key_length,
+                                           SlSaveData *offline,
+                                           SlSaveData *data);
+
 typedef struct SlEasyStoreConfig {
     uint32_t struct_size;
     uint32_t save_data_version;
@@ -311,6 +324,8 @@ typedef struct SlEasyStoreConfig {
     void *user_data;
     SlCreateSaveData create_save_data;
     SlEventCallback event;
+    SlProcessRemoteChange process_remote_change;
+    SlMergeOfflineSaveData merge_offline_save_data;
     SlDrop drop;
 } SlEasyStoreConfig;
 
@@ -360,6 +375,8 @@ typedef struct SlLockerSpecConfig {
     SlLockerBeforeSave before_save;
     SlLockerBeforeSave before_save_transform;
     SlEventCallback event;
+    SlProcessRemoteChange process_remote_change;
+    SlMergeOfflineSaveData merge_offline_save_data;
     SlDrop drop;
 } SlLockerSpecConfig;
 

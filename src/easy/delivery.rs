@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use slotmap::KeyData;
 
-use crate::locker::{ErrorReport, Event, Host, Lifecycle, LockerId, Reason};
-use crate::save_data::SaveData;
+use crate::locker::{
+    ErrorReport, Event, HookAnswer, Host, Lifecycle, LockerId, Reason, SharedSaveData,
+};
+use crate::save_data::{RemoteChange, SaveData};
 
 use super::profiles::ProfileId;
 use super::signal::{ProfileEvent, Signal, Status, StoreEvent};
@@ -36,6 +38,24 @@ impl Host for Inner {
             .collect();
         drop(profiles);
         hooks.into_iter().try_for_each(|hook| hook())
+    }
+
+    fn process_remote_change(
+        &self,
+        key: &str,
+        data: &Arc<SharedSaveData>,
+        change: &RemoteChange,
+    ) -> Result<HookAnswer, String> {
+        self.hooks.process_remote_change(key, data, change)
+    }
+
+    fn merge_offline(
+        &self,
+        key: &str,
+        offline: SaveData,
+        data: &Arc<SharedSaveData>,
+    ) -> Result<(), String> {
+        self.hooks.merge_offline(key, offline, data)
     }
 
     fn event(&self, locker: LockerId, event: Event) {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::locker::{
-    Driver, LoadStatus, LockerError, LockerId, NewLocker, Scope, SessionOptions, SetGuard,
-    SpecOptions, UNREAD_EVENTS_MAX, new_driver,
+    Driver, HookAnswer, InboxHooks, LoadStatus, LockerError, LockerId, NewLocker, Scope,
+    SessionOptions, SetGuard, SharedSaveData, SpecOptions, UNREAD_EVENTS_MAX, new_driver,
 };
-use crate::save_data::SaveData;
+use crate::save_data::{RemoteChange, SaveData};
 use crate::storage::Storage;
 
 use super::profile::Profile;
@@ -22,6 +22,41 @@ pub trait StoreHooks: Send + Sync {
     /// Makes a new document for a key. Asked only where the store has no template; must depend on
     /// its arguments alone, for it may run again for the same key.
     fn create(&self, key: &str) -> Result<SaveData, String>;
+
+    /// Applies a remote change to the save data of this key, as
+    /// [`LockerHooks::process_remote_change`](crate::locker::LockerHooks::process_remote_change)
+    /// says; also where the host has dropped every profile of the key.
+    fn process_remote_change(
+        &self,
+        key: &str,
+        data: &Arc<SharedSaveData>,
+        change: &RemoteChange,
+    ) -> Result<HookAnswer, String> {
+        let _ = (key, data, change);
+        Ok(HookAnswer::NotApplicable)
+    }
+
+    /// Whether [`StoreHooks::process_remote_change`] does anything.
+    fn has_process_remote_change(&self) -> bool {
+        false
+    }
+
+    /// Takes over what was written before the load, as
+    /// [`LockerHooks::merge_offline`](crate::locker::LockerHooks::merge_offline) says.
+    fn merge_offline(
+        &self,
+        key: &str,
+        offline: SaveData,
+        data: &Arc<SharedSaveData>,
+    ) -> Result<(), String> {
+        let _ = (key, offline, data);
+        Ok(())
+    }
+
+    /// Whether [`StoreHooks::merge_offline`] does anything.
+    fn has_merge_offline(&self) -> bool {
+        false
+    }
 
     /// Something happened. Not called for a store whose events are polled.
     fn event(&self, event: &StoreEvent) {
@@ -57,7 +92,11 @@ impl EasyStore {
         hooks: Box<dyn StoreHooks>,
     ) -> Result<Self, LockerError> {
         let polls_events = options.polls_events;
-        let driver = Arc::new(new_driver(storage, options)?);
+        let inbox_hooks = InboxHooks {
+            remote_change: hooks.has_process_remote_change(),
+            merge_offline: hooks.has_merge_offline(),
+        };
+        let driver = Arc::new(new_driver(storage, options, inbox_hooks)?);
         let (profiles, unread) = (Mutex::default(), Mutex::default());
         Ok(Self(Arc::new(Inner {
             driver,

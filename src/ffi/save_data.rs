@@ -101,24 +101,35 @@ pub(crate) fn lend_draft<R>(
 ) -> FfiResult<R> {
     /// Puts the document back, however `run` ends.
     struct Draft<'a> {
-        handle: *mut SlSaveData,
         shared: Arc<SharedSaveData>,
         data: &'a mut SaveData,
     }
     impl Drop for Draft<'_> {
         fn drop(&mut self) {
-            let _ = handle::take_back(self.handle);
             *self.data = self.shared.take();
         }
     }
     let shared = SharedSaveData::new(std::mem::take(data));
-    let mut draft = Draft {
-        handle: std::ptr::null_mut(),
-        shared,
-        data,
-    };
-    draft.handle = handle::lend(Arc::clone(&draft.shared))?;
-    Ok(run(draft.handle))
+    let draft = Draft { shared, data };
+    lend(&draft.shared, run)
+}
+
+/// Lends a shared document to a callback of the host: `run` gets a handle that is valid until it
+/// returns.
+pub(crate) fn lend<R>(
+    data: &Arc<SharedSaveData>,
+    run: impl FnOnce(*mut SlSaveData) -> R,
+) -> FfiResult<R> {
+    /// Ends the handle, however `run` ends.
+    struct Loan(*mut SlSaveData);
+    impl Drop for Loan {
+        fn drop(&mut self) {
+            // It is still there: nobody else could free it.
+            let _ = handle::take_back(self.0);
+        }
+    }
+    let loan = Loan(handle::lend(Arc::clone(data))?);
+    Ok(run(loan.0))
 }
 
 /// The one handle by which a profile or locker lends its save data, from the host's first asking

@@ -13,14 +13,15 @@ use super::config::{self, Versioned};
 use super::error::run_hook;
 use super::event::Told;
 use super::handle::{self, Kind};
+use super::inbox::{self, SlMergeOfflineSaveData, SlProcessRemoteChange};
 use super::locker::SlLocker;
 use super::migrator::SlMigrators;
 use super::settings::{SlCreateSaveData, create_save_data};
 use super::status::*;
 use super::storage::SlStorage;
 use super::store::SlEventCallback;
-use crate::locker::{Event, LockerHooks, LockerId, LockerSpec};
-use crate::save_data::SaveData;
+use crate::locker::{Event, HookAnswer, LockerHooks, LockerId, LockerSpec, SharedSaveData};
+use crate::save_data::{RemoteChange, SaveData};
 
 /// What lockers have in common: the seed's `LockerSpec`. Free it with `locker_spec_destroy`; the
 /// lockers made from it go on.
@@ -100,6 +101,10 @@ pub struct SlLockerSpecConfig {
     pub before_save_transform: SlLockerBeforeSave,
     /// Told of events; may be NULL. Not called with `polls_events`.
     pub event: SlEventCallback,
+    /// Applies remote changes; with NULL they stay in the inbox.
+    pub process_remote_change: SlProcessRemoteChange,
+    /// Takes over what was written before the load; with NULL that is dropped.
+    pub merge_offline_save_data: SlMergeOfflineSaveData,
     /// May be NULL; else called once with `user_data`, when the spec and its lockers are gone.
     pub drop: SlDrop,
 }
@@ -108,7 +113,7 @@ pub struct SlLockerSpecConfig {
 // explicit padding.
 unsafe impl Versioned for SlLockerSpecConfig {
     const NAME: &'static str = "SlLockerSpecConfig";
-    const FIRST_SIZE: usize = 232;
+    const FIRST_SIZE: usize = 248;
 
     fn defaults() -> Self {
         default_settings!(SlLockerSpecConfig {
@@ -117,6 +122,8 @@ unsafe impl Versioned for SlLockerSpecConfig {
             before_save: None,
             before_save_transform: None,
             event: None,
+            process_remote_change: None,
+            merge_offline_save_data: None,
             drop: None,
         })
     }
@@ -157,6 +164,8 @@ struct HostHooks {
     before_save: SlLockerBeforeSave,
     before_save_transform: SlLockerBeforeSave,
     event: SlEventCallback,
+    process_remote_change: SlProcessRemoteChange,
+    merge_offline_save_data: SlMergeOfflineSaveData,
     limit_bytes: usize,
     lockers: Arc<LockerHandles>,
 }
@@ -182,6 +191,34 @@ impl LockerHooks for HostHooks {
 
     fn has_before_save(&self) -> bool {
         self.before_save.is_some() || self.before_save_transform.is_some()
+    }
+
+    fn process_remote_change(
+        &self,
+        key: &str,
+        data: &Arc<SharedSaveData>,
+        change: &RemoteChange,
+    ) -> Result<HookAnswer, String> {
+        let process = self.process_remote_change;
+        inbox::process_remote_change(process, &self.user_data, key, data, change)
+    }
+
+    fn has_process_remote_change(&self) -> bool {
+        self.process_remote_change.is_some()
+    }
+
+    fn merge_offline(
+        &self,
+        key: &str,
+        offline: SaveData,
+        data: &Arc<SharedSaveData>,
+    ) -> Result<(), String> {
+        let merge = self.merge_offline_save_data;
+        inbox::merge_offline(merge, &self.user_data, key, offline, data)
+    }
+
+    fn has_merge_offline(&self) -> bool {
+        self.merge_offline_save_data.is_some()
     }
 
     fn hears_events(&self) -> bool {
@@ -240,6 +277,8 @@ pub unsafe extern "C" fn locker_spec_create(
             before_save: config.before_save,
             before_save_transform: config.before_save_transform,
             event: config.event,
+            process_remote_change: config.process_remote_change,
+            merge_offline_save_data: config.merge_offline_save_data,
             limit_bytes: made.options.config.document_limit_bytes,
             lockers: Arc::clone(&lockers),
         };

@@ -14,6 +14,7 @@ use super::drain::{self, SlDrainReport};
 use super::error::{FfiError, FfiResult};
 use super::event::{SlEvent, Told};
 use super::handle::{self, Kind};
+use super::inbox::{self, SlMergeOfflineSaveData, SlProcessRemoteChange};
 use super::migrator::SlMigrators;
 use super::number;
 use super::profile::{self, SlProfile};
@@ -22,8 +23,8 @@ use super::settings::{SlCreateSaveData, create_save_data};
 use super::status::*;
 use super::storage::SlStorage;
 use crate::easy::{EasyStore, ProfileId, StoreEvent, StoreHooks};
-use crate::locker::LockerError;
-use crate::save_data::SaveData;
+use crate::locker::{HookAnswer, LockerError, SharedSaveData};
+use crate::save_data::{RemoteChange, SaveData};
 
 /// Sessions for a whole game server: the seed's `EasyStore`. One `easy_store_update` a frame drives
 /// everything. Free it with `easy_store_destroy`, after `easy_store_drain`.
@@ -104,6 +105,10 @@ pub struct SlEasyStoreConfig {
     pub create_save_data: SlCreateSaveData,
     /// Told of events; may be NULL. Not called with `polls_events`.
     pub event: SlEventCallback,
+    /// Applies remote changes; with NULL they stay in the inbox.
+    pub process_remote_change: SlProcessRemoteChange,
+    /// Takes over what was written before the load; with NULL that is dropped.
+    pub merge_offline_save_data: SlMergeOfflineSaveData,
     /// May be NULL; else called once with `user_data`, when the store is gone.
     pub drop: SlDrop,
 }
@@ -112,13 +117,15 @@ pub struct SlEasyStoreConfig {
 // explicit padding.
 unsafe impl Versioned for SlEasyStoreConfig {
     const NAME: &'static str = "SlEasyStoreConfig";
-    const FIRST_SIZE: usize = 216;
+    const FIRST_SIZE: usize = 232;
 
     fn defaults() -> Self {
         default_settings!(SlEasyStoreConfig {
             user_data: std::ptr::null_mut(),
             create_save_data: None,
             event: None,
+            process_remote_change: None,
+            merge_offline_save_data: None,
             drop: None,
         })
     }
@@ -173,6 +180,8 @@ struct HostHooks {
     _clock_data: Option<Arc<UserData>>,
     create: SlCreateSaveData,
     event: SlEventCallback,
+    process_remote_change: SlProcessRemoteChange,
+    merge_offline_save_data: SlMergeOfflineSaveData,
     limit_bytes: usize,
     profiles: Arc<ProfileHandles>,
 }
@@ -180,6 +189,34 @@ struct HostHooks {
 impl StoreHooks for HostHooks {
     fn create(&self, key: &str) -> Result<SaveData, String> {
         create_save_data(self.create, &self.user_data, key, self.limit_bytes)
+    }
+
+    fn process_remote_change(
+        &self,
+        key: &str,
+        data: &Arc<SharedSaveData>,
+        change: &RemoteChange,
+    ) -> Result<HookAnswer, String> {
+        let process = self.process_remote_change;
+        inbox::process_remote_change(process, &self.user_data, key, data, change)
+    }
+
+    fn has_process_remote_change(&self) -> bool {
+        self.process_remote_change.is_some()
+    }
+
+    fn merge_offline(
+        &self,
+        key: &str,
+        offline: SaveData,
+        data: &Arc<SharedSaveData>,
+    ) -> Result<(), String> {
+        let merge = self.merge_offline_save_data;
+        inbox::merge_offline(merge, &self.user_data, key, offline, data)
+    }
+
+    fn has_merge_offline(&self) -> bool {
+        self.merge_offline_save_data.is_some()
     }
 
     fn hears_events(&self) -> bool {
@@ -259,6 +296,8 @@ pub unsafe extern "C" fn easy_store_create(
             _clock_data: made.clock_data.clone(),
             create: config.create_save_data,
             event: config.event,
+            process_remote_change: config.process_remote_change,
+            merge_offline_save_data: config.merge_offline_save_data,
             limit_bytes: made.options.config.document_limit_bytes,
             profiles: Arc::clone(&profiles),
         };

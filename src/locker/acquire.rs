@@ -238,7 +238,7 @@ impl LockerState {
                 self.queue_commit(draft, expected);
             }
             HookResult::Migrated(Err(error)) => self.refuse_version(error, cx),
-            HookResult::BeforeSave(_) => {}
+            HookResult::BeforeSave(_) | HookResult::Offered(_) | HookResult::OfflineMerged(_) => {}
         }
     }
 

@@ -11,14 +11,16 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::log::{self, Level};
 use crate::migration::Migrators;
-use crate::save_data::SaveData;
+use crate::save_data::{RemoteChange, SaveData};
 use crate::storage::{self, Storage};
 
 use super::config::{Config, ConfigError};
 use super::event::{ErrorReport, Event};
+use super::inbox;
 use super::report::{Reporter, UnheardError};
 use super::saved_connection::{SavedConnection, WAITS_MAX};
 use super::set::{LockerId, LockerSet, Scope, Task, Time};
+use super::shared_data::{HookAnswer, SharedSaveData, restorable};
 use super::state::{HookCall, HookResult, LockerState};
 
 /// Why a call on a locker, spec, store or profile was refused. Nothing has changed.
@@ -98,6 +100,18 @@ pub(crate) trait Host {
     fn end(&self) {}
     fn create(&self, key: &str) -> Result<SaveData, String>;
     fn before_save(&self, locker: LockerId, transform: bool) -> Result<(), String>;
+    fn process_remote_change(
+        &self,
+        key: &str,
+        data: &Arc<SharedSaveData>,
+        change: &RemoteChange,
+    ) -> Result<HookAnswer, String>;
+    fn merge_offline(
+        &self,
+        key: &str,
+        offline: SaveData,
+        data: &Arc<SharedSaveData>,
+    ) -> Result<(), String>;
     fn event(&self, locker: LockerId, event: Event);
 }
 
@@ -305,15 +319,13 @@ impl Driver {
     ) -> Result<HookResult, LockerError> {
         Ok(match call {
             HookCall::Create => {
-                let key = self.set()?.get(id).map(|locker| Arc::clone(locker.key()));
-                let key = key.unwrap_or_default();
+                let key = self.key(id)?;
                 let created = guarded(|| host.create(&key));
                 HookResult::Created(created.and_then(|data| self.config.stamp_new(data)))
             }
             HookCall::Migrate(mut draft) => {
-                let migrated = self
-                    .migrators
-                    .migrate(&mut draft, self.config.save_data_version);
+                let version = self.config.save_data_version;
+                let migrated = restorable(|| self.migrators.migrate(&mut draft, version));
                 HookResult::Migrated(migrated.map(|()| draft))
             }
             HookCall::BeforeSave(data) => {
@@ -322,7 +334,26 @@ impl Driver {
             HookCall::BeforeSaveTransform(data) => {
                 HookResult::BeforeSave(data.with_hook(|| guarded(|| host.before_save(id, true))))
             }
+            HookCall::Offer(data, offers) => {
+                let key = self.key(id)?;
+                HookResult::Offered(inbox::run_offers(offers, &data, |change| {
+                    guarded(|| host.process_remote_change(&key, &data, change))
+                }))
+            }
+            HookCall::MergeOffline(data, offline) => {
+                let key = self.key(id)?;
+                let merge = || guarded(|| host.merge_offline(&key, *offline, &data));
+                let merged =
+                    data.with_restorable_hook(|| merge().map(|()| HookAnswer::Applied), |_, _| ());
+                HookResult::OfflineMerged(merged.map(|_| ()))
+            }
         })
+    }
+
+    /// The key of a locker; empty if the locker is gone.
+    fn key(&self, id: LockerId) -> Result<Arc<str>, LockerError> {
+        let key = self.set()?.get(id).map(|locker| Arc::clone(locker.key()));
+        Ok(key.unwrap_or_default())
     }
 }
 

@@ -13,10 +13,12 @@ use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision,
 
 use super::acquire::new_session;
 use super::config::Config;
-use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
+use super::event::{Activity, ErrorReport, Event, Lifecycle, Reason, SaveOutcome};
+use super::inbox::{self, Inbox};
 use super::lease;
 use super::state::{
-    Committed, Context, HookCall, HookId, Intent, LockerState, Phase, committed, fetched, timed_out,
+    Committed, Context, HookCall, HookId, HookResult, Intent, LockerState, Phase, committed,
+    fetched, timed_out,
 };
 
 /// After so many conflicts in a row a save waits like one that failed, so that a frame ends even
@@ -41,7 +43,7 @@ pub(super) struct Held {
     /// The revision of the last commit known to be stored.
     revision: Revision,
     /// The highest save number given out.
-    number: u64,
+    pub(super) number: u64,
     /// When the last commit known to be stored was handed over.
     pub(super) lease_from: f64,
     next_autosave: f64,
@@ -56,12 +58,16 @@ pub(super) struct Held {
     is_free: bool,
     /// Commits of unknown fate, oldest first. All expect `revision`, so at most one was written.
     unsettled: Vec<Attempt>,
-    step: Step,
+    /// None for a host that takes no remote changes.
+    pub(super) inbox: Option<Box<Inbox>>,
+    /// The save data from before the load, as long as it is to be merged.
+    pub(super) offline: Option<Box<SaveData>>,
+    pub(super) step: Step,
 }
 
 /// A commit handed over.
 #[derive(Clone, Copy, Debug)]
-struct Attempt {
+pub(super) struct Attempt {
     number: u64,
     /// The count of changes it contains.
     covers: u64,
@@ -70,8 +76,8 @@ struct Attempt {
 }
 
 #[derive(Debug)]
-enum Step {
-    /// Nothing to do until the next autosave.
+pub(super) enum Step {
+    /// Nothing to do until the next autosave, or until a remote change is offered again.
     Resting,
     /// `urgent` is the retry after a conflict: it goes at once, and the hooks have run.
     SaveQueued {
@@ -80,6 +86,15 @@ enum Step {
     BeforeSave {
         hook: HookId,
         transform: bool,
+    },
+    /// Remote changes wait to be offered; a save that is due goes first.
+    OfferQueued,
+    Offering {
+        hook: HookId,
+    },
+    /// The host merges what it wrote before the load.
+    Merging {
+        hook: HookId,
     },
     Committing {
         request: RequestId,
@@ -115,6 +130,7 @@ impl Held {
             Step::SaveQueued { .. } | Step::FetchQueued { .. } => Some(Intent::Save {
                 lease_end: config.lease_end(self.lease_from),
             }),
+            Step::OfferQueued => Some(Intent::Load),
             _ => None,
         }
     }
@@ -128,14 +144,17 @@ impl Held {
 
     pub fn hook(&self) -> Option<HookId> {
         match self.step {
-            Step::BeforeSave { hook, .. } => Some(hook),
+            Step::BeforeSave { hook, .. } | Step::Offering { hook } | Step::Merging { hook } => {
+                Some(hook)
+            }
             _ => None,
         }
     }
 
     pub fn deadline(&self) -> f64 {
         match self.step {
-            Step::Resting => self.next_autosave,
+            Step::Resting => self.next_autosave.min(self.next_retry()),
+            Step::OfferQueued => self.next_autosave,
             Step::Committing { until, .. }
             | Step::Fetching { until, .. }
             | Step::Cooldown { until, .. }
@@ -159,6 +178,11 @@ impl Held {
             .map(|attempt| attempt.covers)
             .max()
             .unwrap_or(0)
+    }
+
+    fn next_retry(&self) -> f64 {
+        let inbox = self.inbox.as_deref();
+        inbox.map_or(f64::INFINITY, Inbox::retry_at)
     }
 
     fn attempts(&self) -> impl Iterator<Item = &Attempt> {
@@ -188,13 +212,12 @@ impl LockerState {
             commit_from: 0.0,
             is_free: false,
             unsettled: Vec::new(),
+            inbox: None,
+            offline: None,
             step: Step::Resting,
         }));
-        self.replace_data(draft);
         self.log(|_| "acquired the session".to_owned());
-        self.emit_lifecycle(Lifecycle::Replaced(Reason::Loaded));
-        self.set_status(LoadStatus::Loaded);
-        self.answer_waiters(|_| Some(SaveOutcome::Saved));
+        self.load(draft, cx);
     }
 
     pub(super) fn evaluate_hold(&mut self, cx: &mut Context<'_>) {
@@ -202,7 +225,7 @@ impl LockerState {
             return;
         };
         let is_due = match held.step {
-            Step::Resting => {
+            Step::Resting | Step::OfferQueued => {
                 !self.wanted || self.forced > self.saved || cx.now >= held.next_autosave
             }
             Step::PutOff { .. } => !self.wanted,
@@ -210,17 +233,22 @@ impl LockerState {
         };
         if is_due {
             held.step = Step::SaveQueued { urgent: false };
+        } else if matches!(held.step, Step::Resting) {
+            self.evaluate_inbox(cx);
         }
     }
 
     pub(super) fn hold_granted(&mut self, cx: &mut Context<'_>) {
+        // A host that has not heard of the load has nothing to add to the save data.
+        let has_save_hooks = self.has_save_hooks && self.is_loaded();
         let Phase::Held(held) = &mut self.phase else {
             return;
         };
         match held.step {
-            Step::SaveQueued { urgent: false } if self.has_save_hooks => {
+            Step::SaveQueued { urgent: false } if has_save_hooks => {
                 self.call_save_hook(false);
             }
+            Step::OfferQueued => self.offer_changes(),
             Step::SaveQueued { .. } => self.commit_save(cx),
             Step::FetchQueued { urgent } => {
                 let request = self.request(Operation::Fetch {
@@ -288,7 +316,16 @@ impl LockerState {
         }
     }
 
-    pub(super) fn save_hook_done(&mut self, result: Result<(), String>, cx: &mut Context<'_>) {
+    pub(super) fn hold_hook_done(&mut self, result: HookResult, cx: &mut Context<'_>) {
+        match result {
+            HookResult::BeforeSave(result) => self.save_hook_done(result, cx),
+            HookResult::Offered(offered) => self.changes_offered(offered, cx),
+            HookResult::OfflineMerged(result) => self.offline_merged(result),
+            HookResult::Created(_) | HookResult::Migrated(_) => {}
+        }
+    }
+
+    fn save_hook_done(&mut self, result: Result<(), String>, cx: &mut Context<'_>) {
         let Phase::Held(held) = &mut self.phase else {
             return;
         };
@@ -336,7 +373,9 @@ impl LockerState {
         let session = new_session(held.lock_id, cx);
         let (lock_id, number) = (held.lock_id, held.number);
         let (bytes, covers) = self.data.with(|data, changes| {
-            stamp_saves(&mut data.reserved_mut().saves, lock_id, number);
+            let reserved = data.reserved_mut();
+            stamp_saves(&mut reserved.saves, lock_id, number);
+            inbox::prune_received(&mut reserved.received, cx);
             let bytes = data.encode((!releases).then_some(&session));
             data.reserved_mut().session = Some(session);
             (bytes, changes.wrapping_add(marks))
@@ -374,6 +413,9 @@ impl LockerState {
         held.commit_from = 0.0;
         held.unsettled = Vec::new();
         held.is_free = attempt.releases;
+        if let Some(inbox) = &mut held.inbox {
+            inbox.stored(attempt.number);
+        }
         self.saved = self.saved.max(attempt.covers);
         self.log(|_| format!("saved (save {} of the session)", attempt.number));
         self.emit_lifecycle(Lifecycle::Saved);
@@ -537,15 +579,6 @@ impl LockerState {
         };
     }
 
-    /// What senders have put into the stored document meanwhile.
-    fn take_over(&mut self, found: &Reserved) {
-        self.data.with(|data, _| {
-            let reserved = data.reserved_mut();
-            reserved.remote_changes.clone_from(&found.remote_changes);
-            reserved.received.clone_from(&found.received);
-        });
-    }
-
     fn finish_release(&mut self, cx: &mut Context<'_>) {
         self.log(|_| "released the session".to_owned());
         self.end_session(Reason::Released, false, cx);
@@ -580,7 +613,7 @@ impl LockerState {
         };
     }
 
-    fn hold_step(&mut self, step: Step) {
+    pub(super) fn hold_step(&mut self, step: Step) {
         if let Phase::Held(held) = &mut self.phase {
             held.step = step;
         }

@@ -13,6 +13,7 @@ mod defaults;
 mod driver;
 mod event;
 mod hold;
+mod inbox;
 mod lease;
 mod report;
 mod saved_connection;
@@ -34,6 +35,7 @@ pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
 pub(crate) use driver::{Driver, Host, SetGuard};
+pub(crate) use inbox::InboxHooks;
 pub(crate) use saved_connection::add_pruned;
 pub(crate) use session_options::NewLocker;
 pub(crate) use set::Scope;

@@ -17,6 +17,7 @@ use crate::storage::{Fetched, Mailbox, Operation, Outcome, Reply, Request, Reque
 use super::claims::Claims;
 use super::config::Config;
 use super::event::Event;
+use super::inbox::InboxHooks;
 use super::lease::{ClockReading, Watches};
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
@@ -64,8 +65,8 @@ struct Slot {
     is_touched: bool,
     /// Stands in the queue of touched lockers.
     is_in_line: bool,
-    /// Stands in one of the queues for a grant.
-    is_queued: bool,
+    /// In which of the queues for a grant it stands. Entries elsewhere are left from before.
+    queued: Option<Queue>,
     /// Its reply has come, and waits for bytes of the budget: it can no longer time out.
     has_reply: bool,
     /// The time of its earliest entry among the timers; infinite without one.
@@ -77,6 +78,14 @@ struct Slot {
     /// The last sequence number of the locker that was here before.
     sequence: u32,
     locker: Option<Box<LockerState>>,
+}
+
+/// The queues for a grant, the one that goes first being the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Queue {
+    Urgent,
+    Saves,
+    Loads,
 }
 
 /// A point in time and a slot; the earliest is the greatest, as the heap wants it.
@@ -91,6 +100,7 @@ pub(crate) struct LockerSet {
     config: Arc<Config>,
     migrators: Migrators,
     template: Option<SaveData>,
+    inbox_hooks: InboxHooks,
     rng: fastrand::Rng,
     /// Seconds since the set was made, as far as anybody has said.
     now: f64,
@@ -149,6 +159,7 @@ impl LockerSet {
         config: Arc<Config>,
         migrators: Migrators,
         template: Option<SaveData>,
+        inbox_hooks: InboxHooks,
         seed: u64,
     ) -> Self {
         let budget = Budget {
@@ -159,6 +170,7 @@ impl LockerSet {
             config,
             migrators,
             template,
+            inbox_hooks,
             rng: fastrand::Rng::with_seed(seed),
             now: 0.0,
             host_time: None,
@@ -427,7 +439,11 @@ impl LockerSet {
             let task = match output {
                 Output::Event(event) => Task::Event(id, event),
                 Output::Log(line) => Task::Log(line),
-                Output::Hook(hook, call) => Task::Hook(id, hook, call),
+                Output::Hook(hook, call) => {
+                    let offers = call.offers() as u32;
+                    self.budget.requests = self.budget.requests.saturating_sub(offers);
+                    Task::Hook(id, hook, call)
+                }
                 Output::Request(request, operation) => {
                     entry.sent_at = self.now;
                     entry.has_reply = false;
@@ -465,10 +481,17 @@ impl LockerSet {
             .locker
             .as_deref()
             .and_then(|locker| locker.intent(&self.config));
-        let Some(intent) = intent.filter(|_| !entry.is_queued) else {
-            return;
+        let Some(intent) = intent else { return };
+        let queue = match intent {
+            Intent::Urgent => Queue::Urgent,
+            Intent::Save { .. } => Queue::Saves,
+            Intent::Load => Queue::Loads,
         };
-        entry.is_queued = true;
+        // One that waited for less, and has come to want more, goes ahead.
+        if entry.queued.is_some_and(|queued| queued <= queue) {
+            return;
+        }
+        entry.queued = Some(queue);
         match intent {
             Intent::Urgent => self.urgent.push_back(slot),
             Intent::Save { lease_end } => self.saves.push(Timed {
@@ -585,7 +608,7 @@ impl LockerSet {
             }
             return Some(id.slot);
         }
-        if let Some(slot) = pop(&mut self.urgent, &mut self.slots) {
+        if let Some(slot) = pop(&mut self.urgent, Queue::Urgent, &mut self.slots) {
             return Some(slot);
         }
         if self.loads.is_empty() && self.saves.is_empty() {
@@ -605,7 +628,7 @@ impl LockerSet {
             0
         };
         let load_or_save = |set: &mut Self| {
-            let load = pop(&mut set.loads, &mut set.slots);
+            let load = pop(&mut set.loads, Queue::Loads, &mut set.slots);
             load.or_else(|| pop_save(&mut set.saves, &mut set.slots))
         };
         save.or_else(|| load_or_save(self))
@@ -655,6 +678,7 @@ impl LockerSet {
             config: &self.config,
             migrators: &self.migrators,
             template: self.template.as_ref(),
+            inbox_hooks: self.inbox_hooks,
             now: self.now,
             wall: self.wall,
             clock: self.clock,
@@ -667,17 +691,25 @@ impl LockerSet {
 }
 
 /// Takes the first slot.
-fn pop(queue: &mut VecDeque<u32>, slots: &mut [Slot]) -> Option<u32> {
-    let slot = queue.pop_front()?;
-    slots[slot as usize].is_queued = false;
-    Some(slot)
+fn pop(from: &mut VecDeque<u32>, queue: Queue, slots: &mut [Slot]) -> Option<u32> {
+    let mut next = || from.pop_front();
+    std::iter::from_fn(&mut next).find(|slot| leaves(*slot, queue, slots))
 }
 
 /// Takes the slot with the shortest lease.
-fn pop_save(queue: &mut BinaryHeap<Timed>, slots: &mut [Slot]) -> Option<u32> {
-    let Timed { slot, .. } = queue.pop()?;
-    slots[slot as usize].is_queued = false;
-    Some(slot)
+fn pop_save(from: &mut BinaryHeap<Timed>, slots: &mut [Slot]) -> Option<u32> {
+    let mut next = || from.pop().map(|timed| timed.slot);
+    std::iter::from_fn(&mut next).find(|slot| leaves(*slot, Queue::Saves, slots))
+}
+
+/// Whether the slot stood in this queue, which it leaves.
+fn leaves(slot: u32, queue: Queue, slots: &mut [Slot]) -> bool {
+    let queued = &mut slots[slot as usize].queued;
+    let stood_here = *queued == Some(queue);
+    if stood_here {
+        *queued = None;
+    }
+    stood_here
 }
 
 /// The slot that a request's id names.

@@ -136,7 +136,7 @@ impl SharedSaveData {
         let result = hook();
         let mut inner = self.0.lock();
         if let (Err(_), Some(hook)) = (&result, inner.hook.take()) {
-            inner.replace(hook.before);
+            inner.undo(hook.before);
         }
         inner.hook = None;
         result
@@ -151,13 +151,11 @@ impl SharedSaveData {
         settle: impl FnOnce(&mut SaveData, &Result<HookAnswer, String>),
     ) -> Result<HookAnswer, String> {
         self.begin_hook();
-        let outer = IS_RESTORABLE.replace(true);
-        let result = hook();
-        IS_RESTORABLE.set(outer);
+        let result = restorable(hook);
         let mut inner = self.0.lock();
         let hook = inner.hook.take();
         if let (false, Some(hook)) = (result == Ok(HookAnswer::Applied), hook) {
-            inner.replace(hook.before);
+            inner.undo(hook.before);
         }
         settle(&mut inner.data, &result);
         result
@@ -170,11 +168,12 @@ impl SharedSaveData {
         inner.hook = Some(Box::new(Hook { owner, before }));
     }
 
-    /// Puts another document in its place, and answers what `changes` counted at that moment.
-    pub(crate) fn replace(&self, data: SaveData) -> u64 {
+    /// Puts another document in its place; gives back the one before, and what `changes` counted
+    /// at that moment.
+    pub(crate) fn replace(&self, data: SaveData) -> (SaveData, u64) {
         let mut inner = self.0.lock();
-        inner.replace(data);
-        inner.changes()
+        let before = inner.replace(data);
+        (before, inner.changes())
     }
 
     /// The locker's own access, past any hook, for stamping and encoding; `changes` is the count
@@ -196,9 +195,27 @@ impl Inner {
         self.base.wrapping_add(self.data.change_count())
     }
 
-    fn replace(&mut self, data: SaveData) {
+    fn replace(&mut self, data: SaveData) -> SaveData {
         let next = self.changes().wrapping_add(1);
         self.base = next.wrapping_sub(data.change_count());
-        self.data = data;
+        std::mem::replace(&mut self.data, data)
     }
+
+    /// Puts the document back as it was before a hook. If the hook wrote nothing, there is nothing
+    /// to save for it.
+    fn undo(&mut self, before: SaveData) {
+        if self.data.change_count() == before.change_count() {
+            self.data = before;
+        } else {
+            self.replace(before);
+        }
+    }
+}
+
+/// Runs a hook that may write to no locker's document but the one it owns, if it owns one.
+pub(crate) fn restorable<R>(hook: impl FnOnce() -> R) -> R {
+    let outer = IS_RESTORABLE.replace(true);
+    let result = hook();
+    IS_RESTORABLE.set(outer);
+    result
 }

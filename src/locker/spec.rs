@@ -7,17 +7,18 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::migration::Migrators;
-use crate::save_data::SaveData;
+use crate::save_data::{RemoteChange, SaveData};
 use crate::storage::Storage;
 use crate::storage::overlay::ReadOnlyOverlay;
 
 use super::config::Config;
 use super::driver::{Driver, Host, LockerError};
 use super::event::{Event, LoadStatus, SaveOutcome};
+use super::inbox::InboxHooks;
 use super::saved_connection::{SavedCallback, SavedConnection};
 use super::session_options::{NewLocker, SessionOptions};
 use super::set::{LockerId, LockerSet, Scope};
-use super::shared_data::SharedSaveData;
+use super::shared_data::{HookAnswer, SharedSaveData};
 use super::state::LockerState;
 
 /// The most events that may wait unread, for a host that polls.
@@ -40,6 +41,49 @@ pub trait LockerHooks: Send + Sync {
 
     /// Whether [`LockerHooks::before_save`] does anything.
     fn has_before_save(&self) -> bool {
+        false
+    }
+
+    /// Applies a remote change to the save data of this key. Asked for each entry of the inbox in
+    /// its order: when the key was acquired, before that is told; and during the session for what
+    /// a save has found new in the inbox.
+    ///
+    /// Applied, the change leaves the inbox, and both are in one commit. Otherwise the save data is as
+    /// before, the change stays, and later ones go on: what is not applicable (a kind that this
+    /// server does not know) is asked for again at the next load, what failed (also by a panic)
+    /// is reported and asked for again after `session_retry_cooldown` as well. It may write to this
+    /// save data alone; others read it as it was until it has returned.
+    fn process_remote_change(
+        &self,
+        key: &str,
+        data: &Arc<SharedSaveData>,
+        change: &RemoteChange,
+    ) -> Result<HookAnswer, String> {
+        let _ = (key, data, change);
+        Ok(HookAnswer::NotApplicable)
+    }
+
+    /// Whether [`LockerHooks::process_remote_change`] does anything.
+    fn has_process_remote_change(&self) -> bool {
+        false
+    }
+
+    /// Takes over what was written while the save data was the default, `offline`, into what was
+    /// loaded, `data`. Called at every load, after the remote changes and before the load is told. If
+    /// it fails, it is undone and reported, and the save data is loaded all the same. It may write
+    /// to `data` alone.
+    fn merge_offline(
+        &self,
+        key: &str,
+        offline: SaveData,
+        data: &Arc<SharedSaveData>,
+    ) -> Result<(), String> {
+        let _ = (key, offline, data);
+        Ok(())
+    }
+
+    /// Whether [`LockerHooks::merge_offline`] does anything.
+    fn has_merge_offline(&self) -> bool {
         false
     }
 
@@ -104,7 +148,11 @@ impl LockerSpec {
         hooks: Box<dyn LockerHooks>,
     ) -> Result<Self, LockerError> {
         let polls_events = options.polls_events;
-        let driver = Arc::new(new_driver(storage, options)?);
+        let inbox_hooks = InboxHooks {
+            remote_change: hooks.has_process_remote_change(),
+            merge_offline: hooks.has_merge_offline(),
+        };
+        let driver = Arc::new(new_driver(storage, options, inbox_hooks)?);
         let unread = Mutex::default();
         Ok(Self(Arc::new(Inner {
             driver,
@@ -170,6 +218,7 @@ impl LockerSpec {
 pub(crate) fn new_driver(
     storage: Arc<dyn Storage>,
     options: SpecOptions,
+    inbox_hooks: InboxHooks,
 ) -> Result<Driver, LockerError> {
     let SpecOptions {
         mut config,
@@ -189,7 +238,8 @@ pub(crate) fn new_driver(
     };
     let template = template.map(|template| config.stamp_new(template));
     let template = template.transpose().map_err(LockerError::Template)?;
-    let set = LockerSet::new(Arc::new(config), migrators.clone(), template, seed);
+    let config = Arc::new(config);
+    let set = LockerSet::new(config, migrators.clone(), template, inbox_hooks, seed);
     Ok(Driver::new(set, storage, clock, migrators))
 }
 
@@ -401,6 +451,24 @@ impl Host for Inner {
 
     fn before_save(&self, locker: LockerId, transform: bool) -> Result<(), String> {
         self.hooks.before_save(locker, transform)
+    }
+
+    fn process_remote_change(
+        &self,
+        key: &str,
+        data: &Arc<SharedSaveData>,
+        change: &RemoteChange,
+    ) -> Result<HookAnswer, String> {
+        self.hooks.process_remote_change(key, data, change)
+    }
+
+    fn merge_offline(
+        &self,
+        key: &str,
+        offline: SaveData,
+        data: &Arc<SharedSaveData>,
+    ) -> Result<(), String> {
+        self.hooks.merge_offline(key, offline, data)
     }
 
     fn event(&self, locker: LockerId, event: Event) {

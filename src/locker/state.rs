@@ -23,6 +23,7 @@ use super::claims::Claims;
 use super::config::Config;
 use super::event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
 use super::hold::Held;
+use super::inbox::{InboxHooks, Offer, Offered};
 use super::lease::{ClockReading, Watches};
 use super::saved_connection::{SavedConnection, WAITS_MAX, add_pruned};
 use super::session_options::NewLocker;
@@ -34,6 +35,7 @@ pub(crate) struct Context<'a> {
     pub migrators: &'a Migrators,
     /// The default document; without one, the create hook makes it.
     pub template: Option<&'a SaveData>,
+    pub inbox_hooks: InboxHooks,
     /// Monotonic seconds.
     pub now: f64,
     /// Unix seconds by this server's clock.
@@ -75,6 +77,20 @@ pub(crate) enum HookCall {
     BeforeSave(Arc<SharedSaveData>),
     /// Run the second hook before a save, just before the document is written out.
     BeforeSaveTransform(Arc<SharedSaveData>),
+    /// Offer remote changes, with the live document lent to each.
+    Offer(Arc<SharedSaveData>, Vec<Offer>),
+    /// Merge what was written before the load into the live document.
+    MergeOffline(Arc<SharedSaveData>, Box<SaveData>),
+}
+
+impl HookCall {
+    /// How many changes it offers: each counts as a request of the budget.
+    pub fn offers(&self) -> usize {
+        match self {
+            Self::Offer(_, offers) => offers.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// What a hook answered.
@@ -83,6 +99,8 @@ pub(crate) enum HookResult {
     Created(Result<SaveData, String>),
     Migrated(Result<Box<SaveData>, MigrationError>),
     BeforeSave(Result<(), String>),
+    Offered(Vec<Offered>),
+    OfflineMerged(Result<(), String>),
 }
 
 /// What comes out of a locker.
@@ -149,6 +167,8 @@ pub(crate) struct LockerState {
     pub(super) status: LoadStatus,
     pub(super) phase: Phase,
     pub(super) wanted: bool,
+    /// Whether the host has been told of its save data.
+    has_begun: bool,
     pub(super) has_save_hooks: bool,
     verbose_logs: bool,
     /// What its log lines begin with; without one, its key says whose they are.
@@ -221,12 +241,17 @@ impl LockerState {
         self.wanted && !is_ending
     }
 
+    /// The save data is the player's, and the host has heard of it.
+    pub fn is_loaded(&self) -> bool {
+        self.status == LoadStatus::Loaded
+    }
+
     /// Loaded, within the lease, and not being released.
     pub fn is_available(&self, config: &Config, now: f64) -> bool {
         match &self.phase {
             Phase::Held(held) => {
                 self.wanted
-                    && self.status == LoadStatus::Loaded
+                    && self.is_loaded()
                     && now < config.lease_end(held.lease_from)
                     && !held.is_releasing()
             }
@@ -319,6 +344,7 @@ impl LockerState {
                 erased: false,
             },
             wanted: false,
+            has_begun: false,
             has_save_hooks: false,
             verbose_logs,
             log_prefix,
@@ -376,7 +402,7 @@ impl LockerState {
         let is_live = matches!(self.phase, Phase::Acquire(_) | Phase::Held(_));
         if matches!(self.phase, Phase::Refused) || !self.wanted && !is_live {
             self.answer(connection, SaveOutcome::NotSaved);
-        } else if self.is_held() && target <= self.saved {
+        } else if self.is_held() && self.is_loaded() && target <= self.saved {
             self.answer(connection, SaveOutcome::Saved);
         } else {
             let is_waiting = |waiter: &Waiter| waiter.connection.is_connected();
@@ -474,8 +500,8 @@ impl LockerState {
             (Phase::Acquire(acquire), result) if acquire.hook() == Some(id) => {
                 self.draft_made(result, cx);
             }
-            (Phase::Held(held), HookResult::BeforeSave(result)) if held.hook() == Some(id) => {
-                self.save_hook_done(result, cx);
+            (Phase::Held(held), result) if held.hook() == Some(id) => {
+                self.hold_hook_done(result, cx);
             }
             _ => {}
         }
@@ -570,6 +596,8 @@ impl LockerState {
     /// Replaces the save data by the default one, which the create hook may have to make first.
     pub(super) fn reset(&mut self, reason: Reason, erased: bool, cx: &mut Context<'_>) {
         match cx.template {
+            // It stands there from the beginning, and the host may have written to it.
+            Some(_) if !self.has_begun => self.tell_reset(reason, erased),
             Some(template) => self.reset_done(template.clone(), reason, erased),
             None => {
                 let hook = Some(self.call_hook(HookCall::Create));
@@ -584,6 +612,11 @@ impl LockerState {
 
     fn reset_done(&mut self, data: SaveData, reason: Reason, erased: bool) {
         self.replace_data(data);
+        self.tell_reset(reason, erased);
+    }
+
+    fn tell_reset(&mut self, reason: Reason, erased: bool) {
+        self.has_begun = true;
         self.emit_lifecycle(Lifecycle::Replaced(reason));
         self.phase = if erased {
             Phase::Refused
@@ -598,14 +631,15 @@ impl LockerState {
     }
 
     /// Puts another document in place, which has no unsaved changes yet; who waits for a change of
-    /// the one before is told that it is gone. A host thread may write to the new one from the very
-    /// next moment.
-    pub(super) fn replace_data(&mut self, data: SaveData) {
+    /// the one before, which it gives back, is told that it is gone. A host thread may write to the
+    /// new one from the very next moment.
+    pub(super) fn replace_data(&mut self, data: SaveData) -> SaveData {
         let saved = self.saved;
         self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));
-        let changes = self.data.replace(data);
+        let (before, changes) = self.data.replace(data);
         self.saved = changes.wrapping_add(self.marks);
         self.forced = 0;
+        before
     }
 
     /// Gives up the claim on the key, answers who still waits, and is idle.
