@@ -7,13 +7,13 @@
 
 HELPER SlProfile *start(Server *server, const char *key) {
     SlProfile *profile = NULL;
-    OK(easy_store_start_session(server->store, Z(key), NULL, 0, &profile));
+    OK(easy_store_start_session(server->store, Z(key), NULL, &profile));
     return profile;
 }
 
 HELPER SlProfile *start_reusable(Server *server, const char *key) {
     SlProfile *profile = NULL;
-    OK(easy_store_start_session_reusable(server->store, Z(key), NULL, 0, &profile));
+    OK(easy_store_start_session_reusable(server->store, Z(key), NULL, &profile));
     return profile;
 }
 
