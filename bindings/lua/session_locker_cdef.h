@@ -828,9 +828,9 @@ SlStatus locker_poll_event(const SlLocker *locker,
                            size_t capacity,
                            size_t *count);
 
-SlStatus locker_mark_should_acquire(const SlLocker *locker);
+SlStatus locker_mark_should_acquire(const SlLocker *locker, uint64_t use_key);
 
-SlStatus locker_mark_should_release(const SlLocker *locker);
+SlStatus locker_mark_should_release(const SlLocker *locker, uint64_t use_key);
 
 SlStatus locker_mark_should_save(const SlLocker *locker);
 

@@ -157,30 +157,52 @@ pub unsafe extern "C" fn locker_poll_event(
 }
 
 /// Acquires the key, in the updates that follow, as soon as it is free; after a load status that
-/// is final, tries anew. Any thread.
+/// is final, tries anew.
+///
+/// The session is held for as long as at least one use key is, so that parts of a game that know
+/// nothing of each other can share a locker. `use_key` is any number that its user has chosen, 0 for
+/// a host that needs only one; held already, it is held once. At most 1024 are held at a time. Any
+/// thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_LIMIT (1024 other use keys are held),
+/// SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_mark_should_acquire(
+    locker: *const SlLocker,
+    use_key: u64,
+) -> SlStatus {
+    boundary(|| {
+        Ok(handle::get(locker)?
+            .locker
+            .mark_should_acquire_for(use_key)?)
+    })
+}
+
+/// Lets go of a use key; with one that is not held, nothing happens. With the last one, the locker
+/// saves and gives up the key in the updates that follow. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn locker_mark_should_acquire(locker: *const SlLocker) -> SlStatus {
-    boundary(|| Ok(handle::get(locker)?.locker.mark_should_acquire()?))
-}
-
-/// Saves and gives up the key, in the updates that follow. Any thread. Errors as for
-/// `locker_mark_should_acquire`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn locker_mark_should_release(locker: *const SlLocker) -> SlStatus {
-    boundary(|| Ok(handle::get(locker)?.locker.mark_should_release()?))
+pub unsafe extern "C" fn locker_mark_should_release(
+    locker: *const SlLocker,
+    use_key: u64,
+) -> SlStatus {
+    boundary(|| {
+        Ok(handle::get(locker)?
+            .locker
+            .mark_should_release_for(use_key)?)
+    })
 }
 
 /// Notes a change: it is in the next save. A write by a `save_data_` function notes itself. Any
-/// thread. Errors as for `locker_mark_should_acquire`.
+/// thread. Errors as for `locker_mark_should_release`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_mark_should_save(locker: *const SlLocker) -> SlStatus {
     boundary(|| Ok(handle::get(locker)?.locker.mark_should_save()?))
 }
 
 /// Notes a change and saves at the next update. Any thread. Errors as for
-/// `locker_mark_should_acquire`.
+/// `locker_mark_should_release`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_mark_force_save(locker: *const SlLocker) -> SlStatus {
     boundary(|| Ok(handle::get(locker)?.locker.mark_force_save()?))

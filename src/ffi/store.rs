@@ -204,7 +204,7 @@ impl From<LockerError> for FfiError {
             E::Poisoned => SL_ERROR_PANIC,
             E::Closed => SL_ERROR_CLOSED,
             E::NotActive(_) => SL_ERROR_NOT_ACTIVE,
-            E::UnreadEvents { .. } => SL_ERROR_LIMIT,
+            E::UnreadEvents { .. } | E::TooManyUseKeys => SL_ERROR_LIMIT,
             E::InvalidKey { .. }
             | E::InvalidUserId { .. }
             | E::TooManyUserIds { .. }

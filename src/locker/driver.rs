@@ -19,6 +19,7 @@ use super::event::{ErrorReport, Event};
 use super::report::{Reporter, UnheardError};
 use super::set::{LockerId, LockerSet, Scope, Task, Time};
 use super::state::{HookCall, HookResult, LockerState};
+use super::use_keys::USE_KEYS_MAX;
 
 /// Why a call on a locker, spec, store or profile was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -61,6 +62,9 @@ pub enum LockerError {
     /// A player's locker was given user ids.
     #[error("options.user_ids must be empty: a player's locker has the player's user id")]
     UserIdsOfPlayer,
+    /// A locker is wanted for too many things at once.
+    #[error("{USE_KEYS_MAX} use keys of this locker are held; release one first")]
+    TooManyUseKeys,
     /// The host does not read its events.
     #[error("{unread} events are unread; no session starts until they are polled")]
     UnreadEvents {

@@ -19,6 +19,7 @@ use super::session_options::{NewLocker, SessionOptions};
 use super::set::{LockerId, LockerSet, Scope};
 use super::shared_data::SharedSaveData;
 use super::state::LockerState;
+use super::use_keys::UseKey;
 
 /// The most events that may wait unread, for a host that polls.
 pub(crate) const UNREAD_EVENTS_MAX: usize = 65_536;
@@ -232,18 +233,27 @@ impl Locker {
         &self.0.data
     }
 
-    /// Acquires the key, now or as soon as it is free; after a final load status, tries anew.
+    /// Acquires the key, now or as soon as it is free; after a final load status, tries anew. The
+    /// session is then held for as long as a use key of the locker's is: here the default one, 0.
     pub fn mark_should_acquire(&self) -> Result<(), LockerError> {
-        if self.driver().set()?.want(self.id()) {
-            Ok(())
-        } else {
-            Err(LockerError::NotActive("the locker was deleted"))
-        }
+        self.mark_should_acquire_for(0)
     }
 
-    /// Saves and gives up the key.
+    /// Like [`Locker::mark_should_acquire`], with a use key that the host has chosen. One that is
+    /// held already is held once; at most 1024 may be.
+    pub fn mark_should_acquire_for(&self, use_key: u64) -> Result<(), LockerError> {
+        self.driver().set()?.want(self.id(), UseKey::Host(use_key))
+    }
+
+    /// Lets go of the default use key. With the last use key the session is saved and released.
     pub fn mark_should_release(&self) -> Result<(), LockerError> {
-        self.command(LockerState::unwant)
+        self.mark_should_release_for(0)
+    }
+
+    /// Lets go of a use key; with one that is not held, nothing happens. With the last one the
+    /// session is saved and released.
+    pub fn mark_should_release_for(&self, use_key: u64) -> Result<(), LockerError> {
+        self.command(|locker| locker.unwant(UseKey::Host(use_key)))
     }
 
     /// Notes a change; it is in the next save.

@@ -10,7 +10,7 @@
 //!
 //! How a key is acquired is in `acquire.rs`; how it is saved, released and lost in `hold.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::log;
@@ -27,6 +27,7 @@ use super::lease::{ClockReading, Watches};
 use super::saved_connection::SavedConnection;
 use super::session_options::NewLocker;
 use super::shared_data::SharedSaveData;
+use super::use_keys::UseKey;
 
 /// What a locker sees of its surroundings while something is handled.
 pub(crate) struct Context<'a> {
@@ -145,7 +146,10 @@ pub(crate) struct LockerState {
     pub(super) data: Arc<SharedSaveData>,
     pub(super) status: LoadStatus,
     pub(super) phase: Phase,
+    /// Whether a use key is held.
     pub(super) wanted: bool,
+    /// Which ones are held; without a set, none but the default one can be.
+    pub(super) use_keys: Option<Box<BTreeSet<UseKey>>>,
     pub(super) has_save_hooks: bool,
     verbose_logs: bool,
     /// What its log lines begin with; without one, its key says whose they are.
@@ -314,6 +318,7 @@ impl LockerState {
                 erased: false,
             },
             wanted: false,
+            use_keys: None,
             has_save_hooks: false,
             verbose_logs,
             log_prefix,
@@ -327,19 +332,6 @@ impl LockerState {
             slot,
             sequence,
         }
-    }
-
-    /// Wants the key; after a final load status, wants it anew.
-    pub fn want(&mut self) {
-        self.wanted = true;
-        if matches!(self.phase, Phase::Refused) {
-            self.phase = Phase::Idle;
-        }
-    }
-
-    /// Wants to be rid of the key.
-    pub fn unwant(&mut self) {
-        self.wanted = false;
     }
 
     pub fn set_has_save_hooks(&mut self, has: bool) {

@@ -210,8 +210,8 @@ static void specs_and_lockers(Server *server) {
     prepare(stale, live, spec);
     REFUSED(SlLocker, locker_update(handle, 1, &value));
     REFUSED(SlLocker, locker_poll_event(handle, &event, 1, &count));
-    REFUSED(SlLocker, locker_mark_should_acquire(handle));
-    REFUSED(SlLocker, locker_mark_should_release(handle));
+    REFUSED(SlLocker, locker_mark_should_acquire(handle, 0));
+    REFUSED(SlLocker, locker_mark_should_release(handle, 0));
     REFUSED(SlLocker, locker_mark_should_save(handle));
     REFUSED(SlLocker, locker_mark_force_save(handle));
     REFUSED(SlLocker, locker_set_log_prefix(handle, Z("[Ann]")));
