@@ -852,6 +852,10 @@ SlStatus locker_is_idling(const SlLocker *locker, int32_t *is_idling);
 
 SlStatus locker_is_deleted(const SlLocker *locker, int32_t *is_deleted);
 
+SlStatus locker_set_is_syncing(const SlLocker *locker, int32_t is_syncing);
+
+SlStatus locker_is_syncing(const SlLocker *locker, int32_t *is_syncing);
+
 SlStatus locker_is_available(const SlLocker *locker, int32_t *is_available);
 
 SlStatus locker_get_save_data(const SlLocker *locker, SlSaveData **save_data);

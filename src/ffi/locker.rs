@@ -329,9 +329,43 @@ pub unsafe extern "C" fn locker_is_deleted(
     })
 }
 
-/// Whether the save data is the player's and will be saved: loaded, within the lease, and not being
-/// released. 1 or 0 in `is_available`. It turns 0 before another server could take the key. Any
-/// thread.
+/// Says whether the save data is kept in step with the player's state: the seed's `IsSyncing`, for
+/// hosts that keep that state elsewhere. 0: there is no promise that what has changed is in the save
+/// data by the next save, so the locker is not available, and is saved all the same; 1, as in the
+/// beginning: there is. It stays as set, whatever becomes of the session. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`is_syncing`), SL_ERROR_NOT_ACTIVE
+/// (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_set_is_syncing(
+    locker: *const SlLocker,
+    is_syncing: i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let is_syncing = number::switch("is_syncing", is_syncing)?;
+        Ok(object.locker.set_is_syncing(is_syncing)?)
+    })
+}
+
+/// What `locker_set_is_syncing` has set: 1 or 0 in `is_syncing`. Any thread. Errors as for
+/// `locker_load_status`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_is_syncing(
+    locker: *const SlLocker,
+    is_syncing: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let is_syncing = out!(is_syncing);
+        is_syncing.set(object.locker.is_syncing()?.into());
+        Ok(())
+    })
+}
+
+/// Whether the save data is the player's and will be saved: loaded, syncing (see
+/// `locker_set_is_syncing`), within the lease, and not being released. 1 or 0 in `is_available`. It
+/// turns 0 before another server could take the key. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
 #[unsafe(no_mangle)]

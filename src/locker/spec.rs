@@ -320,7 +320,20 @@ impl Locker {
         Ok(self.driver().set()?.get(self.id()).is_none())
     }
 
-    /// Loaded, within the lease, and not being released: changes made now will be saved.
+    /// The seed's `IsSyncing`: false while the host keeps the player's state elsewhere and does not
+    /// promise that it is in the save data by the next save. Then the locker is not available, and
+    /// is saved all the same. True in the beginning; it stays as set, across sessions too.
+    pub fn set_is_syncing(&self, is_syncing: bool) -> Result<(), LockerError> {
+        let set = |locker: &mut LockerState| locker.set_is_syncing(is_syncing);
+        self.driver().set()?.note(self.id(), set)
+    }
+
+    /// What was set by [`Locker::set_is_syncing`].
+    pub fn is_syncing(&self) -> Result<bool, LockerError> {
+        self.query(LockerState::is_syncing)
+    }
+
+    /// Loaded, syncing, within the lease, and not being released: changes made now will be saved.
     pub fn is_available(&self) -> Result<bool, LockerError> {
         self.driver().is_available(self.id())
     }

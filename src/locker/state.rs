@@ -151,6 +151,8 @@ pub(crate) struct LockerState {
     /// Which ones are held; without a set, none but the default one can be.
     pub(super) use_keys: Option<Box<BTreeSet<UseKey>>>,
     pub(super) has_save_hooks: bool,
+    /// What the host says of the save data: see [`LockerState::set_is_syncing`].
+    is_syncing: bool,
     verbose_logs: bool,
     /// What its log lines begin with; without one, its key says whose they are.
     log_prefix: Option<Box<str>>,
@@ -220,17 +222,22 @@ impl LockerState {
         self.wanted && !is_ending
     }
 
-    /// Loaded, within the lease, and not being released.
+    /// Loaded, syncing, within the lease, and not being released.
     pub fn is_available(&self, config: &Config, now: f64) -> bool {
         match &self.phase {
             Phase::Held(held) => {
                 self.wanted
+                    && self.is_syncing
                     && self.status == LoadStatus::Loaded
                     && now < config.lease_end(held.lease_from)
                     && !held.is_releasing()
             }
             _ => false,
         }
+    }
+
+    pub fn is_syncing(&self) -> bool {
+        self.is_syncing
     }
 
     /// Whether a commit is under way or its fate is not known.
@@ -320,6 +327,7 @@ impl LockerState {
             wanted: false,
             use_keys: None,
             has_save_hooks: false,
+            is_syncing: true,
             verbose_logs,
             log_prefix,
             minimum_server_version: 0,
@@ -332,6 +340,12 @@ impl LockerState {
             slot,
             sequence,
         }
+    }
+
+    /// False: the host keeps the player's state elsewhere, and does not promise that it is in the
+    /// save data by the next save. It stays as set, whatever becomes of the session.
+    pub fn set_is_syncing(&mut self, is_syncing: bool) {
+        self.is_syncing = is_syncing;
     }
 
     pub fn set_has_save_hooks(&mut self, has: bool) {

@@ -221,6 +221,8 @@ static void specs_and_lockers(Server *server) {
     REFUSED(SlLocker, locker_is_idling(handle, &value));
     REFUSED(SlLocker, locker_is_deleted(handle, &value));
     REFUSED(SlLocker, locker_is_available(handle, &value));
+    REFUSED(SlLocker, locker_set_is_syncing(handle, 0));
+    REFUSED(SlLocker, locker_is_syncing(handle, &value));
     REFUSED(SlLocker, locker_get_save_data(handle, &data));
     REFUSED(SlLocker, locker_get_save_data_json(handle, &json));
     REFUSED(SlLocker, locker_set_save_data_json(handle, Z("{\"Gold\":7}")));

@@ -100,6 +100,10 @@ static void arguments_that_are_none_are_refused(void) {
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_is_idling(locker, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_is_deleted(locker, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_is_available(locker, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_is_syncing(locker, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_set_is_syncing(locker, 2));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_set_is_syncing(locker, -1));
+    CHECK(locker_flag(locker, locker_is_syncing) == 1);
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_get_save_data(locker, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_get_save_data_json(locker, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_get_lost_save_data(locker, NULL));
@@ -194,6 +198,40 @@ static void what_was_not_saved_stays_readable_after_a_loss(int polls) {
     full_close(&full);
 }
 
+static void a_locker_that_is_not_syncing_is_not_available_and_is_saved_all_the_same(void) {
+    Full full;
+    SlLocker *locker;
+
+    full_open(&full, "memory:", 0, 1);
+    locker = locker_of(&full, "player");
+    CHECK(locker_flag(locker, locker_is_syncing) == 1);
+    OK(locker_mark_should_acquire(locker, 0));
+    CHECK(locker_step(&full, locker, 0) == 0);
+    CHECK(locker_flag(locker, locker_is_available) == 1);
+    OK(locker_set_is_syncing(locker, 0));
+    CHECK(locker_flag(locker, locker_is_syncing) == 0);
+    CHECK(locker_flag(locker, locker_is_available) == 0);
+    full.log.text[0] = '\0';
+    OK(save_data_set_i64(data_in(locker), Z("/Gold"), 7));
+    OK(locker_mark_force_save(locker));
+    CHECK(locker_step(&full, locker, 1) == 0);
+    CHECK(log_is(&full.log, "saved ") && stored_has(full.storage, "player", "\"Gold\":7"));
+    OK(locker_set_is_syncing(locker, 1));
+    CHECK(locker_flag(locker, locker_is_available) == 1);
+
+    /* It stays as the host has set it. */
+    OK(locker_set_is_syncing(locker, 0));
+    OK(locker_mark_should_release(locker, 0));
+    CHECK(locker_step(&full, locker, 1) == 1);
+    OK(locker_mark_should_acquire(locker, 0));
+    CHECK(locker_step(&full, locker, 1) == 0);
+    CHECK(locker_flag(locker, locker_load_status) == SL_LOAD_STATUS_LOADED);
+    CHECK(locker_flag(locker, locker_is_syncing) == 0);
+    CHECK(locker_flag(locker, locker_is_available) == 0);
+    released(&full, locker);
+    full_close(&full);
+}
+
 static void hooks_run_before_each_save(void) {
     Full full;
     SlLocker *locker;
@@ -231,6 +269,7 @@ int main(void) {
     a_key_has_one_owner_among_two_servers();
     what_was_not_saved_stays_readable_after_a_loss(0);
     what_was_not_saved_stays_readable_after_a_loss(1);
+    a_locker_that_is_not_syncing_is_not_available_and_is_saved_all_the_same();
     hooks_run_before_each_save();
     return finish("lockers");
 }

@@ -35,6 +35,8 @@ static void what_cannot_be_done_with_a_deleted_locker(int polls) {
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_mark_force_save(locker));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_load_status(locker, &value));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_is_idling(locker, &value));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_is_syncing(locker, &value));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_set_is_syncing(locker, 1));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_load_minimum_server_version(locker, &version));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_get_lost_save_data(locker, &json));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_when_changes_saved(locker, NULL, NULL, NULL, NULL));
