@@ -2181,27 +2181,35 @@ SlStatus locker_poll_event(const SlLocker *locker,
 
 /**
  * Acquires the key, in the updates that follow, as soon as it is free; after a load status that
- * is final, tries anew. Any thread.
+ * is final, tries anew.
+ *
+ * The session is held for as long as at least one use key is, so that parts of a game that know
+ * nothing of each other can share a locker. `use_key` is any number that its user has chosen, 0 for
+ * a host that needs only one; held already, it is held once. At most 1024 are held at a time. Any
+ * thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_LIMIT (1024 other use keys are held),
+ * SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+ */
+SlStatus locker_mark_should_acquire(const SlLocker *locker, uint64_t use_key);
+
+/**
+ * Lets go of a use key; with one that is not held, nothing happens. With the last one, the locker
+ * saves and gives up the key in the updates that follow. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
  */
-SlStatus locker_mark_should_acquire(const SlLocker *locker);
-
-/**
- * Saves and gives up the key, in the updates that follow. Any thread. Errors as for
- * `locker_mark_should_acquire`.
- */
-SlStatus locker_mark_should_release(const SlLocker *locker);
+SlStatus locker_mark_should_release(const SlLocker *locker, uint64_t use_key);
 
 /**
  * Notes a change: it is in the next save. A write by a `save_data_` function notes itself. Any
- * thread. Errors as for `locker_mark_should_acquire`.
+ * thread. Errors as for `locker_mark_should_release`.
  */
 SlStatus locker_mark_should_save(const SlLocker *locker);
 
 /**
  * Notes a change and saves at the next update. Any thread. Errors as for
- * `locker_mark_should_acquire`.
+ * `locker_mark_should_release`.
  */
 SlStatus locker_mark_force_save(const SlLocker *locker);
 
@@ -2262,9 +2270,26 @@ SlStatus locker_is_idling(const SlLocker *locker, int32_t *is_idling);
 SlStatus locker_is_deleted(const SlLocker *locker, int32_t *is_deleted);
 
 /**
- * Whether the save data is the player's and will be saved: loaded, within the lease, and not being
- * released. 1 or 0 in `is_available`. It turns 0 before another server could take the key. Any
- * thread.
+ * Says whether the save data is kept in step with the player's state: the seed's `IsSyncing`, for
+ * hosts that keep that state elsewhere. 0: there is no promise that what has changed is in the save
+ * data by the next save, so the locker is not available, and is saved all the same; 1, as in the
+ * beginning: there is. It stays as set, whatever becomes of the session. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`is_syncing`), SL_ERROR_NOT_ACTIVE
+ * (the locker was deleted), SL_ERROR_PANIC.
+ */
+SlStatus locker_set_is_syncing(const SlLocker *locker, int32_t is_syncing);
+
+/**
+ * What `locker_set_is_syncing` has set: 1 or 0 in `is_syncing`. Any thread. Errors as for
+ * `locker_load_status`.
+ */
+SlStatus locker_is_syncing(const SlLocker *locker, int32_t *is_syncing);
+
+/**
+ * Whether the save data is the player's and will be saved: loaded, syncing (see
+ * `locker_set_is_syncing`), within the lease, and not being released. 1 or 0 in `is_available`. It
+ * turns 0 before another server could take the key. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
  */

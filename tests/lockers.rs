@@ -158,3 +158,17 @@ fn keys_and_user_ids_that_cannot_be_stored_are_refused() {
         LockerError::TooManyUserIds { count: 65 }
     );
 }
+
+#[test]
+fn a_session_is_held_for_as_long_as_one_of_its_use_keys_is() {
+    let (_storage, spec) = world();
+    let locker = acquired(&spec, KEY, 0.0);
+    locker.mark_should_acquire_for(7).unwrap();
+    locker.mark_should_release().unwrap();
+    assert!(!locker.update(1.0).unwrap());
+    assert!(locker.is_available().unwrap());
+    locker.mark_should_release_for(8).unwrap();
+    assert!(!locker.update(2.0).unwrap());
+    locker.mark_should_release_for(7).unwrap();
+    assert!(locker.update(3.0).unwrap());
+}

@@ -845,9 +845,9 @@ SlStatus locker_poll_event(const SlLocker *locker,
                            size_t capacity,
                            size_t *count);
 
-SlStatus locker_mark_should_acquire(const SlLocker *locker);
+SlStatus locker_mark_should_acquire(const SlLocker *locker, uint64_t use_key);
 
-SlStatus locker_mark_should_release(const SlLocker *locker);
+SlStatus locker_mark_should_release(const SlLocker *locker, uint64_t use_key);
 
 SlStatus locker_mark_should_save(const SlLocker *locker);
 
@@ -868,6 +868,10 @@ SlStatus locker_load_minimum_server_version(const SlLocker *locker, uint32_t *ve
 SlStatus locker_is_idling(const SlLocker *locker, int32_t *is_idling);
 
 SlStatus locker_is_deleted(const SlLocker *locker, int32_t *is_deleted);
+
+SlStatus locker_set_is_syncing(const SlLocker *locker, int32_t is_syncing);
+
+SlStatus locker_is_syncing(const SlLocker *locker, int32_t *is_syncing);
 
 SlStatus locker_is_available(const SlLocker *locker, int32_t *is_available);
 

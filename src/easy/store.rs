@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use crate::locker::{
     Driver, HookAnswer, InboxHooks, LoadStatus, LockerError, LockerId, NewLocker, Scope,
-    SessionOptions, SetGuard, SharedSaveData, SpecOptions, UNREAD_EVENTS_MAX, new_driver,
+    SessionOptions, SetGuard, SharedSaveData, SpecOptions, UNREAD_EVENTS_MAX, UseKey, new_driver,
 };
 use crate::save_data::{RemoteChange, SaveData};
 use crate::storage::Storage;
@@ -160,7 +160,7 @@ impl EasyStore {
     ) -> Result<Profile, LockerError> {
         let key = Arc::clone(&start.key);
         let locker = set.insert(start);
-        set.want(locker);
+        set.want(locker, UseKey::DEFAULT)?;
         self.join(locker, key, profiles, set)
     }
 
@@ -278,6 +278,6 @@ impl Inner {
     fn release(&self, locker: LockerId) -> Result<(), LockerError> {
         self.driver
             .set()?
-            .with(locker, crate::locker::LockerState::unwant)
+            .with(locker, |state| state.unwant(UseKey::DEFAULT))
     }
 }

@@ -157,30 +157,52 @@ pub unsafe extern "C" fn locker_poll_event(
 }
 
 /// Acquires the key, in the updates that follow, as soon as it is free; after a load status that
-/// is final, tries anew. Any thread.
+/// is final, tries anew.
+///
+/// The session is held for as long as at least one use key is, so that parts of a game that know
+/// nothing of each other can share a locker. `use_key` is any number that its user has chosen, 0 for
+/// a host that needs only one; held already, it is held once. At most 1024 are held at a time. Any
+/// thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_LIMIT (1024 other use keys are held),
+/// SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_mark_should_acquire(
+    locker: *const SlLocker,
+    use_key: u64,
+) -> SlStatus {
+    boundary(|| {
+        Ok(handle::get(locker)?
+            .locker
+            .mark_should_acquire_for(use_key)?)
+    })
+}
+
+/// Lets go of a use key; with one that is not held, nothing happens. With the last one, the locker
+/// saves and gives up the key in the updates that follow. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn locker_mark_should_acquire(locker: *const SlLocker) -> SlStatus {
-    boundary(|| Ok(handle::get(locker)?.locker.mark_should_acquire()?))
-}
-
-/// Saves and gives up the key, in the updates that follow. Any thread. Errors as for
-/// `locker_mark_should_acquire`.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn locker_mark_should_release(locker: *const SlLocker) -> SlStatus {
-    boundary(|| Ok(handle::get(locker)?.locker.mark_should_release()?))
+pub unsafe extern "C" fn locker_mark_should_release(
+    locker: *const SlLocker,
+    use_key: u64,
+) -> SlStatus {
+    boundary(|| {
+        Ok(handle::get(locker)?
+            .locker
+            .mark_should_release_for(use_key)?)
+    })
 }
 
 /// Notes a change: it is in the next save. A write by a `save_data_` function notes itself. Any
-/// thread. Errors as for `locker_mark_should_acquire`.
+/// thread. Errors as for `locker_mark_should_release`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_mark_should_save(locker: *const SlLocker) -> SlStatus {
     boundary(|| Ok(handle::get(locker)?.locker.mark_should_save()?))
 }
 
 /// Notes a change and saves at the next update. Any thread. Errors as for
-/// `locker_mark_should_acquire`.
+/// `locker_mark_should_release`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_mark_force_save(locker: *const SlLocker) -> SlStatus {
     boundary(|| Ok(handle::get(locker)?.locker.mark_force_save()?))
@@ -307,9 +329,43 @@ pub unsafe extern "C" fn locker_is_deleted(
     })
 }
 
-/// Whether the save data is the player's and will be saved: loaded, within the lease, and not being
-/// released. 1 or 0 in `is_available`. It turns 0 before another server could take the key. Any
-/// thread.
+/// Says whether the save data is kept in step with the player's state: the seed's `IsSyncing`, for
+/// hosts that keep that state elsewhere. 0: there is no promise that what has changed is in the save
+/// data by the next save, so the locker is not available, and is saved all the same; 1, as in the
+/// beginning: there is. It stays as set, whatever becomes of the session. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`is_syncing`), SL_ERROR_NOT_ACTIVE
+/// (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_set_is_syncing(
+    locker: *const SlLocker,
+    is_syncing: i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let is_syncing = number::switch("is_syncing", is_syncing)?;
+        Ok(object.locker.set_is_syncing(is_syncing)?)
+    })
+}
+
+/// What `locker_set_is_syncing` has set: 1 or 0 in `is_syncing`. Any thread. Errors as for
+/// `locker_load_status`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_is_syncing(
+    locker: *const SlLocker,
+    is_syncing: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let is_syncing = out!(is_syncing);
+        is_syncing.set(object.locker.is_syncing()?.into());
+        Ok(())
+    })
+}
+
+/// Whether the save data is the player's and will be saved: loaded, syncing (see
+/// `locker_set_is_syncing`), within the lease, and not being released. 1 or 0 in `is_available`. It
+/// turns 0 before another server could take the key. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
 #[unsafe(no_mangle)]

@@ -22,6 +22,7 @@ mod set;
 mod shared_data;
 mod spec;
 mod state;
+mod use_keys;
 
 pub use config::{Config, ConfigError};
 pub use defaults::ConfigValue;
@@ -41,3 +42,4 @@ pub(crate) use session_options::NewLocker;
 pub(crate) use set::Scope;
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
 pub(crate) use state::LockerState;
+pub(crate) use use_keys::UseKey;

@@ -16,11 +16,13 @@ use crate::storage::{Fetched, Mailbox, Operation, Outcome, Reply, Request, Reque
 
 use super::claims::Claims;
 use super::config::Config;
+use super::driver::LockerError;
 use super::event::Event;
 use super::inbox::InboxHooks;
 use super::lease::{ClockReading, Watches};
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
+use super::use_keys::{USE_KEYS_MAX, UseKey};
 
 /// Names a locker of a set. A name is never used for two lockers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -222,16 +224,17 @@ impl LockerSet {
         })
     }
 
-    /// Lets a locker want its key, before others that come later.
-    pub fn want(&mut self, id: LockerId) -> bool {
-        let Some(key) = self.command(id, |locker| {
-            locker.want();
-            Arc::clone(locker.key())
-        }) else {
-            return false;
-        };
+    /// Lets a locker want its session, before others of its key that come later.
+    pub fn want(&mut self, id: LockerId, use_key: UseKey) -> Result<(), LockerError> {
+        let wanted = self.command(id, |locker| {
+            let wants = locker.want(use_key);
+            wants.then(|| Arc::clone(locker.key()))
+        });
+        let key = wanted.ok_or(LockerError::NotActive("the locker was deleted"))?;
+        let (what, max) = ("held use keys of this locker", USE_KEYS_MAX);
+        let key = key.ok_or(LockerError::TooMany { what, max })?;
         self.claims.claim(&key, id.slot);
-        true
+        Ok(())
     }
 
     /// Adds a locker that wants nothing yet.

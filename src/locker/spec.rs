@@ -20,6 +20,7 @@ use super::session_options::{NewLocker, SessionOptions};
 use super::set::{LockerId, LockerSet, Scope};
 use super::shared_data::{HookAnswer, SharedSaveData};
 use super::state::LockerState;
+use super::use_keys::UseKey;
 
 /// The most events that may wait unread, for a host that polls.
 pub(crate) const UNREAD_EVENTS_MAX: usize = 65_536;
@@ -282,18 +283,27 @@ impl Locker {
         &self.0.data
     }
 
-    /// Acquires the key, now or as soon as it is free; after a final load status, tries anew.
+    /// Acquires the key, now or as soon as it is free; after a final load status, tries anew. The
+    /// session is then held for as long as a use key of the locker's is: here the default one, 0.
     pub fn mark_should_acquire(&self) -> Result<(), LockerError> {
-        if self.driver().set()?.want(self.id()) {
-            Ok(())
-        } else {
-            Err(LockerError::NotActive("the locker was deleted"))
-        }
+        self.mark_should_acquire_for(0)
     }
 
-    /// Saves and gives up the key.
+    /// Like [`Locker::mark_should_acquire`], with a use key that the host has chosen. One that is
+    /// held already is held once; at most 1024 may be.
+    pub fn mark_should_acquire_for(&self, use_key: u64) -> Result<(), LockerError> {
+        self.driver().set()?.want(self.id(), UseKey::Host(use_key))
+    }
+
+    /// Lets go of the default use key. With the last use key the session is saved and released.
     pub fn mark_should_release(&self) -> Result<(), LockerError> {
-        self.command(LockerState::unwant)
+        self.mark_should_release_for(0)
+    }
+
+    /// Lets go of a use key; with one that is not held, nothing happens. With the last one the
+    /// session is saved and released.
+    pub fn mark_should_release_for(&self, use_key: u64) -> Result<(), LockerError> {
+        self.command(|locker| locker.unwant(UseKey::Host(use_key)))
     }
 
     /// Notes a change; it is in the next save.
@@ -360,7 +370,20 @@ impl Locker {
         Ok(self.driver().set()?.get(self.id()).is_none())
     }
 
-    /// Loaded, within the lease, and not being released: changes made now will be saved.
+    /// The seed's `IsSyncing`: false while the host keeps the player's state elsewhere and does not
+    /// promise that it is in the save data by the next save. Then the locker is not available, and
+    /// is saved all the same. True in the beginning; it stays as set, across sessions too.
+    pub fn set_is_syncing(&self, is_syncing: bool) -> Result<(), LockerError> {
+        let set = |locker: &mut LockerState| locker.set_is_syncing(is_syncing);
+        self.driver().set()?.note(self.id(), set)
+    }
+
+    /// What was set by [`Locker::set_is_syncing`].
+    pub fn is_syncing(&self) -> Result<bool, LockerError> {
+        self.query(LockerState::is_syncing)
+    }
+
+    /// Loaded, syncing, within the lease, and not being released: changes made now will be saved.
     pub fn is_available(&self) -> Result<bool, LockerError> {
         self.driver().is_available(self.id())
     }

@@ -10,7 +10,7 @@
 //!
 //! How a key is acquired is in `acquire.rs`; how it is saved, released and lost in `hold.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::log;
@@ -28,6 +28,7 @@ use super::lease::{ClockReading, Watches};
 use super::saved_connection::{SavedConnection, WAITS_MAX, add_pruned};
 use super::session_options::NewLocker;
 use super::shared_data::SharedSaveData;
+use super::use_keys::UseKey;
 
 /// What a locker sees of its surroundings while something is handled.
 pub(crate) struct Context<'a> {
@@ -166,10 +167,15 @@ pub(crate) struct LockerState {
     pub(super) data: Arc<SharedSaveData>,
     pub(super) status: LoadStatus,
     pub(super) phase: Phase,
+    /// Whether a use key is held.
     pub(super) wanted: bool,
     /// Whether the host has been told of its save data.
     has_begun: bool,
+    /// Which ones are held; without a set, none but the default one can be.
+    pub(super) use_keys: Option<Box<BTreeSet<UseKey>>>,
     pub(super) has_save_hooks: bool,
+    /// What the host says of the save data: see [`LockerState::set_is_syncing`].
+    is_syncing: bool,
     verbose_logs: bool,
     /// What its log lines begin with; without one, its key says whose they are.
     log_prefix: Option<Box<str>>,
@@ -246,17 +252,22 @@ impl LockerState {
         self.status == LoadStatus::Loaded
     }
 
-    /// Loaded, within the lease, and not being released.
+    /// Loaded, syncing, within the lease, and not being released.
     pub fn is_available(&self, config: &Config, now: f64) -> bool {
         match &self.phase {
             Phase::Held(held) => {
                 self.wanted
                     && self.is_loaded()
+                    && self.is_syncing
                     && now < config.lease_end(held.lease_from)
                     && !held.is_releasing()
             }
             _ => false,
         }
+    }
+
+    pub fn is_syncing(&self) -> bool {
+        self.is_syncing
     }
 
     /// Whether a commit is under way or its fate is not known.
@@ -345,7 +356,9 @@ impl LockerState {
             },
             wanted: false,
             has_begun: false,
+            use_keys: None,
             has_save_hooks: false,
+            is_syncing: true,
             verbose_logs,
             log_prefix,
             minimum_server_version: 0,
@@ -361,17 +374,10 @@ impl LockerState {
         }
     }
 
-    /// Wants the key; after a final load status, wants it anew.
-    pub fn want(&mut self) {
-        self.wanted = true;
-        if matches!(self.phase, Phase::Refused) {
-            self.phase = Phase::Idle;
-        }
-    }
-
-    /// Wants to be rid of the key.
-    pub fn unwant(&mut self) {
-        self.wanted = false;
+    /// False: the host keeps the player's state elsewhere, and does not promise that it is in the
+    /// save data by the next save. It stays as set, whatever becomes of the session.
+    pub fn set_is_syncing(&mut self, is_syncing: bool) {
+        self.is_syncing = is_syncing;
     }
 
     pub fn set_has_save_hooks(&mut self, has: bool) {

@@ -350,12 +350,12 @@ static void a_locker_logs_under_its_own_prefix(void) {
     OK(session_locker_set_log_callback(on_log, &said, NULL));
     OK(locker_update(locker, 0, &should_remove));
     CHECK(said_is(&said, ""));
-    OK(locker_mark_should_acquire(locker));
+    OK(locker_mark_should_acquire(locker, 0));
     OK(locker_update(locker, 1, &should_remove));
     CHECK(said_is(&said, "0 [Ann] acquires the session\n0 [Ann] acquired the session\n"
                          "0 [Ann] the load status is now: loaded\n"));
     OK(session_locker_set_log_callback(NULL, NULL, NULL));
-    OK(locker_mark_should_release(locker));
+    OK(locker_mark_should_release(locker, 0));
     OK(locker_update(locker, 2, &should_remove));
     CHECK(should_remove == 1);
     OK(locker_mark_deleted(locker));

@@ -210,8 +210,8 @@ static void specs_and_lockers(Server *server) {
     prepare(stale, live, spec);
     REFUSED(SlLocker, locker_update(handle, 1, &value));
     REFUSED(SlLocker, locker_poll_event(handle, &event, 1, &count));
-    REFUSED(SlLocker, locker_mark_should_acquire(handle));
-    REFUSED(SlLocker, locker_mark_should_release(handle));
+    REFUSED(SlLocker, locker_mark_should_acquire(handle, 0));
+    REFUSED(SlLocker, locker_mark_should_release(handle, 0));
     REFUSED(SlLocker, locker_mark_should_save(handle));
     REFUSED(SlLocker, locker_mark_force_save(handle));
     REFUSED(SlLocker, locker_set_log_prefix(handle, Z("[Ann]")));
@@ -221,6 +221,8 @@ static void specs_and_lockers(Server *server) {
     REFUSED(SlLocker, locker_is_idling(handle, &value));
     REFUSED(SlLocker, locker_is_deleted(handle, &value));
     REFUSED(SlLocker, locker_is_available(handle, &value));
+    REFUSED(SlLocker, locker_set_is_syncing(handle, 0));
+    REFUSED(SlLocker, locker_is_syncing(handle, &value));
     REFUSED(SlLocker, locker_get_save_data(handle, &data));
     REFUSED(SlLocker, locker_get_save_data_json(handle, &json));
     REFUSED(SlLocker, locker_set_save_data_json(handle, Z("{\"Gold\":7}")));

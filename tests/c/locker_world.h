@@ -97,7 +97,7 @@ HELPER SlSaveData *data_in(SlLocker *locker) {
 
 HELPER SlLocker *acquired(Full *full, const char *key) {
     SlLocker *locker = locker_of(full, key);
-    OK(locker_mark_should_acquire(locker));
+    OK(locker_mark_should_acquire(locker, 0));
     CHECK(locker_step(full, locker, 0) == 0);
     CHECK(locker_flag(locker, locker_load_status) == SL_LOAD_STATUS_LOADED);
     full->log.text[0] = '\0';
@@ -105,7 +105,7 @@ HELPER SlLocker *acquired(Full *full, const char *key) {
 }
 
 HELPER void released(Full *full, SlLocker *locker) {
-    OK(locker_mark_should_release(locker));
+    OK(locker_mark_should_release(locker, 0));
     locker_step(full, locker, 0);
     CHECK(locker_step(full, locker, 0) == 1);
     OK(locker_destroy(locker));

@@ -45,7 +45,7 @@ static void a_locker_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
     CHECK(full.last_locker == locker);
     CHECK(locker_flag(locker, locker_is_idling) == 1);
 
-    OK(locker_mark_should_acquire(locker));
+    OK(locker_mark_should_acquire(locker, 0));
     CHECK(locker_flag(locker, locker_is_idling) == 0);
     CHECK(locker_step(&full, locker, 0) == 0);
     CHECK(log_is(&full.log, "loaded =loaded "));
@@ -69,7 +69,7 @@ static void a_locker_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
 
     CHECK_STATUS(SL_ERROR_BUSY, locker_mark_deleted(locker));
     CHECK_STATUS(SL_ERROR_BUSY, locker_destroy(locker));
-    OK(locker_mark_should_release(locker));
+    OK(locker_mark_should_release(locker, 0));
     CHECK(locker_flag(locker, locker_is_available) == 0);
     CHECK(locker_step(&full, locker, 0) == 1);
     CHECK(log_is(&full.log, "saved released =loading idling "));
@@ -100,6 +100,10 @@ static void arguments_that_are_none_are_refused(void) {
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_is_idling(locker, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_is_deleted(locker, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_is_available(locker, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_is_syncing(locker, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_set_is_syncing(locker, 2));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_set_is_syncing(locker, -1));
+    CHECK(locker_flag(locker, locker_is_syncing) == 1);
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_get_save_data(locker, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_get_save_data_json(locker, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_get_lost_save_data(locker, NULL));
@@ -131,7 +135,7 @@ static void load_statuses_that_are_final_wait_for_the_host(void) {
         full_open(&full, "memory:", 0, 1);
         store_under(full.storage, "player", cases[index].stored);
         locker = locker_of(&full, "player");
-        OK(locker_mark_should_acquire(locker));
+        OK(locker_mark_should_acquire(locker, 0));
         CHECK(locker_step(&full, locker, 0) == 0 && locker_step(&full, locker, 1000) == 0);
         CHECK(locker_flag(locker, locker_load_status) == cases[index].status);
         OK(locker_load_minimum_server_version(locker, &minimum));
@@ -141,7 +145,7 @@ static void load_statuses_that_are_final_wait_for_the_host(void) {
 
         /* Asked anew, it looks again. */
         store_under(full.storage, "player", "{\"Version\":1,\"Gold\":9}");
-        OK(locker_mark_should_acquire(locker));
+        OK(locker_mark_should_acquire(locker, 0));
         CHECK(locker_step(&full, locker, 0) == 0);
         CHECK(locker_flag(locker, locker_load_status) == SL_LOAD_STATUS_LOADED);
         CHECK(json_is(data_in(locker), "/Gold", "9"));
@@ -158,7 +162,7 @@ static void a_key_has_one_owner_among_two_servers(void) {
     full_open(&second, "memory:one owner", 0, 2);
     owner = acquired(&first, "player");
     other = locker_of(&second, "player");
-    OK(locker_mark_should_acquire(other));
+    OK(locker_mark_should_acquire(other, 0));
     locker_step(&second, other, 0);
     locker_step(&second, other, 10);
     locker_step(&second, other, 10);
@@ -194,6 +198,40 @@ static void what_was_not_saved_stays_readable_after_a_loss(int polls) {
     full_close(&full);
 }
 
+static void a_locker_that_is_not_syncing_is_not_available_and_is_saved_all_the_same(void) {
+    Full full;
+    SlLocker *locker;
+
+    full_open(&full, "memory:", 0, 1);
+    locker = locker_of(&full, "player");
+    CHECK(locker_flag(locker, locker_is_syncing) == 1);
+    OK(locker_mark_should_acquire(locker, 0));
+    CHECK(locker_step(&full, locker, 0) == 0);
+    CHECK(locker_flag(locker, locker_is_available) == 1);
+    OK(locker_set_is_syncing(locker, 0));
+    CHECK(locker_flag(locker, locker_is_syncing) == 0);
+    CHECK(locker_flag(locker, locker_is_available) == 0);
+    full.log.text[0] = '\0';
+    OK(save_data_set_i64(data_in(locker), Z("/Gold"), 7));
+    OK(locker_mark_force_save(locker));
+    CHECK(locker_step(&full, locker, 1) == 0);
+    CHECK(log_is(&full.log, "saved ") && stored_has(full.storage, "player", "\"Gold\":7"));
+    OK(locker_set_is_syncing(locker, 1));
+    CHECK(locker_flag(locker, locker_is_available) == 1);
+
+    /* It stays as the host has set it. */
+    OK(locker_set_is_syncing(locker, 0));
+    OK(locker_mark_should_release(locker, 0));
+    CHECK(locker_step(&full, locker, 1) == 1);
+    OK(locker_mark_should_acquire(locker, 0));
+    CHECK(locker_step(&full, locker, 1) == 0);
+    CHECK(locker_flag(locker, locker_load_status) == SL_LOAD_STATUS_LOADED);
+    CHECK(locker_flag(locker, locker_is_syncing) == 0);
+    CHECK(locker_flag(locker, locker_is_available) == 0);
+    released(&full, locker);
+    full_close(&full);
+}
+
 static void hooks_run_before_each_save(void) {
     Full full;
     SlLocker *locker;
@@ -214,7 +252,7 @@ static void hooks_run_before_each_save(void) {
     CHECK(log_is(&full.log, "before_save before_save_transform saved "));
     CHECK(stored_has(full.storage, "player", "\"Hooks\":1"));
     full.hook_fails = 1;
-    OK(locker_mark_should_release(locker));
+    OK(locker_mark_should_release(locker, 0));
     CHECK(locker_step(&full, locker, 0) == 1);
     CHECK(strstr(full.log.text, "before_save error:hook(") == full.log.text);
     CHECK(strstr(full.log.text, ") saved released =loading idling ") != NULL);
@@ -231,6 +269,7 @@ int main(void) {
     a_key_has_one_owner_among_two_servers();
     what_was_not_saved_stays_readable_after_a_loss(0);
     what_was_not_saved_stays_readable_after_a_loss(1);
+    a_locker_that_is_not_syncing_is_not_available_and_is_saved_all_the_same();
     hooks_run_before_each_save();
     return finish("lockers");
 }

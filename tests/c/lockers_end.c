@@ -29,12 +29,14 @@ static void what_cannot_be_done_with_a_deleted_locker(int polls) {
     CHECK(log_is(&full.log, "released idling deleted "));
     CHECK(locker_flag(locker, locker_is_deleted) == 1 && locker_flag(locker, locker_is_available) == 0);
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_mark_deleted(locker));
-    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_mark_should_acquire(locker));
-    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_mark_should_release(locker));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_mark_should_acquire(locker, 0));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_mark_should_release(locker, 0));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_mark_should_save(locker));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_mark_force_save(locker));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_load_status(locker, &value));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_is_idling(locker, &value));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_is_syncing(locker, &value));
+    CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_set_is_syncing(locker, 1));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_load_minimum_server_version(locker, &version));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_get_lost_save_data(locker, &json));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, locker_when_changes_saved(locker, NULL, NULL, NULL, NULL));
@@ -134,7 +136,7 @@ static void a_locker_may_be_destroyed_inside_its_own_callback(void) {
     full.drops = full.moment.drops = 0;
     OK(locker_spec_create(full.storage, &config, &full.spec));
     locker = acquired(&full, "player");
-    OK(locker_mark_should_release(locker));
+    OK(locker_mark_should_release(locker, 0));
     OK(locker_update(locker, full.moment.seconds, &should_remove));
     CHECK(should_remove == 0);
     CHECK_STATUS(SL_ERROR_INVALID_HANDLE, locker_update(locker, 1, &should_remove));

@@ -138,7 +138,7 @@ static void a_log_prefix_is_there_from_the_first_line(Server *server, Full *full
     lines.text[0] = '\0';
 
     OK(locker_create(full->spec, Z("player"), &options, &locker));
-    OK(locker_mark_should_acquire(locker));
+    OK(locker_mark_should_acquire(locker, 0));
     locker_step(full, locker, 1);
     CHECK(lines_are(&lines, "[Cid] acquires the session\n[Cid] acquired the session\n"
                             "[Cid] the load status is now: loaded\n"));
@@ -148,7 +148,7 @@ static void a_log_prefix_is_there_from_the_first_line(Server *server, Full *full
     /* An empty one stands for the default. */
     options.log_prefix = "";
     OK(locker_create(full->spec, Z("player"), &options, &locker));
-    OK(locker_mark_should_acquire(locker));
+    OK(locker_mark_should_acquire(locker, 0));
     locker_step(full, locker, 1);
     CHECK(strstr(lines.text, "[SessionLocker][player] acquires the session\n") == lines.text);
     released(full, locker);
@@ -179,7 +179,7 @@ static void a_players_locker_has_the_players_key_and_user_id(Full *full) {
 
     OK(session_locker_set_log_callback(on_log, &lines, NULL));
     OK(locker_create_player(full->spec, T("1001"), NULL, &locker));
-    OK(locker_mark_should_acquire(locker));
+    OK(locker_mark_should_acquire(locker, 0));
     locker_step(full, locker, 1);
     CHECK(strstr(lines.text, "[SessionLocker][1001] acquires the session\n") == lines.text);
     OK(locker_storage_keys_of_user(full->storage, Z("1001"), 1, &keys));
@@ -190,7 +190,7 @@ static void a_players_locker_has_the_players_key_and_user_id(Full *full) {
     options = options_of(NULL, 0);
     options.log_prefix = "[Ann]";
     OK(locker_create_player(full->spec, large, 128, &options, &locker));
-    OK(locker_mark_should_acquire(locker));
+    OK(locker_mark_should_acquire(locker, 0));
     locker_step(full, locker, 1);
     CHECK(strstr(lines.text, "[Ann] acquires the session\n") == lines.text);
     CHECK(stored_has(full->storage, "1001", "\"Gold\""));
