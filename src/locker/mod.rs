@@ -12,6 +12,7 @@ mod config;
 mod defaults;
 mod driver;
 mod event;
+mod guarded;
 mod hold;
 mod lease;
 mod report;
@@ -20,6 +21,7 @@ mod set;
 mod shared_data;
 mod spec;
 mod state;
+mod time;
 
 pub use config::{Config, ConfigError};
 pub use defaults::ConfigValue;
@@ -31,7 +33,11 @@ pub use set::LockerId;
 pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
-pub(crate) use driver::{Driver, Host, Names, SetGuard, check_names};
+pub(crate) use driver::{
+    Driver, Host, Names, SetGuard, Shared, check_log_prefix, check_names, created,
+};
+pub(crate) use guarded::{Driving, Guarded};
 pub(crate) use set::Scope;
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
-pub(crate) use state::LockerState;
+pub(crate) use state::{Committed, LockerState, committed, fetched, timed_out};
+pub(crate) use time::{HostTime, Time};

@@ -12,7 +12,7 @@ use crate::storage::Storage;
 use crate::storage::overlay::ReadOnlyOverlay;
 
 use super::config::Config;
-use super::driver::{Driver, Host, LockerError, check_names};
+use super::driver::{Driver, Host, LockerError, Shared, check_names};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::saved_connection::{SavedCallback, SavedConnection};
 use super::set::{LockerId, LockerSet, Scope};
@@ -140,6 +140,16 @@ impl LockerSpec {
     /// How many times a locker has had something to do: an idle frame adds none.
     pub fn touches(&self) -> Result<u64, LockerError> {
         Ok(self.0.driver.set()?.touches())
+    }
+
+    /// What a sender shares with the lockers.
+    pub(crate) fn shared(&self) -> Result<Shared, LockerError> {
+        self.0.driver.shared()
+    }
+
+    /// Runs the create hook.
+    pub(crate) fn create(&self, key: &str) -> Result<SaveData, String> {
+        self.0.hooks.create(key)
     }
 }
 
