@@ -71,6 +71,7 @@ mod log;
 mod migrator;
 mod number;
 mod profile;
+mod remote_change_sender;
 mod save_data;
 #[macro_use]
 mod settings;
@@ -94,6 +95,7 @@ pub use locker::*;
 pub use log::*;
 pub use migrator::*;
 pub use profile::*;
+pub use remote_change_sender::*;
 pub use save_data::*;
 pub use settings::SlCreateSaveData;
 pub use spec::*;
