@@ -109,6 +109,12 @@
 /** A wait for changes was answered: `saved_connection`, `outcome`. */
 #define SL_EVENT_CHANGES_SAVED 5
 
+/**
+ * Remote changes that a store was to send were sent, or were not: `key`, `send_id`, and `outcome`,
+ * which is one of SL_SEND_. `profile` is NULL.
+ */
+#define SL_EVENT_REMOTE_CHANGES_SENT 8
+
 /** The save data was replaced; see `reason`. */
 #define SL_LIFECYCLE_REPLACED 1
 
@@ -232,6 +238,24 @@
 /** The save data was replaced by the default, for the session was lost. */
 #define SL_SIGNAL_LOST 9
 
+/** The changes are in the storage, in the inbox of their record or applied by its owner. */
+#define SL_SEND_SENT 1
+
+/** There is no record, and none was to be made; or it was erased while the send was under way. */
+#define SL_SEND_MISSING 2
+
+/** The record's inbox (10 000 changes, 1 MiB) has no room for them. Nothing was written. */
+#define SL_SEND_INBOX_FULL 3
+
+/** The sender was destroyed, or a day has passed, and nothing was written. */
+#define SL_SEND_NOT_SENT 4
+
+/** The sender was destroyed, or a day has passed, with an attempt whose fate is not known. */
+#define SL_SEND_UNKNOWN 5
+
+/** What is stored under the key is no document. It stays as it is. */
+#define SL_SEND_CORRUPT_DATA 6
+
 /** The steps of a session, with `verbose_logs`. */
 #define SL_LOG_DEBUG 0
 
@@ -269,7 +293,8 @@
 #define SL_REPORTER_SENDERS 2
 
 /**
- * The keys whose sessions a drain could not release in time. Free it with `drain_report_destroy`.
+ * The keys whose sessions a drain could not release in time, and those to which remote changes were
+ * not sent. Free it with `drain_report_destroy`.
  */
 typedef struct SlDrainReport SlDrainReport;
 
@@ -305,6 +330,12 @@ typedef struct SlMigrators SlMigrators;
 
 /** One player's session: the seed's `EasyProfile`. Free it with `profile_destroy`. */
 typedef struct SlProfile SlProfile;
+
+/**
+ * Sends remote changes to the records of a spec: the seed's `RemoteChangeSender`. Free it with
+ * `remote_change_sender_destroy`. A store has one of its own: `easy_store_send_remote_changes`.
+ */
+typedef struct SlRemoteChangeSender SlRemoteChangeSender;
 
 /**
  * A player's save data: one JSON object, the player's own fields at top level beside the reserved
@@ -613,11 +644,14 @@ typedef struct SlEvent {
     int32_t activity;
     /** One of SL_REQUEST_ERROR_. */
     int32_t error_kind;
-    /** One of SL_OUTCOME_. */
+    /** One of SL_OUTCOME_, or of SL_SEND_. */
     int32_t outcome;
     /** 0. */
     int32_t reserved;
-    /** Whose event it is, for a store. NULL once the host has destroyed the profile. */
+    /**
+     * Whose event it is, for a store. NULL once the host has destroyed the profile, and for remote
+     * changes that the store sends.
+     */
     SlProfile *profile;
     /** Whose event it is, for a locker. */
     SlLocker *locker;
@@ -625,7 +659,10 @@ typedef struct SlEvent {
     SlSavedConnection *saved_connection;
     /** An error's message, or the document that was lost. */
     SlText text;
-    /** The profile's key, for a store, also when the profile was destroyed. Not NUL-terminated. */
+    /**
+     * The profile's key, for a store, also when the profile was destroyed; or the key that remote
+     * changes are sent to. Not NUL-terminated.
+     */
     SlText key;
     /** The product, of a credit that changed or a purchase that was answered. */
     int64_t product_id;
@@ -889,19 +926,6 @@ typedef struct SlLockerSpecConfig {
     SlDrop drop;
 } SlLockerSpecConfig;
 
-/**
- * Told what the library has to say: `level` is one of SL_LOG_, `message` is `message_length` bytes
- * of UTF-8, perhaps of several lines, that live until the callback returns.
- *
- * Runs inside whatever call has something to say, on its thread, with no lock held, and may call
- * any function; several threads may run it at the same time. What is logged inside it, on the same
- * thread, goes nowhere.
- */
-typedef void (*SlLogCallback)(void *user_data,
-                              int32_t level,
-                              const char *message,
-                              size_t message_length);
-
 /** Whose fault a failure is, and whether trying again helps: one of SL_REQUEST_ERROR_. */
 typedef int32_t SlRequestErrorKind;
 
@@ -943,6 +967,61 @@ typedef struct SlErrorReport {
  * may call any function; several threads may run it at the same time.
  */
 typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
+
+/** What a sender is made with. `remote_change_sender_config_init` fills in the defaults. */
+typedef struct SlRemoteChangeSenderConfig {
+    /** `sizeof(SlRemoteChangeSenderConfig)`. */
+    uint32_t struct_size;
+    /** 1: a missing record is made, of the spec's template or by its create hook (0). */
+    int32_t create_if_missing;
+    /**
+     * 1: nothing is read or written, and every send is answered with SL_SEND_SENT; for tests (0).
+     */
+    int32_t disable_apis;
+    /** 0. */
+    uint32_t reserved;
+    /**
+     * What the sender's log lines begin with, at most 1024 bytes; NULL for
+     * `[SessionLocker:RemoteChangeSender]`.
+     */
+    const char *log_prefix;
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
+    size_t log_prefix_length;
+    /**
+     * What the sender's name and its waits are drawn from; 0 for a seed from the operating system.
+     * No two senders that share a storage may share a seed.
+     */
+    uint64_t seed;
+    /** Passed to the callback below. */
+    void *user_data;
+    /**
+     * Told of failures, after which the sender tries again; NULL for the process-wide reporter of
+     * SL_REPORTER_SENDERS.
+     */
+    SlReportError report_error;
+    /** May be NULL; else called once with `user_data`, when the sender is gone. */
+    SlDrop drop;
+} SlRemoteChangeSenderConfig;
+
+/**
+ * Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update, drain or
+ * destruction that the host called, on that thread, with no lock held, and may call any function
+ * but another update of the same sender or store.
+ */
+typedef void (*SlSendCallback)(void *user_data, uint64_t send_id, int32_t outcome);
+
+/**
+ * Told what the library has to say: `level` is one of SL_LOG_, `message` is `message_length` bytes
+ * of UTF-8, perhaps of several lines, that live until the callback returns.
+ *
+ * Runs inside whatever call has something to say, on its thread, with no lock held, and may call
+ * any function; several threads may run it at the same time. What is logged inside it, on the same
+ * thread, goes nowhere.
+ */
+typedef void (*SlLogCallback)(void *user_data,
+                              int32_t level,
+                              const char *message,
+                              size_t message_length);
 
 /** The call did what it says. */
 #define SL_OK 0
@@ -1748,7 +1827,8 @@ SlStatus easy_store_poll_event(const SlEasyStore *store,
                                size_t *count);
 
 /**
- * Begins shutdown: no session starts any more, and all sessions are saved and end. Goes on in
+ * Begins shutdown: no session or send starts any more, all sessions are saved and end, and remote
+ * changes that are on their way go on. Goes on in
  * `easy_store_update` until `easy_store_is_closed`, or all at once in `easy_store_drain`. Any
  * thread.
  *
@@ -1757,17 +1837,19 @@ SlStatus easy_store_poll_event(const SlEasyStore *store,
 SlStatus easy_store_close(const SlEasyStore *store);
 
 /**
- * Whether the store was closed and every session is released: 1 or 0 in `is_closed`. Any thread.
+ * Whether the store was closed, every session is released and every send answered: 1 or 0 in
+ * `is_closed`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
  */
 SlStatus easy_store_is_closed(const SlEasyStore *store, int32_t *is_closed);
 
 /**
- * Closes the store and updates it until every session is released or `timeout` seconds have
- * passed. Blocks; for shutdown. May be called again to go on.
+ * Closes the store and updates it until every session is released and every send answered, or
+ * `timeout` seconds have passed; saves come first, then loads, then sends. Blocks; for shutdown. May
+ * be called again to go on.
  *
- * `report` (may be NULL) gets what was not released in time: free it with `drain_report_destroy`.
+ * `report` (may be NULL) gets what was not released or sent in time: free it with `drain_report_destroy`.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_BUSY, and
  * SL_ERROR_PANIC. That the time ran out is no error: the report says it.
@@ -1778,7 +1860,7 @@ SlStatus easy_store_drain(const SlEasyStore *store,
 
 /**
  * Frees a store, and the handles of its profiles with it. Sessions that are not released by then
- * are left to expire, and waits are answered: so drain it first. Inside a callback of its own it
+ * are left to expire, and waits and sends are answered: so drain it first. Inside a callback of its own it
  * takes effect when the outermost call has returned. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE.
@@ -2069,11 +2151,13 @@ SlStatus saved_connection_destroy(SlSavedConnection *connection);
 SlStatus signal_connection_disconnect(SlSignalConnection *connection);
 
 /**
- * How many keys are in the report, in `count`; 0 when all went well. Any thread.
+ * How many keys whose sessions are not released are in the report, in `count`; 0 when all went well.
+ * Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
  */
-SlStatus drain_report_count(const SlDrainReport *report, size_t *count);
+SlStatus drain_report_count(const SlDrainReport *report,
+                            size_t *count);
 
 /**
  * One key of the report, by its index from 0: the key, what became of its last changes
@@ -2089,6 +2173,31 @@ SlStatus drain_report_get(const SlDrainReport *report,
                           SlText *key,
                           int32_t *outcome,
                           SlText *reason);
+
+/**
+ * How many keys to which remote changes were not sent are in the report, in `count`; 0 when all went
+ * well. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus drain_report_unsent_count(const SlDrainReport *report,
+                                   size_t *count);
+
+/**
+ * One key to which remote changes were not sent, by its index from 0: the key, how many changes, what
+ * is known of them (`outcome`: SL_SEND_UNKNOWN where a commit with some of them is not answered, else
+ * SL_SEND_NOT_SENT), and why, for a person. The store goes on sending them until it is destroyed.
+ *
+ * The texts belong to the report and live as long as it. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the index).
+ */
+SlStatus drain_report_get_unsent(const SlDrainReport *report,
+                                 size_t index,
+                                 SlText *key,
+                                 size_t *change_count,
+                                 int32_t *outcome,
+                                 SlText *reason);
 
 /** Frees a report and its texts. Any thread. Errors: SL_ERROR_INVALID_HANDLE. */
 SlStatus drain_report_destroy(SlDrainReport *report);
@@ -2355,6 +2464,115 @@ SlStatus locker_when_changes_saved(const SlLocker *locker,
 SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
                                          double timeout,
                                          int32_t *was_saved);
+
+/**
+ * Fills a configuration of `struct_size` bytes, `sizeof(SlRemoteChangeSenderConfig)`, with the
+ * defaults. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus remote_change_sender_config_init(SlRemoteChangeSenderConfig *config,
+                                          size_t struct_size);
+
+/**
+ * Makes a sender for the records of a spec, whose storage, settings, clocks and new documents it
+ * shares, and which it keeps. `config` may be NULL for the defaults; it is copied.
+ *
+ * When this returns SL_OK, `config.user_data` is the sender's, and `config.drop` ends it; otherwise
+ * it stays the host's. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE (the spec), SL_ERROR_INVALID_ARGUMENT (a field, named),
+ * SL_ERROR_INVALID_UTF8 (the log prefix), SL_ERROR_UNSUPPORTED (no random numbers).
+ */
+SlStatus remote_change_sender_create(const SlLockerSpec *spec,
+                                     const SlRemoteChangeSenderConfig *config,
+                                     SlRemoteChangeSender **sender);
+
+/**
+ * Frees a sender. Each send that is not answered yet is answered before this returns: with
+ * SL_SEND_UNKNOWN if an attempt is of unknown fate, else with SL_SEND_NOT_SENT. While another call
+ * uses the sender, also around this callback, that happens when it returns. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE.
+ */
+SlStatus remote_change_sender_destroy(SlRemoteChangeSender *sender);
+
+/**
+ * Does all there is to do, once a frame: takes what the storage has answered, sends what is due, and
+ * answers sends, all on this thread. Never waits for the storage.
+ *
+ * `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
+ * value than the last counts as the last.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
+ * SL_ERROR_BUSY (an update of this sender is under way, on another thread or around this callback),
+ * SL_ERROR_PANIC.
+ */
+SlStatus remote_change_sender_update(const SlRemoteChangeSender *sender,
+                                     double now);
+
+/**
+ * Whether a send is not answered yet: 1 or 0 in `is_sending`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+ */
+SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
+                                         int32_t *is_sending);
+
+/**
+ * Takes remote changes on their way to a key (1 to 512 bytes of UTF-8), whoever owns it. They are put
+ * into the record's inbox, all in one commit, and after what this sender has sent to the key before;
+ * its owner applies them. While the storage fails it is tried again, for up to a day.
+ *
+ * `json_array` has up to 10 000 objects in at most 1 MiB, each with a string `K` (1 to 256 bytes),
+ * which says what kind of change it is. Their members `I` and `A` are the library's, and
+ * overridden. An empty array writes nothing, and is answered with SL_SEND_SENT.
+ *
+ * `operation_id` (1 to 128 bytes of UTF-8; NULL for none) is the host's own name for this send. A send
+ * to this key with an operation id that was sent within 7 days, by any sender, is answered with
+ * SL_SEND_SENT and not written again: so a process that has crashed may safely send anew.
+ *
+ * `callback` (may be NULL) is called once, from a later update or from the destruction. `send_id` (may
+ * be NULL) gets the number it is called with. When this returns SL_OK, `user_data` is the library's, and
+ * `drop` (may be NULL) ends it after the callback; otherwise it stays the host's. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, the operation id),
+ * SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE (no array, no object, `K` is no
+ * string), SL_ERROR_NOT_FOUND (no `K`), SL_ERROR_OUT_OF_RANGE (the length of a `K`),
+ * SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends
+ * that are not answered), SL_ERROR_PANIC. The message says which change.
+ */
+SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
+                                   const char *key,
+                                   size_t key_length,
+                                   const char *json_array,
+                                   size_t json_array_length,
+                                   const char *operation_id,
+                                   size_t operation_id_length,
+                                   SlSendCallback callback,
+                                   void *user_data,
+                                   SlDrop drop,
+                                   uint64_t *send_id);
+
+/**
+ * Sends remote changes to a key with the store's own sender, which makes a missing record, and which
+ * `easy_store_update` drives. Otherwise as `remote_change_sender_send`; how it ended is told as an event,
+ * SL_EVENT_REMOTE_CHANGES_SENT, as well.
+ *
+ * Errors as for `remote_change_sender_send`, and SL_ERROR_CLOSED, SL_ERROR_LIMIT (also 65 536 unread
+ * events).
+ */
+SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
+                                        const char *key,
+                                        size_t key_length,
+                                        const char *json_array,
+                                        size_t json_array_length,
+                                        const char *operation_id,
+                                        size_t operation_id_length,
+                                        SlSendCallback callback,
+                                        void *user_data,
+                                        SlDrop drop,
+                                        uint64_t *send_id);
 
 /**
  * Sets where the messages of the whole process go; with NULL they go nowhere, as in the beginning.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 22] = [
+const SOURCES: [&str; 23] = [
     "status",
     "error",
     "text",
@@ -27,6 +27,7 @@ const SOURCES: [&str; 22] = [
     "drain",
     "spec",
     "locker",
+    "remote_change_sender",
     "log",
     "defaults",
 ];

@@ -42,6 +42,8 @@ static const int SL_EVENT_LOST = 4;
 
 static const int SL_EVENT_CHANGES_SAVED = 5;
 
+static const int SL_EVENT_REMOTE_CHANGES_SENT = 8;
+
 static const int SL_LIFECYCLE_REPLACED = 1;
 
 static const int SL_LIFECYCLE_SAVED = 2;
@@ -124,6 +126,18 @@ static const int SL_SIGNAL_RELEASED = 8;
 
 static const int SL_SIGNAL_LOST = 9;
 
+static const int SL_SEND_SENT = 1;
+
+static const int SL_SEND_MISSING = 2;
+
+static const int SL_SEND_INBOX_FULL = 3;
+
+static const int SL_SEND_NOT_SENT = 4;
+
+static const int SL_SEND_UNKNOWN = 5;
+
+static const int SL_SEND_CORRUPT_DATA = 6;
+
 static const int SL_LOG_DEBUG = 0;
 
 static const int SL_LOG_INFO = 1;
@@ -161,6 +175,8 @@ typedef struct SlMigratorBuilder SlMigratorBuilder;
 typedef struct SlMigrators SlMigrators;
 
 typedef struct SlProfile SlProfile;
+
+typedef struct SlRemoteChangeSender SlRemoteChangeSender;
 
 typedef struct SlSaveData SlSaveData;
 
@@ -380,11 +396,6 @@ typedef struct SlLockerSpecConfig {
     SlDrop drop;
 } SlLockerSpecConfig;
 
-typedef void (*SlLogCallback)(void *user_data,
-                              int32_t level,
-                              const char *message,
-                              size_t message_length);
-
 typedef int32_t SlRequestErrorKind;
 
 typedef struct SlErrorReport {
@@ -402,6 +413,26 @@ typedef struct SlErrorReport {
 } SlErrorReport;
 
 typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
+
+typedef struct SlRemoteChangeSenderConfig {
+    uint32_t struct_size;
+    int32_t create_if_missing;
+    int32_t disable_apis;
+    uint32_t reserved;
+    const char *log_prefix;
+    size_t log_prefix_length;
+    uint64_t seed;
+    void *user_data;
+    SlReportError report_error;
+    SlDrop drop;
+} SlRemoteChangeSenderConfig;
+
+typedef void (*SlSendCallback)(void *user_data, uint64_t send_id, int32_t outcome);
+
+typedef void (*SlLogCallback)(void *user_data,
+                              int32_t level,
+                              const char *message,
+                              size_t message_length);
 
 static const int SL_OK = 0;
 
@@ -816,6 +847,15 @@ SlStatus drain_report_get(const SlDrainReport *report,
                           int32_t *outcome,
                           SlText *reason);
 
+SlStatus drain_report_unsent_count(const SlDrainReport *report, size_t *count);
+
+SlStatus drain_report_get_unsent(const SlDrainReport *report,
+                                 size_t index,
+                                 SlText *key,
+                                 size_t *change_count,
+                                 int32_t *outcome,
+                                 SlText *reason);
+
 SlStatus drain_report_destroy(SlDrainReport *report);
 
 SlStatus locker_spec_config_init(SlLockerSpecConfig *config, size_t struct_size);
@@ -894,6 +934,44 @@ SlStatus locker_when_changes_saved(const SlLocker *locker,
 SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
                                          double timeout,
                                          int32_t *was_saved);
+
+SlStatus remote_change_sender_config_init(SlRemoteChangeSenderConfig *config,
+                                          size_t struct_size);
+
+SlStatus remote_change_sender_create(const SlLockerSpec *spec,
+                                     const SlRemoteChangeSenderConfig *config,
+                                     SlRemoteChangeSender **sender);
+
+SlStatus remote_change_sender_destroy(SlRemoteChangeSender *sender);
+
+SlStatus remote_change_sender_update(const SlRemoteChangeSender *sender, double now);
+
+SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
+                                         int32_t *is_sending);
+
+SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
+                                   const char *key,
+                                   size_t key_length,
+                                   const char *json_array,
+                                   size_t json_array_length,
+                                   const char *operation_id,
+                                   size_t operation_id_length,
+                                   SlSendCallback callback,
+                                   void *user_data,
+                                   SlDrop drop,
+                                   uint64_t *send_id);
+
+SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
+                                        const char *key,
+                                        size_t key_length,
+                                        const char *json_array,
+                                        size_t json_array_length,
+                                        const char *operation_id,
+                                        size_t operation_id_length,
+                                        SlSendCallback callback,
+                                        void *user_data,
+                                        SlDrop drop,
+                                        uint64_t *send_id);
 
 SlStatus session_locker_set_log_callback(SlLogCallback callback, void *user_data, SlDrop drop);
 

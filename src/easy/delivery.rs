@@ -23,6 +23,8 @@ impl Host for Inner {
     fn end(&self) {
         self.deliver_pending();
         self.finish_leaving();
+        // Sends that a panic has put in doubt have nothing left to do.
+        let _ = self.update_sends();
     }
 
     fn create(&self, key: &str) -> Result<SaveData, String> {
@@ -254,6 +256,11 @@ impl Inner {
                 .iter()
                 .for_each(|signal| self.fire(profile, *signal, status));
         }
+        self.hand_over(event);
+    }
+
+    /// Gives the host an event in the way it has chosen.
+    pub(super) fn hand_over(&self, event: StoreEvent) {
         if self.polls_events {
             self.unread.lock().push_back(event);
         } else {

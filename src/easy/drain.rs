@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::locker::{LockerError, SaveOutcome};
+use crate::remote_change::SendOutcome;
 
 use super::store::{EasyStore, Inner};
 
@@ -11,6 +12,8 @@ use super::store::{EasyStore, Inner};
 pub struct DrainReport {
     /// Each key whose session is not released.
     pub unsaved: Vec<Unsaved>,
+    /// Each key to which remote changes are not sent.
+    pub unsent: Vec<Unsent>,
 }
 
 /// A key whose session was not released in time.
@@ -25,9 +28,23 @@ pub struct Unsaved {
     pub reason: String,
 }
 
+/// A key whose remote changes were not sent in time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsent {
+    /// The key.
+    pub key: Arc<str>,
+    /// How many changes.
+    pub count: usize,
+    /// `Unknown` where some of them are in a commit that is under way or of unknown fate; else
+    /// `NotSent`.
+    pub outcome: SendOutcome,
+    /// Why, for a person.
+    pub reason: String,
+}
+
 impl EasyStore {
-    /// Closes the store and updates until every session is released or `timeout` seconds have
-    /// passed. Blocks; for shutdown. May be called again to go on.
+    /// Closes the store and updates until every session is released and every send answered, or
+    /// `timeout` seconds have passed. Saves come first, then loads, then sends. Blocks; for shutdown. May be called again to go on.
     pub fn drain(&self, timeout: f64) -> Result<DrainReport, LockerError> {
         let inner = &self.0;
         inner.wait(timeout, || self.close(), || self.is_closed())?;
@@ -58,23 +75,45 @@ impl Inner {
                     .lockers
                     .get(&id)
                     .and_then(|on| on.last_error.as_deref());
-                let reason = match error {
-                    Some(error) => format!("{state}; the last error was: {error}"),
-                    None => state.to_owned(),
-                };
                 Unsaved {
                     key: Arc::clone(locker.key()),
                     outcome,
-                    reason,
+                    reason: reason(state, error),
                 }
             })
             .collect();
-        Ok(DrainReport { unsaved })
+        drop(set);
+        let unsent = self.unsent()?;
+        Ok(DrainReport { unsaved, unsent })
+    }
+
+    fn unsent(&self) -> Result<Vec<Unsent>, LockerError> {
+        let left = self.sending.left()?.into_iter().map(|left| {
+            let state = match left.outcome {
+                SendOutcome::Unknown => "a commit is not answered yet",
+                _ => "the remote changes are not sent yet",
+            };
+            Unsent {
+                key: left.key,
+                count: left.changes,
+                outcome: left.outcome,
+                reason: reason(state, left.last_error.as_deref()),
+            }
+        });
+        Ok(left.collect())
     }
 
     /// The store is going away: answers every wait that is left.
     pub(super) fn abandon(&self) {
         // A poisoned store has nothing left to say.
         let _ = self.driver.abandon(self);
+        let _ = self.sending.abandon(self);
+    }
+}
+
+fn reason(state: &str, last_error: Option<&str>) -> String {
+    match last_error {
+        Some(error) => format!("{state}; the last error was: {error}"),
+        None => state.to_owned(),
     }
 }

@@ -7,10 +7,11 @@ mod delivery;
 mod drain;
 mod profile;
 mod profiles;
+mod sends;
 mod signal;
 mod store;
 
-pub use drain::{DrainReport, Unsaved};
+pub use drain::{DrainReport, Unsaved, Unsent};
 pub use profile::{LoadWait, Profile, WeakProfile};
 pub use profiles::ProfileId;
 pub use signal::{ConnectionId, ProfileEvent, Signal, SignalCallback, Status, StoreEvent};

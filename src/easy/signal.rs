@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::locker::{ErrorReport, LoadStatus, Reason, SaveOutcome, SavedConnection};
+use crate::remote_change::{SendId, SendOutcome};
 use crate::save_data::SaveData;
 
 use super::profiles::ProfileId;
@@ -88,14 +89,17 @@ pub enum ProfileEvent {
     Error(ErrorReport),
     /// A wait for changes was answered.
     ChangesSaved(SavedConnection, SaveOutcome),
+    /// Remote changes that this store was to send were sent, or were not. No profile's.
+    RemoteChangesSent(SendId, SendOutcome),
 }
 
-/// A profile's event, as a store gives it to its host.
+/// An event as a store gives it to its host.
 #[derive(Clone, Debug)]
 pub struct StoreEvent {
-    /// Whose it is.
+    /// Whose it is; the default id, which no profile has, for what concerns a key alone: remote
+    /// changes that are sent to it.
     pub profile: ProfileId,
-    /// The profile's key, which outlives what the host has of the profile.
+    /// The key, which outlives what the host has of the profile.
     pub key: Arc<str>,
     /// What it is.
     pub event: ProfileEvent,

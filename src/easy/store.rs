@@ -9,6 +9,7 @@ use crate::locker::{
     Driver, HookAnswer, InboxHooks, LoadStatus, LockerError, LockerId, NewLocker, Scope,
     SessionOptions, SetGuard, SharedSaveData, SpecOptions, UNREAD_EVENTS_MAX, UseKey, new_driver,
 };
+use crate::remote_change::{SendCallback, SendError, SendId, SenderOptions, Sending};
 use crate::save_data::{RemoteChange, SaveData};
 use crate::storage::Storage;
 
@@ -82,6 +83,7 @@ pub(super) struct Inner {
     pub polls_events: bool,
     pub profiles: Mutex<Profiles>,
     pub unread: Mutex<VecDeque<StoreEvent>>,
+    pub sending: Sending,
 }
 
 impl EasyStore {
@@ -92,11 +94,16 @@ impl EasyStore {
         hooks: Box<dyn StoreHooks>,
     ) -> Result<Self, LockerError> {
         let polls_events = options.polls_events;
+        let sender_options = SenderOptions {
+            create_if_missing: true,
+            ..SenderOptions::new(options.seed)
+        };
         let inbox_hooks = InboxHooks {
             remote_change: hooks.has_process_remote_change(),
             merge_offline: hooks.has_merge_offline(),
         };
         let driver = Arc::new(new_driver(storage, options, inbox_hooks)?);
+        let sending = Sending::new(driver.shared()?, &sender_options);
         let (profiles, unread) = (Mutex::default(), Mutex::default());
         Ok(Self(Arc::new(Inner {
             driver,
@@ -104,6 +111,7 @@ impl EasyStore {
             polls_events,
             profiles,
             unread,
+            sending,
         })))
     }
 
@@ -183,13 +191,30 @@ impl EasyStore {
         Ok(Profile { store, id, data })
     }
 
+    /// Sends remote changes to a key, which is made if it is missing: see
+    /// [`RemoteChangeSender::send`](crate::remote_change::RemoteChangeSender::send). How it ended is
+    /// told to the callback, and as an event.
+    pub fn send_remote_changes(
+        &self,
+        key: &str,
+        json_array: &str,
+        operation_id: Option<&str>,
+        mut completion: Option<SendCallback>,
+    ) -> Result<SendId, SendError> {
+        // Held until the send is taken: a store that is closed meanwhile waits for it.
+        let _open = self.0.open_profiles()?;
+        let sending = &self.0.sending;
+        sending.send(key, json_array, operation_id, &mut completion)
+    }
+
     /// Does all there is to do at `now`: seconds that never run backwards, from any epoch, time
     /// asleep included. A smaller value than the last counts as the last.
     pub fn update(&self, now: f64) -> Result<(), LockerError> {
         self.0.update(now)
     }
 
-    /// Begins shutdown: no session starts any more, and all sessions end.
+    /// Begins shutdown: no session or send starts any more, all sessions end, and what is being sent
+    /// goes on.
     pub fn close(&self) -> Result<(), LockerError> {
         let mut profiles = self.0.profiles.lock();
         profiles.is_closed = true;
@@ -203,7 +228,7 @@ impl EasyStore {
         active.into_iter().try_for_each(|id| self.0.end_session(id))
     }
 
-    /// Whether the store was closed and every session is released.
+    /// Whether the store was closed, every session is released and every send answered.
     pub fn is_closed(&self) -> Result<bool, LockerError> {
         let profiles = self.0.profiles.lock();
         let is_quiet = profiles.pending.is_empty()
@@ -211,12 +236,13 @@ impl EasyStore {
             && profiles.lockers.is_empty();
         let is_closed = profiles.is_closed && is_quiet;
         drop(profiles);
-        Ok(is_closed && self.0.driver.set()?.len() == 0)
+        Ok(is_closed && self.0.driver.set()?.len() == 0 && !self.0.sending.is_sending()?)
     }
 
-    /// How many times a locker has had something to do: an idle frame adds none.
+    /// How many times a locker or a send has had something to do: an idle frame adds none.
     pub fn touches(&self) -> Result<u64, LockerError> {
-        Ok(self.0.driver.set()?.touches())
+        let lockers = self.0.driver.set()?.touches();
+        Ok(lockers + self.0.sending.touches()?)
     }
 
     /// Moves up to `most` unread events to the host, oldest first.

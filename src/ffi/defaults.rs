@@ -206,19 +206,26 @@ pub unsafe extern "C" fn session_locker_set_default_report_error(
         let reporter = number::choice("reporter", reporter, &REPORTERS)?;
         let user_data = UserData::new(user_data, drop);
         user_data.accept();
-        let report = callback.map(|callback| -> ReportError {
-            Arc::new(move |error| {
-                tell(error, |report| {
-                    // SAFETY: the host gave the function for this purpose and this user data; the
-                    // report and its texts outlive the call.
-                    unsafe { callback(user_data.pointer(), report) }
-                })
-            })
-        });
+        let report = host_reporter(callback, user_data);
         // The one before goes here, with no lock held: its `drop` may call anything.
         std::mem::drop(set_default_report_error(reporter, report));
         Ok(())
     })
+}
+
+/// The host's callback as the library's own.
+pub(crate) fn host_reporter(
+    callback: SlReportError,
+    user_data: Arc<UserData>,
+) -> Option<ReportError> {
+    let callback = callback?;
+    Some(Arc::new(move |error| {
+        tell(error, |report| {
+            // SAFETY: the host gave the function for this purpose and this user data; the report
+            // and its texts outlive the call.
+            unsafe { callback(user_data.pointer(), report) }
+        })
+    }))
 }
 
 /// Lends an error to the host.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use super::connection::SlSavedConnection;
 use super::locker::SlLocker;
 use super::profile::SlProfile;
+use super::remote_change_sender::send_outcome_number;
 use super::text::SlText;
 use crate::easy::{ProfileEvent, Signal, Status, StoreEvent};
 use crate::locker::{
     Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome, SavedConnection,
 };
+use crate::remote_change::{SendId, SendOutcome};
 use crate::storage::RequestErrorKind;
 
 /// A step of the lifecycle: `lifecycle` and `reason` say which.
@@ -23,6 +25,9 @@ pub const SL_EVENT_ERROR: i32 = 3;
 pub const SL_EVENT_LOST: i32 = 4;
 /// A wait for changes was answered: `saved_connection`, `outcome`.
 pub const SL_EVENT_CHANGES_SAVED: i32 = 5;
+/// Remote changes that a store was to send were sent, or were not: `key`, `send_id`, and `outcome`,
+/// which is one of SL_SEND_. `profile` is NULL.
+pub const SL_EVENT_REMOTE_CHANGES_SENT: i32 = 8;
 
 /// The save data was replaced; see `reason`.
 pub const SL_LIFECYCLE_REPLACED: i32 = 1;
@@ -153,11 +158,12 @@ pub struct SlEvent {
     pub activity: i32,
     /// One of SL_REQUEST_ERROR_.
     pub error_kind: i32,
-    /// One of SL_OUTCOME_.
+    /// One of SL_OUTCOME_, or of SL_SEND_.
     pub outcome: i32,
     /// 0.
     pub reserved: i32,
-    /// Whose event it is, for a store. NULL once the host has destroyed the profile.
+    /// Whose event it is, for a store. NULL once the host has destroyed the profile, and for remote
+    /// changes that the store sends.
     pub profile: *mut SlProfile,
     /// Whose event it is, for a locker.
     pub locker: *mut SlLocker,
@@ -165,7 +171,8 @@ pub struct SlEvent {
     pub saved_connection: *mut SlSavedConnection,
     /// An error's message, or the document that was lost.
     pub text: SlText,
-    /// The profile's key, for a store, also when the profile was destroyed. Not NUL-terminated.
+    /// The profile's key, for a store, also when the profile was destroyed; or the key that remote
+    /// changes are sent to. Not NUL-terminated.
     pub key: SlText,
     /// The product, of a credit that changed or a purchase that was answered.
     pub product_id: i64,
@@ -243,6 +250,7 @@ impl Told {
             ProfileEvent::LoadStatusChanged(status) => load_status(*status),
             ProfileEvent::Error(report) => error(report),
             ProfileEvent::ChangesSaved(connection, outcome) => saved(connection, *outcome),
+            ProfileEvent::RemoteChangesSent(id, outcome) => sent(*id, *outcome),
         };
         told.event.profile = profile;
         told.key = Some(Arc::clone(&event.key));
@@ -331,6 +339,16 @@ fn saved(connection: &SavedConnection, outcome: SaveOutcome) -> Told {
         kind: SL_EVENT_CHANGES_SAVED,
         outcome: outcome_number(outcome),
         saved_connection: std::ptr::without_provenance_mut(tag),
+        ..SlEvent::NONE
+    };
+    Told::new(event, None)
+}
+
+fn sent(id: SendId, outcome: SendOutcome) -> Told {
+    let event = SlEvent {
+        kind: SL_EVENT_REMOTE_CHANGES_SENT,
+        outcome: send_outcome_number(outcome),
+        send_id: id.number(),
         ..SlEvent::NONE
     };
     Told::new(event, None)

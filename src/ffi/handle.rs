@@ -37,11 +37,12 @@ pub(crate) enum Kind {
     DrainReport,
     LockerSpec,
     Locker,
+    RemoteChangeSender,
 }
 
 impl Kind {
     /// Every kind, and the C type whose pointers are its handles.
-    const ALL: [(Kind, &'static str); 13] = [
+    const ALL: [(Kind, &'static str); 14] = [
         (Kind::SaveData, "SlSaveData"),
         (Kind::SaveDataBackup, "SlSaveDataBackup"),
         (Kind::Storage, "SlStorage"),
@@ -55,6 +56,7 @@ impl Kind {
         (Kind::DrainReport, "SlDrainReport"),
         (Kind::LockerSpec, "SlLockerSpec"),
         (Kind::Locker, "SlLocker"),
+        (Kind::RemoteChangeSender, "SlRemoteChangeSender"),
     ];
 
     fn type_name(self) -> &'static str {

@@ -72,6 +72,7 @@ mod log;
 mod migrator;
 mod number;
 mod profile;
+mod remote_change_sender;
 mod save_data;
 #[macro_use]
 mod settings;
@@ -98,6 +99,7 @@ pub use locker::*;
 pub use log::*;
 pub use migrator::*;
 pub use profile::*;
+pub use remote_change_sender::*;
 pub use save_data::*;
 pub use session_options::*;
 pub use settings::SlCreateSaveData;

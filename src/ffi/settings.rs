@@ -266,7 +266,7 @@ fn bytes(field: &str, value: u64) -> FfiResult<usize> {
 }
 
 /// Chance that differs between servers, from the operating system.
-fn random_seed() -> FfiResult<u64> {
+pub(crate) fn random_seed() -> FfiResult<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| {
         let message = format!("the operating system has no random numbers: {error}");

@@ -416,7 +416,8 @@ pub unsafe extern "C" fn easy_store_poll_event(
     })
 }
 
-/// Begins shutdown: no session starts any more, and all sessions are saved and end. Goes on in
+/// Begins shutdown: no session or send starts any more, all sessions are saved and end, and remote
+/// changes that are on their way go on. Goes on in
 /// `easy_store_update` until `easy_store_is_closed`, or all at once in `easy_store_drain`. Any
 /// thread.
 ///
@@ -426,7 +427,8 @@ pub unsafe extern "C" fn easy_store_close(store: *const SlEasyStore) -> SlStatus
     boundary(|| Ok(handle::get(store)?.store.close()?))
 }
 
-/// Whether the store was closed and every session is released: 1 or 0 in `is_closed`. Any thread.
+/// Whether the store was closed, every session is released and every send answered: 1 or 0 in
+/// `is_closed`. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
@@ -442,10 +444,11 @@ pub unsafe extern "C" fn easy_store_is_closed(
     })
 }
 
-/// Closes the store and updates it until every session is released or `timeout` seconds have
-/// passed. Blocks; for shutdown. May be called again to go on.
+/// Closes the store and updates it until every session is released and every send answered, or
+/// `timeout` seconds have passed; saves come first, then loads, then sends. Blocks; for shutdown. May
+/// be called again to go on.
 ///
-/// `report` (may be NULL) gets what was not released in time: free it with `drain_report_destroy`.
+/// `report` (may be NULL) gets what was not released or sent in time: free it with `drain_report_destroy`.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_BUSY, and
 /// SL_ERROR_PANIC. That the time ran out is no error: the report says it.
@@ -468,7 +471,7 @@ pub unsafe extern "C" fn easy_store_drain(
 }
 
 /// Frees a store, and the handles of its profiles with it. Sessions that are not released by then
-/// are left to expire, and waits are answered: so drain it first. Inside a callback of its own it
+/// are left to expire, and waits and sends are answered: so drain it first. Inside a callback of its own it
 /// takes effect when the outermost call has returned. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE.

@@ -3,9 +3,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::clock::Clock;
@@ -16,12 +16,14 @@ use crate::storage::{self, Storage};
 
 use super::config::{Config, ConfigError};
 use super::event::{ErrorReport, Event};
+use super::guarded::{Driving, Guard, Guarded};
 use super::inbox;
 use super::report::{Reporter, UnheardError};
 use super::saved_connection::{SavedConnection, WAITS_MAX};
-use super::set::{LockerId, LockerSet, Scope, Task, Time};
+use super::set::{LockerId, LockerSet, Scope, Task};
 use super::shared_data::{HookAnswer, SharedSaveData, restorable};
 use super::state::{HookCall, HookResult, LockerState};
+use super::time::Time;
 
 /// Why a call on a locker, spec, store or profile was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -117,27 +119,27 @@ pub(crate) trait Host {
 
 /// A set of lockers, its storage and its clocks.
 pub(crate) struct Driver {
-    set: Mutex<LockerSet>,
+    set: Guarded<LockerSet>,
     storage: Arc<dyn Storage>,
     clock: Arc<dyn Clock>,
     migrators: Migrators,
     config: Arc<Config>,
     is_driving: AtomicBool,
-    is_poisoned: AtomicBool,
     /// What the monotonic clock showed at the last update.
     updated_at: Mutex<f64>,
 }
 
-/// Access to the set; a panic while it lasts poisons the driver.
-pub(crate) struct SetGuard<'a> {
-    set: MutexGuard<'a, LockerSet>,
-    is_poisoned: &'a AtomicBool,
-    /// Whether the thread was unwinding before: then the panic is not ours.
-    was_panicking: bool,
-}
+/// Access to the set.
+pub(crate) type SetGuard<'a> = Guard<'a, LockerSet>;
 
-/// The right to drive, one at a time.
-struct Driving<'a>(&'a AtomicBool);
+/// What else works on the records of the lockers shares with them.
+pub(crate) struct Shared {
+    pub storage: Arc<dyn Storage>,
+    pub clock: Arc<dyn Clock>,
+    pub config: Arc<Config>,
+    /// The default document; without one, the create hook makes it.
+    pub template: Option<SaveData>,
+}
 
 /// How long the beginning of a locker's log lines may be.
 const LOG_PREFIX_MAX_BYTES: usize = 1024;
@@ -155,26 +157,27 @@ impl Driver {
         let config = Arc::clone(set.config());
         let updated_at = Mutex::new(clock.monotonic());
         Self {
-            set: Mutex::new(set),
+            set: Guarded::new(set),
             storage,
             clock,
             migrators,
             config,
             is_driving: AtomicBool::new(false),
-            is_poisoned: AtomicBool::new(false),
             updated_at,
         }
     }
 
     pub fn set(&self) -> Result<SetGuard<'_>, LockerError> {
-        let set = self.set.lock();
-        if self.is_poisoned.load(Ordering::Relaxed) {
-            return Err(LockerError::Poisoned);
-        }
-        Ok(SetGuard {
-            set,
-            is_poisoned: &self.is_poisoned,
-            was_panicking: std::thread::panicking(),
+        self.set.lock()
+    }
+
+    /// What others share with the lockers.
+    pub fn shared(&self) -> Result<Shared, LockerError> {
+        Ok(Shared {
+            storage: Arc::clone(&self.storage),
+            clock: Arc::clone(&self.clock),
+            config: Arc::clone(&self.config),
+            template: self.set()?.template().cloned(),
         })
     }
 
@@ -320,8 +323,7 @@ impl Driver {
         Ok(match call {
             HookCall::Create => {
                 let key = self.key(id)?;
-                let created = guarded(|| host.create(&key));
-                HookResult::Created(created.and_then(|data| self.config.stamp_new(data)))
+                HookResult::Created(created(&self.config, || host.create(&key)))
             }
             HookCall::Migrate(mut draft) => {
                 let version = self.config.save_data_version;
@@ -364,8 +366,7 @@ impl SetGuard<'_> {
         id: LockerId,
         command: impl FnOnce(&mut LockerState) -> R,
     ) -> Result<R, LockerError> {
-        self.set
-            .command(id, command)
+        self.command(id, command)
             .ok_or(LockerError::NotActive("the locker was deleted"))
     }
 
@@ -397,48 +398,18 @@ impl SetGuard<'_> {
         id: LockerId,
         note: impl FnOnce(&mut LockerState) -> R,
     ) -> Result<R, LockerError> {
-        self.set
-            .get_mut(id)
+        self.get_mut(id)
             .map(note)
             .ok_or(LockerError::NotActive("the locker was deleted"))
     }
 }
 
-impl std::ops::Deref for SetGuard<'_> {
-    type Target = LockerSet;
-
-    fn deref(&self) -> &LockerSet {
-        &self.set
-    }
-}
-
-impl std::ops::DerefMut for SetGuard<'_> {
-    fn deref_mut(&mut self) -> &mut LockerSet {
-        &mut self.set
-    }
-}
-
-impl Drop for SetGuard<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() && !self.was_panicking {
-            self.is_poisoned.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-impl<'a> Driving<'a> {
-    fn begin(flag: &'a AtomicBool) -> Result<Self, LockerError> {
-        match flag.swap(true, Ordering::Acquire) {
-            false => Ok(Self(flag)),
-            true => Err(LockerError::Busy),
-        }
-    }
-}
-
-impl Drop for Driving<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
-    }
+/// Runs a create hook, and makes what it gives a new document.
+pub(crate) fn created(
+    config: &Config,
+    hook: impl FnOnce() -> Result<SaveData, String>,
+) -> Result<SaveData, String> {
+    guarded(hook).and_then(|data| config.stamp_new(data))
 }
 
 /// Runs host code; a panic in it is a failure of the hook and goes no further.
@@ -447,7 +418,7 @@ fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
 }
 
 /// Checks what log lines are to begin with; an empty one stands for the default.
-pub(super) fn check_log_prefix(prefix: &str) -> Result<Option<Box<str>>, LockerError> {
+pub(crate) fn check_log_prefix(prefix: &str) -> Result<Option<Box<str>>, LockerError> {
     match prefix.len() {
         0 => Ok(None),
         bytes if bytes > LOG_PREFIX_MAX_BYTES => Err(LockerError::InvalidLogPrefix { bytes }),

@@ -22,6 +22,7 @@ use super::inbox::InboxHooks;
 use super::lease::{ClockReading, Watches};
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
+use super::time::{HostTime, Time};
 use super::use_keys::{USE_KEYS_MAX, UseKey};
 
 /// Names a locker of a set. A name is never used for two lockers.
@@ -49,15 +50,6 @@ pub(crate) enum Task {
 pub(crate) enum Scope {
     All,
     One(LockerId),
-}
-
-/// How an update says what time it is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Time {
-    /// The host's own, in seconds from its own epoch.
-    Host(f64),
-    /// So many seconds after the last update.
-    Elapsed(f64),
 }
 
 #[derive(Debug, Default)]
@@ -106,8 +98,7 @@ pub(crate) struct LockerSet {
     rng: fastrand::Rng,
     /// Seconds since the set was made, as far as anybody has said.
     now: f64,
-    /// The last time by the host's epoch; none before the host has said one.
-    host_time: Option<f64>,
+    host_time: HostTime,
     wall: f64,
     clock: Option<ClockReading>,
     slots: Vec<Slot>,
@@ -145,6 +136,21 @@ struct Budget {
     saves_in_a_row: u32,
 }
 
+/// What an update of lockers leaves for others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rest {
+    /// The set's time.
+    pub now: f64,
+    /// Unix seconds.
+    pub wall: f64,
+    /// Requests that may still begin.
+    pub requests: u32,
+    /// Bytes that may still be read and written.
+    pub bytes: usize,
+    /// Requests under way.
+    pub in_flight: u32,
+}
+
 /// Of so many grants, the loads get at least one while saves wait too.
 const A_TENTH: u32 = 9;
 
@@ -175,7 +181,7 @@ impl LockerSet {
             inbox_hooks,
             rng: fastrand::Rng::with_seed(seed),
             now: 0.0,
-            host_time: None,
+            host_time: HostTime::default(),
             wall: 0.0,
             clock: None,
             slots: Vec::new(),
@@ -206,6 +212,22 @@ impl LockerSet {
 
     pub fn config(&self) -> &Arc<Config> {
         &self.config
+    }
+
+    /// The default document, unless a hook makes it.
+    pub fn template(&self) -> Option<&SaveData> {
+        self.template.as_ref()
+    }
+
+    /// What the present update has left for others of the same store.
+    pub fn rest(&self) -> Rest {
+        Rest {
+            now: self.now,
+            wall: self.wall,
+            requests: self.budget.requests,
+            bytes: self.budget.bytes,
+            in_flight: self.budget.in_flight,
+        }
     }
 
     /// How many lockers there are.
@@ -330,7 +352,7 @@ impl LockerSet {
 
     /// Begins an update. Updates of single lockers at one time share one budget.
     pub fn begin_update(&mut self, time: Time, wall: f64, scope: Scope) {
-        self.pass(time);
+        self.now += self.host_time.pass(time);
         self.wall = wall;
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
@@ -344,23 +366,6 @@ impl LockerSet {
                 .saturating_add(SPARE_REPLIES);
         }
         self.collect_replies();
-    }
-
-    /// Lets time pass. The host's epoch is its own: its first time is only where its next ones are
-    /// counted from. A time before the last, or none at all, counts as the last.
-    fn pass(&mut self, time: Time) {
-        match (time, self.host_time) {
-            (Time::Host(now), Some(last)) if now > last && now.is_finite() => {
-                self.now += now - last;
-                self.host_time = Some(now);
-            }
-            (Time::Host(now), None) if now.is_finite() => self.host_time = Some(now),
-            (Time::Elapsed(seconds), last) if seconds > 0.0 => {
-                self.now += seconds;
-                self.host_time = last.map(|last| last + seconds);
-            }
-            _ => {}
-        }
     }
 
     /// What the host was to do already; nothing goes on.

@@ -12,7 +12,7 @@ use crate::storage::Storage;
 use crate::storage::overlay::ReadOnlyOverlay;
 
 use super::config::Config;
-use super::driver::{Driver, Host, LockerError};
+use super::driver::{Driver, Host, LockerError, Shared};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::inbox::InboxHooks;
 use super::saved_connection::{SavedCallback, SavedConnection};
@@ -212,6 +212,16 @@ impl LockerSpec {
         })?;
         let spec = self.clone();
         Ok(Locker(Arc::new(Handle { spec, id, data })))
+    }
+
+    /// What a sender shares with the lockers.
+    pub(crate) fn shared(&self) -> Result<Shared, LockerError> {
+        self.0.driver.shared()
+    }
+
+    /// Runs the create hook.
+    pub(crate) fn create_save_data(&self, key: &str) -> Result<SaveData, String> {
+        self.0.hooks.create(key)
     }
 }
 

@@ -689,7 +689,7 @@ impl LockerState {
 }
 
 /// A fetch that was answered with something else: an engine's mistake, treated as a failure.
-pub(super) fn fetched(result: Result<Outcome, StorageError>) -> Result<Fetched, StorageError> {
+pub(crate) fn fetched(result: Result<Outcome, StorageError>) -> Result<Fetched, StorageError> {
     match result {
         Ok(Outcome::Fetched(fetched)) => Ok(fetched),
         Ok(other) => Err(unexpected("a fetch", &other)),
@@ -698,13 +698,13 @@ pub(super) fn fetched(result: Result<Outcome, StorageError>) -> Result<Fetched, 
 }
 
 /// What came of a commit.
-pub(super) enum Committed {
+pub(crate) enum Committed {
     Stored(crate::storage::Revision),
     Conflict,
     Unknown(StorageError),
 }
 
-pub(super) fn committed(result: Result<Outcome, StorageError>) -> Committed {
+pub(crate) fn committed(result: Result<Outcome, StorageError>) -> Committed {
     match result {
         Ok(Outcome::Committed(revision)) => Committed::Stored(revision),
         Ok(Outcome::Conflict) => Committed::Conflict,
@@ -718,7 +718,7 @@ fn unexpected(asked: &str, got: &Outcome) -> StorageError {
     StorageError::new(RequestErrorKind::Script, message)
 }
 
-pub(super) fn timed_out(config: &Config) -> StorageError {
+pub(crate) fn timed_out(config: &Config) -> StorageError {
     let message = format!(
         "no answer from the storage within {} s",
         config.request_timeout

@@ -11,6 +11,7 @@
 mod error;
 mod fields;
 mod nested;
+mod outbox;
 mod patch;
 mod pointer;
 mod read;
@@ -26,11 +27,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 pub use error::SaveDataError;
+pub use outbox::MAX_KIND_BYTES;
 pub use reserved::{
     Gift, ProductId, Purchase, PurchaseMark, Received, RemoteChange, RemoteChangeId, Reserved,
     SaveMark, Session,
 };
 pub use value::ValueType;
+
+pub(crate) use outbox::UnsentChange;
 
 use fields::{Fields, Span};
 use scan::Member;

@@ -90,7 +90,7 @@ static void so_many_keys_are_held_and_no_more(void) {
     }
     CHECK(failures == 0);
     CHECK_STATUS(SL_ERROR_LIMIT, locker_mark_should_acquire(locker, 1024));
-    CHECK(last_error_says("1024 use keys of this locker are held"));
+    CHECK(last_error_says("1024 held use keys of this locker"));
     /* Those that are held may be acquired again, and what is released makes room. */
     OK(locker_mark_should_acquire(locker, 0));
     OK(locker_mark_should_acquire(locker, 1023));

@@ -106,6 +106,11 @@ impl FaultyStorage {
         })
     }
 
+    /// By which it notes when it wrote.
+    pub fn clock(&self) -> &Arc<VirtualClock> {
+        &self.clock
+    }
+
     /// What goes wrong with the next fetches, in order.
     pub fn on_fetch(&self, faults: &[Fault]) {
         self.state.lock().fetch_faults.extend(faults);

@@ -202,6 +202,9 @@ impl Server {
             ProfileEvent::LoadStatusChanged(status) => format!("status {status:?}"),
             ProfileEvent::Error(report) => format!("error {:?}", report.activity),
             ProfileEvent::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+            ProfileEvent::RemoteChangesSent(id, outcome) => {
+                format!("send {} {outcome:?}", id.number())
+            }
         };
         self.events().into_iter().map(in_words).collect()
     }
