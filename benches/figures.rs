@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 
 use session_locker::easy::{EasyStore, Profile};
 use session_locker::locker::Config;
+use session_locker::remote_change::{RemoteChangeSender, SenderOptions};
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::{self, Storage};
-use support::{Frames, c_store, load, store};
+use support::{Frames, c_store, load, overwrite, spec, store};
 
 /// Counts the bytes that are allocated.
 struct Counting;
@@ -59,6 +60,8 @@ fn main() {
     }
     autosave();
     memory_of_idle_sessions();
+    remote_changes(10);
+    remote_changes(1);
     two_readers();
     sqlite();
 }
@@ -183,6 +186,41 @@ fn memory_of_idle_sessions() {
         &format!("{each} bytes"),
     );
     drop(profiles);
+}
+
+/// Changes to a thousand free keys with small documents, whose inboxes somebody empties.
+fn remote_changes(to_a_key: usize) {
+    let storage = memory();
+    let key = |number: usize| format!("Player_{number}");
+    let keys: Vec<String> = (0..1_000).map(key).collect();
+    let spec = spec(&storage);
+    let options = SenderOptions {
+        create_if_missing: true,
+        ..SenderOptions::new(7)
+    };
+    let sender = RemoteChangeSender::new(&spec, options).expect("a sender");
+    let frames = Frames::new();
+    let (mut sent, mut took) = (0, Duration::ZERO);
+    while took < Duration::from_secs(2) {
+        keys.iter().for_each(|key| overwrite(&*storage, key));
+        let begun = Instant::now();
+        for key in &keys {
+            for _ in 0..to_a_key {
+                let change = r#"[{"K":"give_gold","gold":100}]"#;
+                sender.send(key, change, None, None).expect("a send");
+            }
+        }
+        while sender.is_sending().expect("an answer") {
+            sender.update(frames.now()).expect("an update");
+        }
+        took += begun.elapsed();
+        sent += keys.len() * to_a_key;
+    }
+    let rate = sent as f64 / took.as_secs_f64();
+    row(
+        &format!("remote changes, memory: a thousand keys, {to_a_key} to a key"),
+        &format!("{rate:.0} /s"),
+    );
 }
 
 /// Two threads, each reading its own profile's field through the C ABI.

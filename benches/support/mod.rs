@@ -4,18 +4,27 @@
 
 pub mod c_store;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use session_locker::easy::{EasyStore, Profile, StoreHooks};
 use session_locker::ffi::SystemClock;
-use session_locker::locker::{Config, SpecOptions};
+use session_locker::locker::{Config, LockerHooks, LockerSpec, SpecOptions};
 use session_locker::migration::Migrators;
 use session_locker::save_data::SaveData;
-use session_locker::storage::Storage;
+use session_locker::storage::{
+    Expected, Mailbox, Operation, Outcome, Request, RequestId, Responder, Storage, StorageError,
+};
 
 /// A store's host that has nothing to say.
 struct NoHooks;
+
+impl LockerHooks for NoHooks {
+    fn create(&self, _: &str) -> Result<SaveData, String> {
+        Err("the benchmarks have a template".to_owned())
+    }
+}
 
 impl StoreHooks for NoHooks {
     fn create(&self, _: &str) -> Result<SaveData, String> {
@@ -54,6 +63,52 @@ pub fn store(storage: &Arc<dyn Storage>, bytes: usize, config: Config) -> EasySt
         polls_events: true,
     };
     EasyStore::new(Arc::clone(storage), options, Box::new(NoHooks)).expect("a store")
+}
+
+/// A spec whose new documents are small.
+pub fn spec(storage: &Arc<dyn Storage>) -> LockerSpec {
+    let options = SpecOptions {
+        config: Config::default(),
+        migrators: Migrators::default(),
+        template: Some(SaveData::from_json(SMALL, 1 << 22).expect("a template")),
+        clock: Arc::new(SystemClock::new()),
+        seed: 7,
+        polls_events: true,
+    };
+    LockerSpec::new(Arc::clone(storage), options, Box::new(NoHooks)).expect("a spec")
+}
+
+const SMALL: &str = r#"{"Gold":1250,"Level":12,"Xp":48213.5,"DisplayName":"PlayerOne"}"#;
+
+/// Puts a small document without an inbox under a key, whatever is there.
+pub fn overwrite(storage: &dyn Storage, key: &str) {
+    let key = Arc::<str>::from(key);
+    let erase = Operation::Erase {
+        key: Arc::clone(&key),
+        expected: None,
+    };
+    let Ok(Outcome::Erased(tombstone)) = ask(storage, erase) else {
+        panic!("the memory engine erases");
+    };
+    let commit = Operation::Commit {
+        key,
+        expected: Expected::Absent(Some(tombstone)),
+        bytes: SMALL.as_bytes().into(),
+        user_ids: Arc::default(),
+    };
+    ask(storage, commit).expect("a commit");
+}
+
+fn ask(storage: &dyn Storage, operation: Operation) -> Result<Outcome, StorageError> {
+    let mailbox = Mailbox::new();
+    let responder = Responder::new(RequestId(1), Arc::clone(&mailbox) as _);
+    storage.submit(Request {
+        operation,
+        responder,
+    });
+    let mut replies = VecDeque::new();
+    mailbox.take_into(&mut replies);
+    replies.pop_front().expect("an answer at once").result
 }
 
 /// Monotonic seconds for updates.

@@ -80,7 +80,8 @@ HELPER const char *outcome_word(int32_t outcome) {
 }
 
 HELPER void note_event(Log *log, const SlEvent *event) {
-    static const char *const activities[] = {"?", "load", "save", "create", "migrate", "hook"};
+    static const char *const activities[] = {"?",    "load",   "save",  "create",   "migrate",
+                                             "hook", "change", "merge", "purchase", "send"};
     char word[600];
     CHECK(event->reserved == 0 && event->text.data != NULL);
     CHECK(event->reserved_for_later[0] == 0 && event->reserved_for_later[1] == 0);
