@@ -140,6 +140,11 @@ fn merger(
     Server::with_hooks(storage, &clock, options(&clock, 1), Box::new(hooks))
 }
 
+/// So many changes, of one gold each, with ids from 0.
+fn many(kind: &str, count: i64) -> Vec<Value> {
+    (0..count).map(|id| entry(kind, id, 1)).collect()
+}
+
 fn entry(kind: &str, id: impl Into<Value>, gold: i64) -> Value {
     json!({"K": kind, "I": id.into(), "A": 0, "G": gold})
 }
@@ -284,16 +289,42 @@ fn an_unknown_change_stays_and_does_not_hold_back_later_ones() {
 
 #[test]
 fn a_load_with_nothing_but_unknown_changes_has_nothing_to_save() {
-    let (storage, server, _) = world();
-    put(&storage, &[json!({"K": "later", "I": "a", "A": 0})]);
-    let profile = server.load(KEY);
-    // The hook of these tests writes before it answers; so does this one, but nothing.
     let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
-    let (quiet, _) = receiver_with(&storage, &clock, 1, |_, _| Ok(HookAnswer::NotApplicable));
-    put(&storage, &[entry("later", "a", 1)]);
-    let wait = quiet.load(KEY).when_changes_saved(None).unwrap();
+    let (server, offers) = receiver_with(&storage, &clock, 1, |_, _| Ok(HookAnswer::NotApplicable));
+    put(&storage, &many("later", 300));
+    let profile = server.start(KEY);
+    let wait = profile.when_changes_saved(None).unwrap();
+    assert!(!profile.is_loaded() && wait.is_connected());
+    server.run(5.0);
+    assert!(profile.is_loaded() && wait.is_saved());
+    assert!(profile.when_changes_saved(None).unwrap().is_saved());
+    assert_eq!(offers.load(Ordering::Relaxed), 300);
+    assert_eq!(storage.commits(), 1);
+}
+
+#[test]
+fn a_change_that_was_applied_without_a_trace_leaves_the_stored_inbox_too() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let (server, _) = receiver_with(&storage, &clock, 1, |_, _| Ok(HookAnswer::Applied));
+    put(&storage, &many("gold", 1));
+    let wait = server.load(KEY).when_changes_saved(None).unwrap();
+    assert!(wait.is_connected(), "its removal is a change");
+    server.run(301.0);
     assert!(wait.is_saved());
-    assert_eq!(gold(&profile), 100);
+    assert_eq!(waiting(&storage), [] as [Value; 0]);
+}
+
+#[test]
+fn a_load_longer_than_the_cooldown_ends_though_its_changes_keep_failing() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let (server, offers) = receiver_with(&storage, &clock, 1, |_, _| Err("never".to_owned()));
+    put(&storage, &many("gold", 1000));
+    let profile = server.start(KEY);
+    for _ in 0..9 {
+        server.jump(11.0);
+    }
+    assert!(profile.is_loaded());
+    assert!(offers.load(Ordering::Relaxed) >= 1000);
 }
 
 #[test]
@@ -354,8 +385,7 @@ fn a_change_that_fails_first_is_applied_in_the_same_session() {
 #[test]
 fn changes_are_offered_in_the_order_they_were_sent_in() {
     let (storage, server, _) = world();
-    let sent: Vec<_> = (0..100).map(|id| entry("gold", id, 1)).collect();
-    put(&storage, &sent);
+    put(&storage, &many("gold", 100));
     let profile = server.start(KEY);
     let all: Vec<_> = (0..100).collect();
     assert_eq!(applied(&profile), json!(all).to_string());
@@ -381,6 +411,9 @@ fn entries_with_one_id_are_two_changes() {
     save(&server, &profile);
     let left = storage.document(KEY)["RemoteChanges"].clone();
     assert_eq!(left, json!([entry("later", 5, 3)]));
+    send(&storage, entry("gold", 5, 800));
+    save(&server, &profile);
+    assert_eq!(gold(&profile), 942);
 }
 
 #[test]
@@ -591,8 +624,7 @@ fn a_key_taken_again_after_its_release_keeps_what_was_sent_in_between() {
 #[test]
 fn ten_thousand_waiting_changes_are_spread_over_frames_and_let_saves_through() {
     let (storage, server, offers) = world();
-    let sent: Vec<_> = (0..10_000).map(|id| entry("gold", id, 1)).collect();
-    put(&storage, &sent);
+    put(&storage, &many("gold", 10_000));
     let other = server.load("Player_2");
     let crowded = server.store.start_session(KEY, &[]).unwrap();
     let (mut frames, mut most, mut before) = (0, 0, 0);
@@ -630,8 +662,7 @@ fn a_load_with_many_changes_does_not_miss_its_own_saves() {
         ..options.config
     };
     let server = Server::with_hooks(&storage, &clock, options, Box::new(hooks));
-    let sent: Vec<_> = (0..1000).map(|id| entry("gold", id, 1)).collect();
-    put(&storage, &sent);
+    put(&storage, &many("gold", 1000));
     let profile = server.start(KEY);
     server.update();
     // One chunk a frame, and a frame every minute: longer than the expiry of 1800 s.
@@ -656,10 +687,48 @@ fn a_load_with_many_changes_does_not_miss_its_own_saves() {
 }
 
 #[test]
+fn a_save_that_is_due_does_not_wait_behind_the_loads_that_offers_wait_behind() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let hooks = Hooks {
+        offers: Arc::default(),
+        change: Some(Box::new(apply)),
+        merge: None,
+    };
+    let mut options = options(&clock, 1);
+    options.config = Config {
+        requests_per_update: 1,
+        ..options.config
+    };
+    let server = Server::with_hooks(&storage, &clock, options, Box::new(hooks));
+    put(&storage, &many("gold", 300));
+    let profile = server.start(KEY);
+    server.jump(0.1);
+    let commits = storage.commits();
+    // Each takes two grants, and each frame has one.
+    let crowd: Vec<_> = (2..102)
+        .map(|id| server.store.start_session(&format!("Player_{id}"), &[]))
+        .collect();
+    let saves = || {
+        let of = |written: &support::Written| &*written.key == KEY && written.by_server;
+        storage.history().into_iter().filter(of).count()
+    };
+    assert_eq!((commits, saves()), (1, 1));
+    for _ in 0..31 {
+        server.jump(10.0);
+    }
+    assert_eq!(saves(), 2, "the autosave");
+    assert!(!profile.is_loaded());
+    profile.end_session().unwrap();
+    server.jump(0.1);
+    assert!(profile.is_finished());
+    let loaded = crowd.iter().flatten().filter(|other| other.is_loaded());
+    assert!(loaded.count() < 50);
+}
+
+#[test]
 fn a_session_that_is_ended_while_it_loads_is_released_unheard_and_keeps_the_rest_for_the_next() {
     let (storage, server, offers) = world();
-    let sent: Vec<_> = (0..300).map(|id| entry("gold", id, 1)).collect();
-    put(&storage, &sent);
+    put(&storage, &many("gold", 300));
     let profile = server.start(KEY);
     let hooks_run = Arc::<AtomicUsize>::default();
     let counted = Arc::clone(&hooks_run);
@@ -670,10 +739,11 @@ fn a_session_that_is_ended_while_it_loads_is_released_unheard_and_keeps_the_rest
     profile.set_before_save(false, before_save).unwrap();
     let wait = profile.when_changes_saved(None).unwrap();
     assert!(!profile.is_loaded() && wait.is_connected());
-    profile.end_session().unwrap();
-    server.jump(0.1);
     let done = offers.load(Ordering::Relaxed);
     assert!(done > 0 && done < 300);
+    profile.end_session().unwrap();
+    server.jump(0.1);
+    assert_eq!(offers.load(Ordering::Relaxed), done);
     assert!(profile.is_finished());
     assert_eq!(wait.outcome(), Some(SaveOutcome::Saved));
     assert_eq!(hooks_run.load(Ordering::Relaxed), 0, "it was never loaded");
@@ -688,8 +758,7 @@ fn a_session_that_is_ended_while_it_loads_is_released_unheard_and_keeps_the_rest
 #[test]
 fn a_joined_session_that_still_applies_changes_becomes_loaded_with_the_first() {
     let (storage, server, _) = world();
-    let sent: Vec<_> = (0..300).map(|id| entry("gold", id, 1)).collect();
-    put(&storage, &sent);
+    put(&storage, &many("gold", 300));
     let first = server.start(KEY);
     let second = server.store.start_session_reusable(KEY, &[]).unwrap();
     assert!(!first.is_loaded() && !second.is_loaded());

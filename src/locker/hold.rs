@@ -43,7 +43,7 @@ pub(super) struct Held {
     /// The revision of the last commit known to be stored.
     revision: Revision,
     /// The highest save number given out.
-    pub(super) number: u64,
+    number: u64,
     /// When the last commit known to be stored was handed over.
     pub(super) lease_from: f64,
     next_autosave: f64,
@@ -414,7 +414,7 @@ impl LockerState {
         held.unsettled = Vec::new();
         held.is_free = attempt.releases;
         if let Some(inbox) = &mut held.inbox {
-            inbox.stored(attempt.number);
+            inbox.stored();
         }
         self.saved = self.saved.max(attempt.covers);
         self.log(|_| format!("saved (save {} of the session)", attempt.number));

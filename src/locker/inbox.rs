@@ -53,8 +53,9 @@ pub(super) struct Inbox {
     new: usize,
     /// When the first of those that failed is due; infinite without one.
     retry_at: f64,
-    /// What was applied and may still stand in the stored document.
-    applied: Vec<Applied>,
+    /// What was applied and may still stand in the stored document. Nothing is offered while a commit is
+    /// under way or of unknown fate, so every commit is without all of these.
+    applied: Vec<RemoteChangeId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,14 +66,6 @@ enum Standing {
     Unknown,
     /// It failed, and is offered again from then on.
     Failed { until: f64 },
-}
-
-/// An entry that was applied.
-#[derive(Debug)]
-struct Applied {
-    id: RemoteChangeId,
-    /// The session's save number at that time: saves with a higher one are without the entry.
-    after: u64,
 }
 
 impl Inbox {
@@ -90,9 +83,9 @@ impl Inbox {
         self.retry_at
     }
 
-    /// A save with this number is known to be stored.
-    pub fn stored(&mut self, number: u64) {
-        self.applied.retain(|applied| applied.after >= number);
+    /// A save is known to be stored.
+    pub fn stored(&mut self) {
+        self.applied = Vec::new();
     }
 
     /// The inbox as it goes on: what the stored document has of it, without what was applied. Senders
@@ -100,8 +93,8 @@ impl Inbox {
     /// there twice, as the original library may have drawn them, are told apart by the entries' text.
     fn take_over(&mut self, stored: &[RemoteChange], known: &[RemoteChange]) -> Vec<RemoteChange> {
         let mut applied: HashMap<&RemoteChangeId, usize> = HashMap::new();
-        for entry in &self.applied {
-            *applied.entry(&entry.id).or_default() += 1;
+        for id in &self.applied {
+            *applied.entry(id).or_default() += 1;
         }
         let mut known = known.iter().zip(&self.standings).peekable();
         let (mut changes, mut standings) = (Vec::new(), Vec::new());
@@ -149,14 +142,13 @@ impl Inbox {
     }
 
     /// Notes what has come of offers, in their order; what was applied has left the document.
-    fn note(&mut self, offered: Vec<Offered>, number: u64, until: f64) {
+    fn note(&mut self, offered: Vec<Offered>, until: f64) {
         // From the last to the first, so that the places before stay right.
         for Offered { offer, result } in offered.into_iter().rev() {
             self.standings[offer.at] = match result {
                 Ok(HookAnswer::Applied) => {
                     self.standings.remove(offer.at);
-                    let (id, after) = (offer.change.id().clone(), number);
-                    self.applied.push(Applied { id, after });
+                    self.applied.push(offer.change.id().clone());
                     continue;
                 }
                 Ok(HookAnswer::NotApplicable) => Standing::Unknown,
@@ -286,7 +278,7 @@ impl LockerState {
         if let Phase::Held(held) = &mut self.phase {
             held.step = Step::Resting;
             if let Some(inbox) = &mut held.inbox {
-                inbox.note(offered, held.number, until);
+                inbox.note(offered, until);
             }
         }
     }

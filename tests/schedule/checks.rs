@@ -46,21 +46,42 @@ impl Schedule {
         }
     }
 
-    /// What a sender has put into the inbox stays there: nobody applies it here.
-    pub fn check_inbox_is_kept(&self) {
+    /// Law 5, the owners' part: what a sender has put into the inbox waits there, until it has had
+    /// its effect. In every document it is in one of the two places, once.
+    pub fn check_changes_are_applied_once(&self) {
         for key in self.keys {
             let mut sent = BTreeSet::new();
             for written in self.history_of(key) {
-                let document = parse(&written.after);
-                let inbox = inbox(&document);
-                let seed = self.seed;
-                match document {
-                    Value::Null => sent.clear(),
-                    _ => assert!(sent.is_subset(&inbox), "seed {seed}: {sent:?}, {document}"),
-                }
-                sent.extend(inbox);
+                self.check_each_once(&parse(&written.after), &mut sent);
             }
         }
+        for session in self.hosts.iter().flat_map(|host| &host.sessions) {
+            let json = session.data().read(|data| data.to_json());
+            let document = serde_json::from_str(&json).expect("JSON");
+            let mut sent = changes(&self.storage.document(session.key))
+                .into_iter()
+                .collect();
+            self.check_each_once(&document, &mut sent);
+        }
+    }
+
+    fn check_each_once(&self, document: &Value, sent: &mut BTreeSet<u64>) {
+        let all = changes(document);
+        let once: BTreeSet<_> = all.iter().copied().collect();
+        let seed = self.seed;
+        assert_eq!(
+            all.len(),
+            once.len(),
+            "seed {seed}: applied twice: {document}"
+        );
+        match document {
+            Value::Null => sent.clear(),
+            _ => assert!(
+                sent.is_subset(&once),
+                "seed {seed}: of {sent:?} not all in {document}"
+            ),
+        }
+        sent.extend(once);
     }
 
     /// Law 3.
@@ -179,10 +200,12 @@ fn writer(document: &Value) -> Option<u64> {
     owner(document).or(last.and_then(|mark| mark[0].as_u64()))
 }
 
-fn inbox(document: &Value) -> BTreeSet<String> {
-    let entries = document["RemoteChanges"].as_array();
-    let ids = entries.into_iter().flatten().map(|entry| &entry["I"]);
-    ids.filter_map(Value::as_str).map(str::to_owned).collect()
+/// The remote changes that wait in a document, and those that have had their effect.
+fn changes(document: &Value) -> Vec<u64> {
+    let waiting = document["RemoteChanges"].as_array().into_iter().flatten();
+    let applied = document["Effects"].as_array().into_iter().flatten();
+    let ids = waiting.map(|entry| &entry["I"]).chain(applied);
+    ids.filter_map(Value::as_u64).collect()
 }
 
 fn tokens(document: &Value) -> Vec<u64> {

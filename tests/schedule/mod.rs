@@ -6,17 +6,20 @@
 
 mod checks;
 mod host;
+mod receiver;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use session_locker::locker::{Config, LoadStatus, SavedConnection};
+use session_locker::locker::{Config, LoadStatus, LockerSpec, SavedConnection};
 use session_locker::save_data::SaveData;
+use session_locker::storage::Storage;
 
 use crate::support::{FaultyStorage, Server, VirtualClock, options, spec};
 use host::{Handle, Host, Kind};
+use receiver::Receiver;
 
 /// Wall clocks are off by at most this, so no two by more than the tolerance.
 const MAX_SKEW: f64 = 14.0;
@@ -107,9 +110,26 @@ impl Schedule {
         options.clock = self.clock.skewed(skew);
         options.config = config(options.config);
         options.template = SaveData::from_json(r#"{"Log":[]}"#, 1 << 20).ok();
-        Host::new(match self.rng.u32(..3) {
-            0 => Kind::Spec(spec(&self.storage, options), Arc::clone(&self.clock)),
-            _ => Kind::Store(Server::with(&self.storage, &self.clock, options)),
+        let receiver = || {
+            Box::new(Receiver {
+                rng: parking_lot::Mutex::new(fastrand::Rng::with_seed(options.seed)),
+                tokens: Arc::clone(&self.next_token),
+                undone: Arc::clone(&self.undone),
+            })
+        };
+        let (storage, clock) = (&self.storage, &self.clock);
+        Host::new(match self.rng.u32(..6) {
+            0 => Kind::Spec(spec(storage, options), Arc::clone(clock)),
+            1 => {
+                let (hooks, storage) = (receiver(), Arc::clone(storage) as Arc<dyn Storage>);
+                let spec = LockerSpec::new(storage, options, hooks).expect("a spec");
+                Kind::Spec(spec, Arc::clone(clock))
+            }
+            2 => Kind::Store(Server::with(storage, clock, options)),
+            _ => {
+                let hooks = receiver();
+                Kind::Store(Server::with_hooks(storage, clock, options, hooks))
+            }
         })
     }
 
@@ -223,9 +243,9 @@ impl Schedule {
     fn send(&mut self) {
         let key = self.keys[self.rng.usize(..self.keys.len())];
         if self.storage.document(key)["Version"] == 1 {
-            let id = self.next_token.load(Ordering::Relaxed);
+            let id = self.next_token.fetch_add(1, Ordering::Relaxed);
             self.storage.edit(key, |document| {
-                let entry = json!({"K": "gift", "I": format!("{id}-{}", self.clock.now()), "A": 0});
+                let entry = json!({"K": "gift", "I": id, "A": 0});
                 match &mut document["RemoteChanges"] {
                     Value::Array(inbox) => inbox.push(entry),
                     inbox => *inbox = json!([entry]),
