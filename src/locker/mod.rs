@@ -14,6 +14,7 @@ mod driver;
 mod event;
 mod hold;
 mod lease;
+mod no_storage;
 mod report;
 mod saved_connection;
 mod session_options;

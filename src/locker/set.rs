@@ -19,6 +19,7 @@ use super::config::Config;
 use super::driver::LockerError;
 use super::event::Event;
 use super::lease::{ClockReading, Watches};
+use super::no_storage;
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
 use super::use_keys::UseKey;
@@ -440,6 +441,10 @@ impl LockerSet {
                     }
                     let mailbox = Arc::clone(&self.mailbox);
                     let responder = Responder::new(request, mailbox);
+                    if locker.disables_apis() {
+                        responder.answer(Ok(no_storage::outcome(&operation)));
+                        continue;
+                    }
                     Task::Submit(Request {
                         operation,
                         responder,

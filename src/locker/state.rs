@@ -153,6 +153,8 @@ pub(crate) struct LockerState {
     pub(super) has_save_hooks: bool,
     /// What the host says of the save data: see [`LockerState::set_is_syncing`].
     is_syncing: bool,
+    /// Never touches the storage: see [`SessionOptions`](super::SessionOptions).
+    disable_apis: bool,
     verbose_logs: bool,
     /// What its log lines begin with; without one, its key says whose they are.
     log_prefix: Option<Box<str>>,
@@ -240,6 +242,11 @@ impl LockerState {
         self.is_syncing
     }
 
+    /// Whether its requests are answered without the storage.
+    pub fn disables_apis(&self) -> bool {
+        self.disable_apis
+    }
+
     /// Whether a commit is under way or its fate is not known.
     pub fn has_unsettled_commit(&self) -> bool {
         match &self.phase {
@@ -310,6 +317,7 @@ impl LockerState {
             key,
             user_ids,
             log_prefix,
+            disable_apis,
         } = start;
         let data = SharedSaveData::live(data);
         let saved = data.changes();
@@ -328,6 +336,7 @@ impl LockerState {
             use_keys: None,
             has_save_hooks: false,
             is_syncing: true,
+            disable_apis,
             verbose_logs,
             log_prefix,
             minimum_server_version: 0,
@@ -556,6 +565,7 @@ impl LockerState {
     pub(super) fn reset(&mut self, reason: Reason, erased: bool, cx: &mut Context<'_>) {
         match cx.template {
             Some(template) => self.reset_done(template.clone(), reason, erased),
+            None if self.keeps_data() => self.reset_done(SaveData::default(), reason, erased),
             None => {
                 let hook = Some(self.call_hook(HookCall::Create));
                 self.phase = Phase::Resetting {
@@ -584,13 +594,25 @@ impl LockerState {
 
     /// Puts another document in place, which has no unsaved changes yet; who waits for a change of
     /// the one before is told that it is gone. A host thread may write to the new one from the very
-    /// next moment.
+    /// next moment. One that is kept only notes whose session it is now.
     pub(super) fn replace_data(&mut self, data: SaveData) {
-        let saved = self.saved;
-        self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));
-        let changes = self.data.replace(data);
+        let changes = if self.keeps_data() {
+            self.data.with(|kept, changes| {
+                kept.reserved_mut().session = data.reserved().session.clone();
+                changes
+            })
+        } else {
+            let saved = self.saved;
+            self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));
+            self.data.replace(data)
+        };
         self.saved = changes.wrapping_add(self.marks);
         self.forced = 0;
+    }
+
+    /// With the APIs disabled, a document is kept once it has been made: only those are versioned.
+    pub(super) fn keeps_data(&self) -> bool {
+        self.disable_apis && self.data.with(|data, _| data.version() > 0)
     }
 
     /// Gives up the claim on the key, answers who still waits, and is idle.
