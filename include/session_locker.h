@@ -592,8 +592,14 @@ typedef struct SlClock {
 typedef struct SlSessionOptions {
     /** `sizeof(SlSessionOptions)`. */
     uint32_t struct_size;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * 1: the session never touches the storage. It loads the save data that it has, which is the
+     * default one and what the host has written since, and keeps it from then on, also when it is
+     * released; all else is as with a storage that stores at once. For players without records of
+     * their own, such as those of tests. Where a hook makes the default save data, it does so in
+     * the first update, so write after that. 0: as usual (0).
+     */
+    int32_t disable_apis;
     /**
      * The users that the record belongs to, at most 64, each of 1 to 128 bytes. They go into the
      * storage with each save, for erasure requests. NULL, with a count of 0, for none: then the

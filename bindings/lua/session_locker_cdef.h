@@ -262,7 +262,7 @@ typedef struct SlClock {
 
 typedef struct SlSessionOptions {
     uint32_t struct_size;
-    uint32_t reserved;
+    int32_t disable_apis;
     const SlText *user_ids;
     size_t user_id_count;
     const char *log_prefix;

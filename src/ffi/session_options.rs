@@ -5,6 +5,7 @@ use std::ffi::c_char;
 use super::boundary::boundary;
 use super::config::{self, Versioned};
 use super::error::FfiResult;
+use super::number;
 use super::settings::optional_text;
 use super::status::*;
 use super::text::{SL_NUL_TERMINATED, SlText, texts};
@@ -18,8 +19,12 @@ use crate::storage::MAX_USER_IDS;
 pub struct SlSessionOptions {
     /// `sizeof(SlSessionOptions)`.
     pub struct_size: u32,
-    /// 0.
-    pub reserved: u32,
+    /// 1: the session never touches the storage. It loads the save data that it has, which is the
+    /// default one and what the host has written since, and keeps it from then on, also when it is
+    /// released; all else is as with a storage that stores at once. For players without records of
+    /// their own, such as those of tests. Where a hook makes the default save data, it does so in
+    /// the first update, so write after that. 0: as usual (0).
+    pub disable_apis: i32,
     /// The users that the record belongs to, at most 64, each of 1 to 128 bytes. They go into the
     /// storage with each save, for erasure requests. NULL, with a count of 0, for none: then the
     /// record keeps those it has.
@@ -41,7 +46,7 @@ unsafe impl Versioned for SlSessionOptions {
     fn defaults() -> Self {
         Self {
             struct_size: size_of::<Self>() as u32,
-            reserved: 0,
+            disable_apis: 0,
             user_ids: std::ptr::null(),
             user_id_count: 0,
             log_prefix: std::ptr::null(),
@@ -54,6 +59,7 @@ unsafe impl Versioned for SlSessionOptions {
 pub(crate) struct Read<'a> {
     user_ids: Vec<&'a str>,
     log_prefix: &'a str,
+    disable_apis: bool,
 }
 
 impl Read<'_> {
@@ -62,6 +68,7 @@ impl Read<'_> {
         SessionOptions {
             user_ids: &self.user_ids,
             log_prefix: self.log_prefix,
+            disable_apis: self.disable_apis,
         }
     }
 }
@@ -78,7 +85,7 @@ pub(crate) unsafe fn read<'a>(options: *const SlSessionOptions) -> FfiResult<Rea
         // SAFETY: as promised to this function, also below.
         unsafe { config::read("options", options) }?
     };
-    config::reserved("options.reserved", options.reserved)?;
+    let disable_apis = number::switch("options.disable_apis", options.disable_apis)?;
     let (ids, count) = (options.user_ids, options.user_id_count);
     // SAFETY: as above.
     let user_ids = unsafe { texts("options.user_ids", ids, count, MAX_USER_IDS) }?;
@@ -88,6 +95,7 @@ pub(crate) unsafe fn read<'a>(options: *const SlSessionOptions) -> FfiResult<Rea
     Ok(Read {
         user_ids,
         log_prefix: log_prefix.unwrap_or(""),
+        disable_apis,
     })
 }
 

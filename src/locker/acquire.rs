@@ -354,6 +354,7 @@ impl LockerState {
         }
         match cx.template {
             Some(template) => self.queue_commit(Box::new(template.clone()), expected),
+            None if self.keeps_data() => self.queue_commit(Box::default(), expected),
             None => {
                 let hook = self.call_hook(HookCall::Create);
                 self.acquire_step(Step::Drafting { hook, expected });

@@ -221,7 +221,7 @@ impl LockerState {
         };
         let hooks = cx.inbox_hooks;
         held.inbox = hooks.remote_change.then(|| Box::new(Inbox::new(entries)));
-        held.offline = hooks.merge_offline.then(|| Box::new(offline));
+        held.offline = offline.filter(|_| hooks.merge_offline).map(Box::new);
         if held.offline.is_none() && !held.has_new_changes() {
             self.tell_loaded();
         }

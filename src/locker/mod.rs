@@ -16,6 +16,7 @@ mod guarded;
 mod hold;
 mod inbox;
 mod lease;
+mod no_storage;
 mod report;
 mod saved_connection;
 mod session_options;

@@ -14,6 +14,11 @@ pub struct SessionOptions<'a> {
     pub user_ids: &'a [&'a str],
     /// What its log lines begin with, at most 1024 bytes. Empty, its key says whose they are.
     pub log_prefix: &'a str,
+    /// The locker never touches the storage. It loads the save data that it has, which is the
+    /// default one and what the host has written since, and keeps it from then on, also when it is
+    /// released; all else is as with a storage that stores at once. For players without records of
+    /// their own, such as those of tests.
+    pub disable_apis: bool,
 }
 
 /// What a locker is made of, checked, as it keeps it.
@@ -21,6 +26,7 @@ pub(crate) struct NewLocker {
     pub key: Arc<str>,
     pub user_ids: Arc<[Box<str>]>,
     pub log_prefix: Option<Box<str>>,
+    pub disable_apis: bool,
 }
 
 impl<'a> SessionOptions<'a> {
@@ -40,6 +46,7 @@ impl<'a> SessionOptions<'a> {
             key,
             user_ids,
             log_prefix,
+            disable_apis: self.disable_apis,
         })
     }
 

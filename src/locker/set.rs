@@ -20,6 +20,7 @@ use super::driver::LockerError;
 use super::event::Event;
 use super::inbox::InboxHooks;
 use super::lease::{ClockReading, Watches};
+use super::no_storage;
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
 use super::time::{HostTime, Time};
@@ -462,6 +463,10 @@ impl LockerSet {
                     }
                     let mailbox = Arc::clone(&self.mailbox);
                     let responder = Responder::new(request, mailbox);
+                    if locker.disables_apis() {
+                        responder.answer(Ok(no_storage::outcome(&operation)));
+                        continue;
+                    }
                     Task::Submit(Request {
                         operation,
                         responder,

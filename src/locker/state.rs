@@ -176,6 +176,8 @@ pub(crate) struct LockerState {
     pub(super) has_save_hooks: bool,
     /// What the host says of the save data: see [`LockerState::set_is_syncing`].
     is_syncing: bool,
+    /// Never touches the storage: see [`SessionOptions`](super::SessionOptions).
+    disable_apis: bool,
     verbose_logs: bool,
     /// What its log lines begin with; without one, its key says whose they are.
     log_prefix: Option<Box<str>>,
@@ -270,6 +272,11 @@ impl LockerState {
         self.is_syncing
     }
 
+    /// Whether its requests are answered without the storage.
+    pub fn disables_apis(&self) -> bool {
+        self.disable_apis
+    }
+
     /// Whether a commit is under way or its fate is not known.
     pub fn has_unsettled_commit(&self) -> bool {
         match &self.phase {
@@ -340,6 +347,7 @@ impl LockerState {
             key,
             user_ids,
             log_prefix,
+            disable_apis,
         } = start;
         let data = SharedSaveData::live(data);
         let saved = data.changes();
@@ -359,6 +367,7 @@ impl LockerState {
             use_keys: None,
             has_save_hooks: false,
             is_syncing: true,
+            disable_apis,
             verbose_logs,
             log_prefix,
             minimum_server_version: 0,
@@ -605,6 +614,7 @@ impl LockerState {
             // It stands there from the beginning, and the host may have written to it.
             Some(_) if !self.has_begun => self.tell_reset(reason, erased),
             Some(template) => self.reset_done(template.clone(), reason, erased),
+            None if self.keeps_data() => self.reset_done(SaveData::default(), reason, erased),
             None => {
                 let hook = Some(self.call_hook(HookCall::Create));
                 self.phase = Phase::Resetting {
@@ -638,14 +648,27 @@ impl LockerState {
 
     /// Puts another document in place, which has no unsaved changes yet; who waits for a change of
     /// the one before, which it gives back, is told that it is gone. A host thread may write to the
-    /// new one from the very next moment.
-    pub(super) fn replace_data(&mut self, data: SaveData) -> SaveData {
-        let saved = self.saved;
-        self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));
-        let (before, changes) = self.data.replace(data);
+    /// new one from the very next moment. One that is kept only notes whose session it is now.
+    pub(super) fn replace_data(&mut self, data: SaveData) -> Option<SaveData> {
+        let (before, changes) = if self.keeps_data() {
+            self.data.with(|kept, changes| {
+                kept.reserved_mut().session = data.reserved().session.clone();
+                (None, changes)
+            })
+        } else {
+            let saved = self.saved;
+            self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));
+            let (before, changes) = self.data.replace(data);
+            (Some(before), changes)
+        };
         self.saved = changes.wrapping_add(self.marks);
         self.forced = 0;
         before
+    }
+
+    /// With the APIs disabled, a document is kept once it has been made: only those are versioned.
+    pub(super) fn keeps_data(&self) -> bool {
+        self.disable_apis && self.data.with(|data, _| data.version() > 0)
     }
 
     /// Gives up the claim on the key, answers who still waits, and is idle.

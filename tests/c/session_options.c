@@ -31,7 +31,7 @@ static void the_defaults_are_those_of_no_options(void) {
     memset(&options, 7, sizeof options);
     OK(session_options_init(&options, sizeof options));
     CHECK(options.struct_size == sizeof options && options.user_ids == NULL);
-    CHECK(options.user_id_count == 0 && options.log_prefix == NULL);
+    CHECK(options.user_id_count == 0 && options.log_prefix == NULL && options.disable_apis == 0);
     CHECK(options.log_prefix_length == SL_NUL_TERMINATED);
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_options_init(NULL, sizeof options));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_options_init(&options, 32));
@@ -89,6 +89,8 @@ static void what_no_session_can_have_is_refused_by_its_name(Server *server, Full
     } while (0)
     REFUSES(user_ids, NULL, SL_ERROR_INVALID_ARGUMENT, "options.user_ids is NULL");
     REFUSES(user_id_count, 65, SL_ERROR_INVALID_ARGUMENT, "options.user_ids has 65 elements");
+    REFUSES(disable_apis, 2, SL_ERROR_INVALID_ARGUMENT, "options.disable_apis is 2");
+    REFUSES(disable_apis, -1, SL_ERROR_INVALID_ARGUMENT, "options.disable_apis is -1");
     REFUSES(log_prefix, "\xff", SL_ERROR_INVALID_UTF8, "options.log_prefix is not UTF-8");
     REFUSES(log_prefix_length, 3, SL_ERROR_INVALID_ARGUMENT, "options.log_prefix is NULL");
     *options = options_of(NULL, 0);
