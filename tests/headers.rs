@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 21] = [
     "status",
     "error",
     "text",
@@ -25,6 +25,7 @@ const SOURCES: [&str; 20] = [
     "drain",
     "spec",
     "locker",
+    "credit",
     "log",
     "defaults",
 ];

@@ -60,6 +60,12 @@ impl Host for Inner {
                     self.tell(profile, ProfileEvent::ChangesSaved(connection, outcome));
                 }
             }
+            Event::ProductCreditChanged { product_id, change } => {
+                self.tell_all(locker, || ProfileEvent::ProductCreditChanged {
+                    product_id,
+                    change,
+                });
+            }
         }
     }
 }
@@ -239,12 +245,8 @@ impl Inner {
             key,
             event,
         };
-        if let ProfileEvent::Lifecycle(status) = event.event {
-            status
-                .signals()
-                .iter()
-                .for_each(|signal| self.fire(profile, *signal, status));
-        }
+        let signals = event.event.signals().iter();
+        signals.for_each(|signal| self.fire(*signal, &event));
         if self.polls_events {
             self.unread.lock().push_back(event);
         } else {
@@ -252,7 +254,8 @@ impl Inner {
         }
     }
 
-    fn fire(&self, profile: ProfileId, signal: Signal, status: Status) {
+    fn fire(&self, signal: Signal, event: &StoreEvent) {
+        let profile = event.profile;
         let profiles = self.profiles.lock();
         let Some(entry) = profiles.entries.get(profile) else {
             return;
@@ -269,7 +272,7 @@ impl Inner {
             });
             drop(profiles);
             if is_connected {
-                (connection.callback)(profile, status);
+                (connection.callback)(event);
             }
         }
     }

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Weak};
 
 use crate::locker::{
-    LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback, SavedConnection,
-    SharedSaveData, WriteError,
+    CreditError, LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback,
+    SavedConnection, SharedSaveData, WriteError,
 };
-use crate::save_data::SaveData;
+use crate::save_data::{ProductId, SaveData};
 
 use super::profiles::{Entry, ProfileId, SaveHook};
 use super::signal::{ConnectionId, Signal, SignalCallback};
@@ -132,6 +132,39 @@ impl Profile {
     /// Notes a change and saves now.
     pub fn mark_force_save(&self) -> Result<(), LockerError> {
         self.command(LockerState::mark_force_save)
+    }
+
+    /// How much of a product the player has paid for and not been given yet.
+    pub fn product_credit(&self, product_id: ProductId) -> Result<i64, CreditError> {
+        self.query(|locker| locker.product_credit(product_id))?
+    }
+
+    /// Adds to the credit of a product, by 1 or more. As a write to the save data, it also counts
+    /// after the session was ended, until it is released.
+    pub fn give_product_credit(
+        &self,
+        product_id: ProductId,
+        amount: i64,
+    ) -> Result<(), CreditError> {
+        let locker = self.entry(|entry| entry.locker)?;
+        let mut set = self.store.driver.set()?;
+        set.with(locker, |locker| {
+            locker.give_product_credit(product_id, amount)
+        })?
+    }
+
+    /// Takes 1 or more from the credit of a product. False, and nothing taken, where there is too
+    /// little.
+    pub fn use_product_credit(
+        &self,
+        product_id: ProductId,
+        amount: i64,
+    ) -> Result<bool, CreditError> {
+        let locker = self.entry(|entry| entry.locker)?;
+        let mut set = self.store.driver.set()?;
+        set.with(locker, |locker| {
+            locker.use_product_credit(product_id, amount)
+        })?
     }
 
     /// Waits for the changes made so far to be saved; the callback, if any, hears the answer.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::locker::{ErrorReport, LoadStatus, Reason, SaveOutcome, SavedConnection};
-use crate::save_data::SaveData;
+use crate::save_data::{ProductId, SaveData};
 
 use super::profiles::ProfileId;
 
@@ -28,6 +28,8 @@ pub enum Signal {
     Released,
     /// … because the session was lost.
     Lost,
+    /// Product credit was given or used.
+    ProductCreditChanged,
 }
 
 /// The lifecycle of a profile: the seed's `LifecycleStatus`, as a profile hears it.
@@ -88,6 +90,24 @@ pub enum ProfileEvent {
     Error(ErrorReport),
     /// A wait for changes was answered.
     ChangesSaved(SavedConnection, SaveOutcome),
+    /// Product credit was given or used.
+    ProductCreditChanged {
+        /// The product.
+        product_id: ProductId,
+        /// What was added; negative for what was used.
+        change: i64,
+    },
+}
+
+impl ProfileEvent {
+    /// The signals that fire, in order.
+    pub fn signals(&self) -> &'static [Signal] {
+        match self {
+            Self::Lifecycle(status) => status.signals(),
+            Self::ProductCreditChanged { .. } => &[Signal::ProductCreditChanged],
+            _ => &[],
+        }
+    }
 }
 
 /// A profile's event, as a store gives it to its host.
@@ -101,8 +121,8 @@ pub struct StoreEvent {
     pub event: ProfileEvent,
 }
 
-/// What a host wants called when a signal fires, with the lifecycle status that fired it.
-pub type SignalCallback = Arc<dyn Fn(ProfileId, Status) + Send + Sync>;
+/// What a host wants called when a signal fires, with the event that fired it.
+pub type SignalCallback = Arc<dyn Fn(&StoreEvent) + Send + Sync>;
 
 /// Names a connection to a signal of one profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

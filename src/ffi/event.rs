@@ -23,6 +23,8 @@ pub const SL_EVENT_ERROR: i32 = 3;
 pub const SL_EVENT_LOST: i32 = 4;
 /// A wait for changes was answered: `saved_connection`, `outcome`.
 pub const SL_EVENT_CHANGES_SAVED: i32 = 5;
+/// Product credit was given or used: `product_id`, and `amount`, which is negative for what was used.
+pub const SL_EVENT_PRODUCT_CREDIT_CHANGED: i32 = 6;
 
 /// The save data was replaced; see `reason`.
 pub const SL_LIFECYCLE_REPLACED: i32 = 1;
@@ -111,9 +113,11 @@ pub const SL_SIGNAL_RESET: i32 = 7;
 pub const SL_SIGNAL_RELEASED: i32 = 8;
 /// The save data was replaced by the default, for the session was lost.
 pub const SL_SIGNAL_LOST: i32 = 9;
+/// Product credit was given or used.
+pub const SL_SIGNAL_PRODUCT_CREDIT_CHANGED: i32 = 10;
 
 /// The signals by their numbers.
-pub(crate) const SIGNALS: [(i32, &str, Signal); 9] = [
+pub(crate) const SIGNALS: [(i32, &str, Signal); 10] = [
     (
         SL_SIGNAL_LIFECYCLE,
         "SL_SIGNAL_LIFECYCLE",
@@ -131,6 +135,11 @@ pub(crate) const SIGNALS: [(i32, &str, Signal); 9] = [
     (SL_SIGNAL_RESET, "SL_SIGNAL_RESET", Signal::Reset),
     (SL_SIGNAL_RELEASED, "SL_SIGNAL_RELEASED", Signal::Released),
     (SL_SIGNAL_LOST, "SL_SIGNAL_LOST", Signal::Lost),
+    (
+        SL_SIGNAL_PRODUCT_CREDIT_CHANGED,
+        "SL_SIGNAL_PRODUCT_CREDIT_CHANGED",
+        Signal::ProductCreditChanged,
+    ),
 ];
 
 /// Something that happened, with the state of its moment. `kind` says which fields mean something;
@@ -243,6 +252,9 @@ impl Told {
             ProfileEvent::LoadStatusChanged(status) => load_status(*status),
             ProfileEvent::Error(report) => error(report),
             ProfileEvent::ChangesSaved(connection, outcome) => saved(connection, *outcome),
+            ProfileEvent::ProductCreditChanged { product_id, change } => {
+                credit_changed(*product_id, *change)
+            }
         };
         told.event.profile = profile;
         told.key = Some(Arc::clone(&event.key));
@@ -259,6 +271,9 @@ impl Told {
             Event::LoadStatusChanged(status) => load_status(*status),
             Event::Error(report) => error(report),
             Event::ChangesSaved(connection, outcome) => saved(connection, *outcome),
+            Event::ProductCreditChanged { product_id, change } => {
+                credit_changed(*product_id, *change)
+            }
         };
         told.event.locker = locker;
         told
@@ -336,8 +351,17 @@ fn saved(connection: &SavedConnection, outcome: SaveOutcome) -> Told {
     Told::new(event, None)
 }
 
-/// What a signal's callback gets.
-pub(crate) fn lifecycle_numbers(status: Status) -> (i32, i32) {
+fn credit_changed(product_id: i64, amount: i64) -> Told {
+    let event = SlEvent {
+        kind: SL_EVENT_PRODUCT_CREDIT_CHANGED,
+        product_id,
+        amount,
+        ..SlEvent::NONE
+    };
+    Told::new(event, None)
+}
+
+fn lifecycle_numbers(status: Status) -> (i32, i32) {
     match status {
         Status::Replaced(Reason::Loaded) => (SL_LIFECYCLE_REPLACED, SL_REASON_LOADED),
         Status::Replaced(Reason::Released) => (SL_LIFECYCLE_REPLACED, SL_REASON_RELEASED),

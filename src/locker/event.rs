@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::save_data::SaveData;
+use crate::save_data::{ProductId, SaveData};
 use crate::storage::{RequestErrorKind, StorageError};
 
 use super::SavedConnection;
@@ -178,4 +178,11 @@ pub enum Event {
     Error(ErrorReport),
     /// A wait for changes was answered.
     ChangesSaved(SavedConnection, SaveOutcome),
+    /// Product credit was given or used.
+    ProductCreditChanged {
+        /// The product.
+        product_id: ProductId,
+        /// What was added; negative for what was used.
+        change: i64,
+    },
 }

@@ -9,6 +9,7 @@
 mod acquire;
 mod claims;
 mod config;
+mod credit;
 mod defaults;
 mod driver;
 mod event;
@@ -22,6 +23,7 @@ mod spec;
 mod state;
 
 pub use config::{Config, ConfigError};
+pub use credit::CreditError;
 pub use defaults::ConfigValue;
 pub use driver::LockerError;
 pub use event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};

@@ -7,11 +7,12 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::migration::Migrators;
-use crate::save_data::SaveData;
+use crate::save_data::{ProductId, SaveData};
 use crate::storage::Storage;
 use crate::storage::overlay::ReadOnlyOverlay;
 
 use super::config::Config;
+use super::credit::CreditError;
 use super::driver::{Driver, Host, LockerError, check_names};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::saved_connection::{SavedCallback, SavedConnection};
@@ -290,6 +291,30 @@ impl Locker {
     /// Loaded, within the lease, and not being released: changes made now will be saved.
     pub fn is_available(&self) -> Result<bool, LockerError> {
         self.driver().is_available(self.id())
+    }
+
+    /// How much of a product the player has paid for and not been given yet.
+    pub fn product_credit(&self, product_id: ProductId) -> Result<i64, CreditError> {
+        self.query(|locker| locker.product_credit(product_id))?
+    }
+
+    /// Adds to the credit of a product, by 1 or more.
+    pub fn give_product_credit(
+        &self,
+        product_id: ProductId,
+        amount: i64,
+    ) -> Result<(), CreditError> {
+        self.command(|locker| locker.give_product_credit(product_id, amount))?
+    }
+
+    /// Takes 1 or more from the credit of a product. False, and nothing taken, where there is too
+    /// little.
+    pub fn use_product_credit(
+        &self,
+        product_id: ProductId,
+        amount: i64,
+    ) -> Result<bool, CreditError> {
+        self.command(|locker| locker.use_product_credit(product_id, amount))?
     }
 
     /// The unsaved document of the session that was lost last.

@@ -160,6 +160,8 @@ pub(crate) struct LockerState {
     pub(super) saved: u64,
     waiters: Vec<Waiter>,
     pub(super) lost: Option<Box<SaveData>>,
+    /// Product credit was given or used, and that is not told yet.
+    pub(super) has_credit_changes: bool,
     outputs: VecDeque<Output>,
     slot: u32,
     sequence: u32,
@@ -318,6 +320,7 @@ impl LockerState {
             saved,
             waiters: Vec::new(),
             lost: None,
+            has_credit_changes: false,
             outputs: VecDeque::new(),
             slot,
             sequence,
@@ -466,6 +469,7 @@ impl LockerState {
 
     /// Goes on from where the phase stands to what the host wants.
     pub fn evaluate(&mut self, cx: &mut Context<'_>) {
+        self.tell_credit_changes();
         if let Phase::Resetting {
             hook: None,
             reason,

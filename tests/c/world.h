@@ -83,7 +83,7 @@ HELPER void note_event(Log *log, const SlEvent *event) {
     static const char *const activities[] = {"?", "load", "save", "create", "migrate", "hook"};
     char word[600];
     CHECK(event->reserved == 0 && event->text.data != NULL);
-    CHECK(event->reserved_for_later[0] == 0 && event->reserved_for_later[4] == 0);
+    CHECK(event->reserved_for_later[0] == 0 && event->reserved_for_later[1] == 0);
     CHECK(event->text.data[event->text.length] == '\0');
     switch (event->kind) {
     case SL_EVENT_LIFECYCLE: note(log, lifecycle_word(event->lifecycle, event->reason)); break;

@@ -116,6 +116,9 @@ pub fn heard_by(locker: &Locker) -> Vec<String> {
         Event::LoadStatusChanged(status) => format!("status {status:?}"),
         Event::Error(report) => format!("error {:?}", report.activity),
         Event::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+        Event::ProductCreditChanged { product_id, change } => {
+            format!("credit of {product_id}: {change:+}")
+        }
     };
     let events = locker.poll_events(usize::MAX);
     events.into_iter().map(in_words).collect()
@@ -202,6 +205,9 @@ impl Server {
             ProfileEvent::LoadStatusChanged(status) => format!("status {status:?}"),
             ProfileEvent::Error(report) => format!("error {:?}", report.activity),
             ProfileEvent::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+            ProfileEvent::ProductCreditChanged { product_id, change } => {
+                format!("credit of {product_id}: {change:+}")
+            }
         };
         self.events().into_iter().map(in_words).collect()
     }
