@@ -84,5 +84,6 @@ pub mod ffi;
 pub mod locker;
 pub mod log;
 pub mod migration;
+pub mod purchaser;
 pub mod save_data;
 pub mod storage;

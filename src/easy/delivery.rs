@@ -14,9 +14,11 @@ use super::store::Inner;
 impl Host for Inner {
     fn begin(&self) {
         self.deliver_pending();
+        self.process_purchases();
     }
 
     fn end(&self) {
+        self.process_purchases();
         self.deliver_pending();
         self.finish_leaving();
     }
@@ -60,6 +62,8 @@ impl Host for Inner {
                     self.tell(profile, ProfileEvent::ChangesSaved(connection, outcome));
                 }
             }
+            // Its asker hears it from the purchases themselves.
+            Event::Purchase { .. } => {}
             Event::ProductCreditChanged { product_id, change } => {
                 self.tell_all(locker, || ProfileEvent::ProductCreditChanged {
                     product_id,
@@ -156,6 +160,7 @@ impl Inner {
 
     /// The locker is gone: its profiles say their last.
     fn finish(&self, locker: LockerId) {
+        self.end_purchases(locker);
         let mut profiles = self.profiles.lock();
         let on = profiles.lockers.remove(&locker);
         if let Some(on) = &on {
@@ -233,7 +238,7 @@ impl Inner {
     }
 
     /// Tells the host one event of a profile, in the way the host has chosen.
-    fn tell(&self, profile: ProfileId, event: ProfileEvent) {
+    pub(super) fn tell(&self, profile: ProfileId, event: ProfileEvent) {
         if let ProfileEvent::ChangesSaved(connection, outcome) = &event
             && let Some(callback) = connection.take_callback()
         {

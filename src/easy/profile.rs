@@ -43,7 +43,7 @@ pub enum LoadWait {
     TimedOut,
 }
 
-const FINISHED: LockerError = LockerError::NotActive("the profile is finished");
+pub(super) const FINISHED: LockerError = LockerError::NotActive("the profile is finished");
 const ENDED: LockerError = LockerError::NotActive("the profile's session was ended");
 
 impl Profile {
@@ -146,7 +146,7 @@ impl Profile {
         product_id: ProductId,
         amount: i64,
     ) -> Result<(), CreditError> {
-        let locker = self.entry(|entry| entry.locker)?;
+        let locker = self.locker()?;
         let mut set = self.store.driver.set()?;
         set.with(locker, |locker| {
             locker.give_product_credit(product_id, amount)
@@ -160,7 +160,7 @@ impl Profile {
         product_id: ProductId,
         amount: i64,
     ) -> Result<bool, CreditError> {
-        let locker = self.entry(|entry| entry.locker)?;
+        let locker = self.locker()?;
         let mut set = self.store.driver.set()?;
         set.with(locker, |locker| {
             locker.use_product_credit(product_id, amount)
@@ -342,6 +342,11 @@ impl Profile {
     fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
         let locker = self.active()?;
         self.store.driver.set()?.with(locker, command)
+    }
+
+    /// The locker of a profile, ended or not.
+    pub(super) fn locker(&self) -> Result<LockerId, LockerError> {
+        self.entry(|entry| entry.locker)
     }
 
     /// The locker of a profile that the host has not ended.

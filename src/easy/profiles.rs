@@ -32,6 +32,8 @@ pub(super) struct Entry {
     pub is_finished: bool,
     /// Waits whose answer has not been told yet.
     pub waits: Vec<SavedConnection>,
+    /// How many of its purchases are not answered yet.
+    pub purchases: usize,
     listeners: Option<Box<Listeners>>,
 }
 
@@ -79,6 +81,7 @@ impl Entry {
             is_dropped: false,
             is_finished: false,
             waits: Vec::new(),
+            purchases: 0,
             listeners: None,
         }
     }
@@ -165,8 +168,9 @@ impl Entry {
         self.listeners.take()
     }
 
+    /// Whether something that it has asked for is not answered yet.
     pub fn has_open_waits(&mut self) -> bool {
-        self.waits.iter().any(SavedConnection::is_connected)
+        self.purchases > 0 || self.waits.iter().any(SavedConnection::is_connected)
     }
 
     /// Remembers a wait, and forgets those that nobody waits for.

@@ -97,6 +97,15 @@ pub enum ProfileEvent {
         /// What was added; negative for what was used.
         change: i64,
     },
+    /// A purchase was answered.
+    Purchase {
+        /// The product.
+        product_id: ProductId,
+        /// The receipt's id.
+        purchase_id: Arc<str>,
+        /// Whether it is granted: its effect is in the storage.
+        is_granted: bool,
+    },
 }
 
 impl ProfileEvent {

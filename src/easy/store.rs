@@ -9,6 +9,7 @@ use crate::locker::{
     Driver, LoadStatus, LockerError, LockerId, Names, Scope, SetGuard, SpecOptions,
     UNREAD_EVENTS_MAX, check_names, new_driver,
 };
+use crate::purchaser::Purchases;
 use crate::save_data::SaveData;
 use crate::storage::Storage;
 
@@ -47,6 +48,7 @@ pub(super) struct Inner {
     pub polls_events: bool,
     pub profiles: Mutex<Profiles>,
     pub unread: Mutex<VecDeque<StoreEvent>>,
+    pub purchases: Purchases,
 }
 
 impl EasyStore {
@@ -65,6 +67,7 @@ impl EasyStore {
             polls_events,
             profiles,
             unread,
+            purchases: Purchases::default(),
         })))
     }
 
@@ -154,6 +157,7 @@ impl EasyStore {
             && profiles.lockers.is_empty();
         let is_closed = profiles.is_closed && is_quiet;
         drop(profiles);
+        let is_closed = is_closed && !self.0.purchases.has_incomplete();
         Ok(is_closed && self.0.driver.set()?.len() == 0)
     }
 

@@ -25,6 +25,9 @@ pub const SL_EVENT_LOST: i32 = 4;
 pub const SL_EVENT_CHANGES_SAVED: i32 = 5;
 /// Product credit was given or used: `product_id`, and `amount`, which is negative for what was used.
 pub const SL_EVENT_PRODUCT_CREDIT_CHANGED: i32 = 6;
+/// A purchase was answered: `product_id`, `text` is the purchase id, and `outcome` is
+/// SL_OUTCOME_SAVED (1) if it is granted, else SL_OUTCOME_NOT_SAVED (0).
+pub const SL_EVENT_PURCHASE: i32 = 7;
 
 /// The save data was replaced; see `reason`.
 pub const SL_LIFECYCLE_REPLACED: i32 = 1;
@@ -255,6 +258,11 @@ impl Told {
             ProfileEvent::ProductCreditChanged { product_id, change } => {
                 credit_changed(*product_id, *change)
             }
+            ProfileEvent::Purchase {
+                product_id,
+                purchase_id,
+                is_granted,
+            } => purchase(*product_id, purchase_id, *is_granted),
         };
         told.event.profile = profile;
         told.key = Some(Arc::clone(&event.key));
@@ -274,6 +282,11 @@ impl Told {
             Event::ProductCreditChanged { product_id, change } => {
                 credit_changed(*product_id, *change)
             }
+            Event::Purchase {
+                product_id,
+                purchase_id,
+                is_granted,
+            } => purchase(*product_id, purchase_id, *is_granted),
         };
         told.event.locker = locker;
         told
@@ -359,6 +372,20 @@ fn credit_changed(product_id: i64, amount: i64) -> Told {
         ..SlEvent::NONE
     };
     Told::new(event, None)
+}
+
+fn purchase(product_id: i64, purchase_id: &str, is_granted: bool) -> Told {
+    let outcome = match is_granted {
+        true => SL_OUTCOME_SAVED,
+        false => SL_OUTCOME_NOT_SAVED,
+    };
+    let event = SlEvent {
+        kind: SL_EVENT_PURCHASE,
+        outcome,
+        product_id,
+        ..SlEvent::NONE
+    };
+    Told::new(event, Some(purchase_id.to_owned()))
 }
 
 fn lifecycle_numbers(status: Status) -> (i32, i32) {

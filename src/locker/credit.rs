@@ -135,7 +135,7 @@ pub(crate) fn add_credit(
 }
 
 /// Takes from a document's credit of a product; false where there is too little.
-pub(crate) fn take_credit(data: &mut SaveData, product_id: ProductId, amount: i64) -> bool {
+fn take_credit(data: &mut SaveData, product_id: ProductId, amount: i64) -> bool {
     let credit = credit_of(data, product_id);
     let is_enough = credit >= amount;
     if is_enough {

@@ -1,6 +1,7 @@
 //! What a locker tells its host: the seed's lifecycle, load status and reports.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::save_data::{ProductId, SaveData};
 use crate::storage::{RequestErrorKind, StorageError};
@@ -184,5 +185,14 @@ pub enum Event {
         product_id: ProductId,
         /// What was added; negative for what was used.
         change: i64,
+    },
+    /// A purchase was answered.
+    Purchase {
+        /// The product.
+        product_id: ProductId,
+        /// The receipt's id.
+        purchase_id: Arc<str>,
+        /// Whether it is granted: its effect is in the storage.
+        is_granted: bool,
     },
 }

@@ -15,25 +15,34 @@ mod driver;
 mod event;
 mod hold;
 mod lease;
+mod locker_ref;
 mod report;
 mod saved_connection;
 mod set;
 mod shared_data;
 mod spec;
 mod state;
+mod timeline;
 
 pub use config::{Config, ConfigError};
 pub use credit::CreditError;
 pub use defaults::ConfigValue;
 pub use driver::LockerError;
 pub use event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
+pub use locker_ref::LockerRef;
 pub use report::{ReportError, Reporter, UnheardError, set_default_report_error};
 pub use saved_connection::{SavedCallback, SavedConnection};
 pub use set::LockerId;
 pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
-pub(crate) use driver::{Driver, Host, Names, SetGuard, check_names};
-pub(crate) use set::Scope;
+pub(crate) use credit::add_credit;
+pub(crate) use driver::{
+    Driver, Host, Names, PURCHASE_ID_MAX_BYTES, SetGuard, check_names, guarded,
+};
+pub(crate) use locker_ref::{Hold, LockerName};
+pub(crate) use saved_connection::Wake;
+pub(crate) use set::{Scope, Time};
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
 pub(crate) use state::LockerState;
+pub(crate) use timeline::Timeline;

@@ -19,6 +19,7 @@ use super::config::Config;
 use super::event::Event;
 use super::lease::{ClockReading, Watches};
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
+use super::timeline::Timeline;
 
 /// Names a locker of a set. A name is never used for two lockers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,10 +92,8 @@ pub(crate) struct LockerSet {
     migrators: Migrators,
     template: Option<SaveData>,
     rng: fastrand::Rng,
-    /// Seconds since the set was made, as far as anybody has said.
+    timeline: Timeline,
     now: f64,
-    /// The last time by the host's epoch; none before the host has said one.
-    host_time: Option<f64>,
     wall: f64,
     clock: Option<ClockReading>,
     slots: Vec<Slot>,
@@ -159,8 +158,8 @@ impl LockerSet {
             migrators,
             template,
             rng: fastrand::Rng::with_seed(seed),
+            timeline: Timeline::default(),
             now: 0.0,
-            host_time: None,
             wall: 0.0,
             clock: None,
             slots: Vec::new(),
@@ -314,7 +313,8 @@ impl LockerSet {
 
     /// Begins an update. Updates of single lockers at one time share one budget.
     pub fn begin_update(&mut self, time: Time, wall: f64, scope: Scope) {
-        self.pass(time);
+        self.timeline.pass(time);
+        self.now = self.timeline.now();
         self.wall = wall;
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
@@ -328,23 +328,6 @@ impl LockerSet {
                 .saturating_add(SPARE_REPLIES);
         }
         self.collect_replies();
-    }
-
-    /// Lets time pass. The host's epoch is its own: its first time is only where its next ones are
-    /// counted from. A time before the last, or none at all, counts as the last.
-    fn pass(&mut self, time: Time) {
-        match (time, self.host_time) {
-            (Time::Host(now), Some(last)) if now > last && now.is_finite() => {
-                self.now += now - last;
-                self.host_time = Some(now);
-            }
-            (Time::Host(now), None) if now.is_finite() => self.host_time = Some(now),
-            (Time::Elapsed(seconds), last) if seconds > 0.0 => {
-                self.now += seconds;
-                self.host_time = last.map(|last| last + seconds);
-            }
-            _ => {}
-        }
     }
 
     /// What the host was to do already; nothing goes on.

@@ -15,6 +15,7 @@ use super::config::Config;
 use super::credit::CreditError;
 use super::driver::{Driver, Host, LockerError, check_names};
 use super::event::{Event, LoadStatus, SaveOutcome};
+use super::locker_ref::LockerRef;
 use super::saved_connection::{SavedCallback, SavedConnection};
 use super::set::{LockerId, LockerSet, Scope};
 use super::shared_data::SharedSaveData;
@@ -371,6 +372,24 @@ impl Locker {
         );
         connection.disconnect();
         waited.map(|_| connection.outcome())
+    }
+
+    /// The locker's name, for those who work on lockers of either API.
+    pub fn to_ref(&self) -> Result<LockerRef, LockerError> {
+        LockerRef::new(&self.0.spec.0.driver, self.id())
+    }
+
+    /// Does `first`, then updates all lockers of the spec until `is_done` or until `timeout` seconds
+    /// have passed.
+    pub(crate) fn wait_for_all(
+        &self,
+        timeout: f64,
+        first: impl FnOnce() -> Result<(), LockerError>,
+        is_done: impl FnMut() -> Result<bool, LockerError>,
+    ) -> Result<bool, LockerError> {
+        let host = &*self.0.spec.0;
+        self.driver()
+            .wait(timeout, (Scope::All, host), first, is_done)
     }
 
     fn driver(&self) -> &Driver {

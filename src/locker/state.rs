@@ -144,7 +144,11 @@ pub(crate) struct LockerState {
     pub(super) data: Arc<SharedSaveData>,
     pub(super) status: LoadStatus,
     pub(super) phase: Phase,
+    /// The host wants the key, or somebody holds it for the host.
     pub(super) wanted: bool,
+    host_wants: bool,
+    /// Who holds the session until something is done, though the host may want it no longer.
+    holds: Vec<u64>,
     pub(super) has_save_hooks: bool,
     verbose_logs: bool,
     /// What its log lines begin with; without one, its key says whose they are.
@@ -214,7 +218,12 @@ impl LockerState {
             Phase::Refused => true,
             _ => false,
         };
-        self.wanted && !is_ending
+        self.host_wants && !is_ending
+    }
+
+    /// Whether the host wants the key.
+    pub fn is_wanted(&self) -> bool {
+        self.host_wants
     }
 
     /// Loaded, within the lease, and not being released.
@@ -311,6 +320,8 @@ impl LockerState {
                 erased: false,
             },
             wanted: false,
+            host_wants: false,
+            holds: Vec::new(),
             has_save_hooks: false,
             verbose_logs,
             log_prefix: None,
@@ -329,15 +340,29 @@ impl LockerState {
 
     /// Wants the key; after a final load status, wants it anew.
     pub fn want(&mut self) {
+        self.host_wants = true;
         self.wanted = true;
         if matches!(self.phase, Phase::Refused) {
             self.phase = Phase::Idle;
         }
     }
 
-    /// Wants to be rid of the key.
+    /// Wants to be rid of the key, as soon as nobody holds it.
     pub fn unwant(&mut self) {
-        self.wanted = false;
+        self.host_wants = false;
+        self.wanted = !self.holds.is_empty();
+    }
+
+    /// Keeps the key wanted until it is let go, also when the host wants to be rid of it.
+    pub fn keep_wanted(&mut self, use_key: u64) {
+        self.holds.push(use_key);
+        self.wanted = true;
+    }
+
+    /// Lets go of what `keep_wanted` was given the same number for.
+    pub fn let_go(&mut self, use_key: u64) {
+        self.holds.retain(|held| *held != use_key);
+        self.wanted = self.host_wants || !self.holds.is_empty();
     }
 
     pub fn set_has_save_hooks(&mut self, has: bool) {

@@ -119,6 +119,13 @@ pub fn heard_by(locker: &Locker) -> Vec<String> {
         Event::ProductCreditChanged { product_id, change } => {
             format!("credit of {product_id}: {change:+}")
         }
+        Event::Purchase {
+            purchase_id,
+            is_granted,
+            ..
+        } => {
+            format!("purchase {purchase_id}: {is_granted}")
+        }
     };
     let events = locker.poll_events(usize::MAX);
     events.into_iter().map(in_words).collect()
@@ -207,6 +214,13 @@ impl Server {
             ProfileEvent::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
             ProfileEvent::ProductCreditChanged { product_id, change } => {
                 format!("credit of {product_id}: {change:+}")
+            }
+            ProfileEvent::Purchase {
+                purchase_id,
+                is_granted,
+                ..
+            } => {
+                format!("purchase {purchase_id}: {is_granted}")
             }
         };
         self.events().into_iter().map(in_words).collect()

@@ -1,0 +1,34 @@
+//! The time of one who is updated, counted from its own beginning.
+
+use super::set::Time;
+
+/// Seconds since the beginning, as far as anybody has said.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    now: f64,
+    /// The last time by the host's epoch; none before the host has said one.
+    host_time: Option<f64>,
+}
+
+impl Timeline {
+    pub fn now(&self) -> f64 {
+        self.now
+    }
+
+    /// Lets time pass. The host's epoch is its own: its first time is only where its next ones are
+    /// counted from. A time before the last, or none at all, counts as the last.
+    pub fn pass(&mut self, time: Time) {
+        match (time, self.host_time) {
+            (Time::Host(now), Some(last)) if now > last && now.is_finite() => {
+                self.now += now - last;
+                self.host_time = Some(now);
+            }
+            (Time::Host(now), None) if now.is_finite() => self.host_time = Some(now),
+            (Time::Elapsed(seconds), last) if seconds > 0.0 => {
+                self.now += seconds;
+                self.host_time = last.map(|last| last + seconds);
+            }
+            _ => {}
+        }
+    }
+}
