@@ -26,8 +26,8 @@ static void on_saved(void *user_data, int32_t outcome) {
     player->outcome = outcome;
 }
 
-static void on_finished(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
-    (void)profile, (void)lifecycle, (void)reason;
+static void on_finished(void *user_data, SlProfile *profile, const SlEvent *event) {
+    (void)profile, (void)event;
     ((Player *)user_data)->is_finished = 1;
 }
 

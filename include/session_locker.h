@@ -110,6 +110,17 @@
 #define SL_EVENT_CHANGES_SAVED 5
 
 /**
+ * Product credit was given or used: `product_id`, and `amount`, which is negative for what was used.
+ */
+#define SL_EVENT_PRODUCT_CREDIT_CHANGED 6
+
+/**
+ * A purchase was answered: `product_id`, `text` is the purchase id, and `outcome` is
+ * SL_OUTCOME_SAVED (1) if it is granted, else SL_OUTCOME_NOT_SAVED (0).
+ */
+#define SL_EVENT_PURCHASE 7
+
+/**
  * Remote changes that a store was to send were sent, or were not: `key`, `send_id`, and `outcome`,
  * which is one of SL_SEND_. `profile` is NULL.
  */
@@ -237,6 +248,9 @@
 
 /** The save data was replaced by the default, for the session was lost. */
 #define SL_SIGNAL_LOST 9
+
+/** Product credit was given or used. */
+#define SL_SIGNAL_PRODUCT_CREDIT_CHANGED 10
 
 /** The changes are in the storage, in the inbox of their record or applied by its owner. */
 #define SL_SEND_SENT 1
@@ -830,13 +844,12 @@ typedef void (*SlSavedCallback)(void *user_data, int32_t outcome);
 typedef void (*SlLoadedCallback)(void *user_data, SlProfile *profile);
 
 /**
- * Told that a signal has fired: `lifecycle` and `reason` are those of SlEvent. Runs as
- * SlSavedCallback does.
+ * Told that a signal has fired, with the event that fired it, which lives until the callback
+ * returns. `profile` is NULL once the host has destroyed it. Runs as SlSavedCallback does.
  */
 typedef void (*SlSignalCallback)(void *user_data,
                                  SlProfile *profile,
-                                 int32_t lifecycle,
-                                 int32_t reason);
+                                 const SlEvent *event);
 
 /**
  * Runs before a save, and may write to the save data; what it writes is in that save. Any other
@@ -2579,6 +2592,75 @@ SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
                                         void *user_data,
                                         SlDrop drop,
                                         uint64_t *send_id);
+
+/**
+ * How much of a product the player has paid for and not been given yet, in `credit`: the seed's
+ * `ProductCreditQuery`. 0 where there is none. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_LOADED,
+ * SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
+ */
+SlStatus profile_product_credit_query(const SlProfile *profile,
+                                      int64_t product_id,
+                                      int64_t *credit);
+
+/**
+ * Adds `amount`, 1 or more, to the credit of a product: the seed's `ProductCreditGive`. It counts as
+ * a change, and is told by SL_EVENT_PRODUCT_CREDIT_CHANGED and
+ * SL_SIGNAL_PRODUCT_CREDIT_CHANGED at the next update. Any
+ * thread, also inside a hook that owns the save data; if the hook fails, it is undone and not told.
+ *
+ * Errors: as for `profile_product_credit_query`, and SL_ERROR_OUT_OF_RANGE (the amount is less than
+ * 1, or the sum does not fit 64 bits), SL_ERROR_BUSY (a hook owns the save data). Then nothing has
+ * changed, and nothing is told.
+ */
+SlStatus profile_product_credit_give(const SlProfile *profile,
+                                     int64_t product_id,
+                                     int64_t amount);
+
+/**
+ * Takes `amount`, 1 or more, from the credit of a product: the seed's `ProductCreditUse`. `did_use`
+ * is 1, or 0 where there is too little: then nothing has changed, and nothing is told. All else, and
+ * errors, as for `profile_product_credit_give`.
+ */
+SlStatus profile_product_credit_use(const SlProfile *profile,
+                                    int64_t product_id,
+                                    int64_t amount,
+                                    int32_t *did_use);
+
+/**
+ * How much of a product the player has paid for and not been given yet, in `credit`: the seed's
+ * `ProductCreditQuery`. 0 where there is none. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_NOT_LOADED,
+ * SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+ */
+SlStatus locker_product_credit_query(const SlLocker *locker,
+                                     int64_t product_id,
+                                     int64_t *credit);
+
+/**
+ * Adds `amount`, 1 or more, to the credit of a product: the seed's `ProductCreditGive`. It counts as
+ * a change, and is told by SL_EVENT_PRODUCT_CREDIT_CHANGED at the next update. Any
+ * thread, also inside a hook that owns the save data; if the hook fails, it is undone and not told.
+ *
+ * Errors: as for `locker_product_credit_query`, and SL_ERROR_OUT_OF_RANGE (the amount is less than
+ * 1, or the sum does not fit 64 bits), SL_ERROR_BUSY (a hook owns the save data). Then nothing has
+ * changed, and nothing is told.
+ */
+SlStatus locker_product_credit_give(const SlLocker *locker,
+                                    int64_t product_id,
+                                    int64_t amount);
+
+/**
+ * Takes `amount`, 1 or more, from the credit of a product: the seed's `ProductCreditUse`. `did_use`
+ * is 1, or 0 where there is too little: then nothing has changed, and nothing is told. All else, and
+ * errors, as for `locker_product_credit_give`.
+ */
+SlStatus locker_product_credit_use(const SlLocker *locker,
+                                   int64_t product_id,
+                                   int64_t amount,
+                                   int32_t *did_use);
 
 /**
  * Sets where the messages of the whole process go; with NULL they go nowhere, as in the beginning.

@@ -84,6 +84,7 @@ pub mod ffi;
 pub mod locker;
 pub mod log;
 pub mod migration;
+pub mod purchaser;
 pub mod remote_change;
 pub mod save_data;
 pub mod storage;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 23] = [
+const SOURCES: [&str; 24] = [
     "status",
     "error",
     "text",
@@ -28,6 +28,7 @@ const SOURCES: [&str; 23] = [
     "spec",
     "locker",
     "remote_change_sender",
+    "credit",
     "log",
     "defaults",
 ];

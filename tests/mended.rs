@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::json;
-use session_locker::easy::{LoadWait, Profile, Signal, WeakProfile};
+use session_locker::easy::{LoadWait, Profile, Signal, StoreEvent, WeakProfile};
 use session_locker::locker::{
     Config, LoadStatus, LockerError, SaveOutcome, SavedConnection, SpecOptions,
 };
@@ -266,7 +266,7 @@ fn a_profile_destroyed_as_it_is_loaded_says_so_before_what_comes_of_it() {
     let (_storage, server) = world();
     let profile = server.store.start_session(KEY, &[]).unwrap();
     let weak = profile.downgrade();
-    let destroy = move |_, _| {
+    let destroy = move |_: &StoreEvent| {
         let profile = weak.upgrade().expect("a profile");
         profile.destroy().expect("an end");
     };

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
-use session_locker::easy::{LoadWait, Profile, Signal, SignalCallback, Status};
+use session_locker::easy::{
+    LoadWait, Profile, ProfileEvent, Signal, SignalCallback, Status, StoreEvent,
+};
 use session_locker::locker::{LoadStatus, LockerError, Reason, SaveOutcome};
 use support::Fault::{FailBefore, HoldAnswer};
 use support::{FaultyStorage, Server, VirtualClock, WALL_START, add_gold, gold};
@@ -37,10 +39,17 @@ fn hear_all(profile: &Profile) -> Fired {
     let fired = Fired::default();
     for signal in SIGNALS {
         let fired = Arc::clone(&fired);
-        let hear = move |_, status| fired.lock().push((signal, status));
+        let hear = move |event: &StoreEvent| fired.lock().push((signal, status_of(event)));
         profile.connect(signal, false, Arc::new(hear)).unwrap();
     }
     fired
+}
+
+fn status_of(event: &StoreEvent) -> Status {
+    match event.event {
+        ProfileEvent::Lifecycle(status) => status,
+        _ => panic!("a lifecycle signal tells {event:?}"),
+    }
 }
 
 fn take(fired: &Fired) -> Vec<Signal> {
@@ -80,8 +89,8 @@ fn a_connection_for_once_hears_once() {
     let profile = server.load(KEY);
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
-    let hear: SignalCallback = Arc::new(move |_, status| {
-        assert_eq!(status, Status::Saved);
+    let hear: SignalCallback = Arc::new(move |event| {
+        assert_eq!(status_of(event), Status::Saved);
         counted.fetch_add(1, Ordering::Relaxed);
     });
     let once = profile.connect(Signal::Saved, true, hear).unwrap();
@@ -100,7 +109,7 @@ fn a_connection_ended_inside_a_callback_is_not_called_any_more() {
     let calls = Arc::new(AtomicUsize::new(0));
     let second = Arc::new(Mutex::new(None));
     let (of, ends) = (profile.clone(), Arc::clone(&second));
-    let first = move |_, _| {
+    let first = move |_: &StoreEvent| {
         let id = ends.lock().take().expect("connected");
         assert!(of.disconnect(id));
     };
@@ -108,7 +117,7 @@ fn a_connection_ended_inside_a_callback_is_not_called_any_more() {
         .connect(Signal::Saved, true, Arc::new(first))
         .unwrap();
     let counted = Arc::clone(&calls);
-    let never = move |_, _| {
+    let never = move |_: &StoreEvent| {
         counted.fetch_add(1, Ordering::Relaxed);
     };
     let id = profile.connect(Signal::Saved, false, Arc::new(never));
@@ -124,9 +133,9 @@ fn a_connection_made_inside_a_callback_hears_the_next_time() {
     let profile = server.load(KEY);
     let calls = Arc::new(AtomicUsize::new(0));
     let (of, counted) = (profile.clone(), Arc::clone(&calls));
-    let connect = move |_, _| {
+    let connect = move |_: &StoreEvent| {
         let counted = Arc::clone(&counted);
-        let hear = move |_, _| {
+        let hear = move |_: &StoreEvent| {
             counted.fetch_add(1, Ordering::Relaxed);
         };
         of.connect(Signal::Saved, false, Arc::new(hear)).unwrap();
@@ -147,7 +156,7 @@ fn callbacks_may_call_anything_but_an_update_is_busy() {
     let profile = server.load(KEY);
     let started = Arc::new(Mutex::new(None));
     let (of, store, kept) = (profile.clone(), server.store.clone(), Arc::clone(&started));
-    let meddle = move |_, _| {
+    let meddle = move |_: &StoreEvent| {
         assert_eq!(store.update(1e9), Err(LockerError::Busy));
         assert_eq!(of.wait_until_changes_saved(1.0), Err(LockerError::Busy));
         add_gold(&of, 1);
@@ -172,7 +181,7 @@ fn a_profile_destroyed_inside_its_last_callbacks_is_gone_quietly() {
     let profile = server.load(KEY);
     for signal in [Signal::Lifecycle, Signal::Finished, Signal::Destroyed] {
         let of = profile.clone();
-        let destroy = move |_, _| of.destroy().unwrap();
+        let destroy = move |_: &StoreEvent| of.destroy().unwrap();
         profile.connect(signal, false, Arc::new(destroy)).unwrap();
     }
     profile.end_session().unwrap();

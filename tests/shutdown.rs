@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use session_locker::easy::{DrainReport, Signal, Unsaved};
+use session_locker::easy::{DrainReport, Signal, StoreEvent, Unsaved};
 use session_locker::locker::{LockerError, SaveOutcome};
 use support::Fault::{FailBefore, HoldAnswer};
 use support::{FaultyStorage, Server, VirtualClock, WALL_START, add_gold};
@@ -116,7 +116,7 @@ fn a_drain_from_inside_a_callback_is_busy() {
     let profile = server.load("a");
     let answer = Arc::new(Mutex::new(None));
     let (store, kept) = (server.store.clone(), Arc::clone(&answer));
-    let drain = move |_, _| *kept.lock() = Some(store.drain(1.0));
+    let drain = move |_: &StoreEvent| *kept.lock() = Some(store.drain(1.0));
     profile
         .connect(Signal::Saved, true, Arc::new(drain))
         .unwrap();

@@ -125,7 +125,7 @@ fn host_code_runs_on_the_calling_thread_with_no_lock_held() {
             .unwrap();
     }
     let hearing = Arc::clone(&meddler);
-    let hear = move |_, _| hearing.meddle();
+    let hear = move |_: &StoreEvent| hearing.meddle();
     profile
         .connect(Signal::Lifecycle, false, Arc::new(hear))
         .unwrap();

@@ -42,6 +42,10 @@ static const int SL_EVENT_LOST = 4;
 
 static const int SL_EVENT_CHANGES_SAVED = 5;
 
+static const int SL_EVENT_PRODUCT_CREDIT_CHANGED = 6;
+
+static const int SL_EVENT_PURCHASE = 7;
+
 static const int SL_EVENT_REMOTE_CHANGES_SENT = 8;
 
 static const int SL_LIFECYCLE_REPLACED = 1;
@@ -125,6 +129,8 @@ static const int SL_SIGNAL_RESET = 7;
 static const int SL_SIGNAL_RELEASED = 8;
 
 static const int SL_SIGNAL_LOST = 9;
+
+static const int SL_SIGNAL_PRODUCT_CREDIT_CHANGED = 10;
 
 static const int SL_SEND_SENT = 1;
 
@@ -351,8 +357,7 @@ typedef void (*SlLoadedCallback)(void *user_data, SlProfile *profile);
 
 typedef void (*SlSignalCallback)(void *user_data,
                                  SlProfile *profile,
-                                 int32_t lifecycle,
-                                 int32_t reason);
+                                 const SlEvent *event);
 
 typedef SlStatus (*SlBeforeSave)(void *user_data, SlProfile *profile);
 
@@ -972,6 +977,32 @@ SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
                                         void *user_data,
                                         SlDrop drop,
                                         uint64_t *send_id);
+
+SlStatus profile_product_credit_query(const SlProfile *profile,
+                                      int64_t product_id,
+                                      int64_t *credit);
+
+SlStatus profile_product_credit_give(const SlProfile *profile,
+                                     int64_t product_id,
+                                     int64_t amount);
+
+SlStatus profile_product_credit_use(const SlProfile *profile,
+                                    int64_t product_id,
+                                    int64_t amount,
+                                    int32_t *did_use);
+
+SlStatus locker_product_credit_query(const SlLocker *locker,
+                                     int64_t product_id,
+                                     int64_t *credit);
+
+SlStatus locker_product_credit_give(const SlLocker *locker,
+                                    int64_t product_id,
+                                    int64_t amount);
+
+SlStatus locker_product_credit_use(const SlLocker *locker,
+                                   int64_t product_id,
+                                   int64_t amount,
+                                   int32_t *did_use);
 
 SlStatus session_locker_set_log_callback(SlLogCallback callback, void *user_data, SlDrop drop);
 

@@ -18,9 +18,11 @@ use super::store::Inner;
 impl Host for Inner {
     fn begin(&self) {
         self.deliver_pending();
+        self.process_purchases();
     }
 
     fn end(&self) {
+        self.process_purchases();
         self.deliver_pending();
         self.finish_leaving();
         // Sends that a panic has put in doubt have nothing left to do.
@@ -82,6 +84,14 @@ impl Host for Inner {
             Event::ChangesSaved(connection, outcome) => {
                 let profile = ProfileId::from(KeyData::from_ffi(connection.owner()));
                 self.tell(profile, ProfileEvent::ChangesSaved(connection, outcome));
+            }
+            // Its asker hears it from the purchases themselves.
+            Event::Purchase { .. } => {}
+            Event::ProductCreditChanged { product_id, change } => {
+                self.tell_all(locker, || ProfileEvent::ProductCreditChanged {
+                    product_id,
+                    change,
+                });
             }
         }
     }
@@ -161,6 +171,7 @@ impl Inner {
 
     /// The locker is gone: its profiles say their last.
     fn finish(&self, locker: LockerId) {
+        self.end_purchases(locker);
         let mut profiles = self.profiles.lock();
         let on = profiles.lockers.remove(&locker);
         if let Some(on) = &on {
@@ -238,7 +249,7 @@ impl Inner {
     }
 
     /// Tells the host one event of a profile, in the way the host has chosen.
-    fn tell(&self, profile: ProfileId, event: ProfileEvent) {
+    pub(super) fn tell(&self, profile: ProfileId, event: ProfileEvent) {
         if let ProfileEvent::ChangesSaved(connection, outcome) = &event
             && let Some(callback) = connection.take_callback()
         {
@@ -250,12 +261,8 @@ impl Inner {
             key,
             event,
         };
-        if let ProfileEvent::Lifecycle(status) = event.event {
-            status
-                .signals()
-                .iter()
-                .for_each(|signal| self.fire(profile, *signal, status));
-        }
+        let signals = event.event.signals().iter();
+        signals.for_each(|signal| self.fire(*signal, &event));
         self.hand_over(event);
     }
 
@@ -268,7 +275,8 @@ impl Inner {
         }
     }
 
-    fn fire(&self, profile: ProfileId, signal: Signal, status: Status) {
+    fn fire(&self, signal: Signal, event: &StoreEvent) {
+        let profile = event.profile;
         let profiles = self.profiles.lock();
         let Some(entry) = profiles.entries.get(profile) else {
             return;
@@ -285,7 +293,7 @@ impl Inner {
             });
             drop(profiles);
             if is_connected {
-                (connection.callback)(profile, status);
+                (connection.callback)(event);
             }
         }
     }

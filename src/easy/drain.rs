@@ -107,6 +107,7 @@ impl Inner {
     pub(super) fn abandon(&self) {
         // A poisoned store has nothing left to say.
         let _ = self.driver.abandon(self);
+        self.destroy_purchases();
         let _ = self.sending.abandon(self);
     }
 }

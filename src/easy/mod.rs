@@ -7,6 +7,7 @@ mod delivery;
 mod drain;
 mod profile;
 mod profiles;
+mod purchases;
 mod sends;
 mod signal;
 mod store;

@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use slotmap::Key as _;
 
 use crate::locker::{
-    LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback, SavedConnection,
-    SharedSaveData, WriteError,
+    CreditError, LoadStatus, LockerError, LockerId, LockerState, SaveOutcome, SavedCallback,
+    SavedConnection, SharedSaveData, WriteError,
 };
-use crate::save_data::SaveData;
+use crate::save_data::{ProductId, SaveData};
 
 use super::profiles::{Entry, ProfileId, SaveHook};
 use super::signal::{ConnectionId, Signal, SignalCallback};
@@ -45,7 +45,7 @@ pub enum LoadWait {
     TimedOut,
 }
 
-const FINISHED: LockerError = LockerError::NotActive("the profile is finished");
+pub(super) const FINISHED: LockerError = LockerError::NotActive("the profile is finished");
 const ENDED: LockerError = LockerError::NotActive("the profile's session was ended");
 
 impl Profile {
@@ -134,6 +134,39 @@ impl Profile {
     /// Notes a change and saves now.
     pub fn mark_force_save(&self) -> Result<(), LockerError> {
         self.command(LockerState::mark_force_save)
+    }
+
+    /// How much of a product the player has paid for and not been given yet.
+    pub fn product_credit(&self, product_id: ProductId) -> Result<i64, CreditError> {
+        self.query(|locker| locker.product_credit(product_id))?
+    }
+
+    /// Adds to the credit of a product, by 1 or more. As a write to the save data, it also counts
+    /// after the session was ended, until it is released.
+    pub fn give_product_credit(
+        &self,
+        product_id: ProductId,
+        amount: i64,
+    ) -> Result<(), CreditError> {
+        let locker = self.locker()?;
+        let mut set = self.store.driver.set()?;
+        set.with(locker, |locker| {
+            locker.give_product_credit(product_id, amount)
+        })?
+    }
+
+    /// Takes 1 or more from the credit of a product. False, and nothing taken, where there is too
+    /// little.
+    pub fn use_product_credit(
+        &self,
+        product_id: ProductId,
+        amount: i64,
+    ) -> Result<bool, CreditError> {
+        let locker = self.locker()?;
+        let mut set = self.store.driver.set()?;
+        set.with(locker, |locker| {
+            locker.use_product_credit(product_id, amount)
+        })?
     }
 
     /// Waits for the changes made so far to be saved; the callback, if any, hears the answer.
@@ -311,6 +344,11 @@ impl Profile {
     fn command<R>(&self, command: impl FnOnce(&mut LockerState) -> R) -> Result<R, LockerError> {
         let locker = self.active()?;
         self.store.driver.set()?.with(locker, command)
+    }
+
+    /// The locker of a profile, ended or not.
+    pub(super) fn locker(&self) -> Result<LockerId, LockerError> {
+        self.entry(|entry| entry.locker)
     }
 
     /// The locker of a profile that the host has not ended.

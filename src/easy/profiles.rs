@@ -32,6 +32,8 @@ pub(super) struct Entry {
     pub is_finished: bool,
     /// The waits that are not answered, and some that are.
     waits: Vec<SavedConnection>,
+    /// How many of its purchases are not answered yet.
+    pub purchases: usize,
     listeners: Option<Box<Listeners>>,
 }
 
@@ -79,6 +81,7 @@ impl Entry {
             is_dropped: false,
             is_finished: false,
             waits: Vec::new(),
+            purchases: 0,
             listeners: None,
         }
     }
@@ -170,8 +173,9 @@ impl Entry {
         self.listeners.take()
     }
 
+    /// Whether something that it has asked for is not answered yet.
     pub fn has_open_waits(&self) -> bool {
-        self.waits.iter().any(SavedConnection::is_connected)
+        self.purchases > 0 || self.waits.iter().any(SavedConnection::is_connected)
     }
 
     /// Remembers a wait, for the profile is not finished before it is answered.

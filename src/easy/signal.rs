@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::locker::{ErrorReport, LoadStatus, Reason, SaveOutcome, SavedConnection};
 use crate::remote_change::{SendId, SendOutcome};
-use crate::save_data::SaveData;
+use crate::save_data::{ProductId, SaveData};
 
 use super::profiles::ProfileId;
 
@@ -29,6 +29,8 @@ pub enum Signal {
     Released,
     /// … because the session was lost.
     Lost,
+    /// Product credit was given or used.
+    ProductCreditChanged,
 }
 
 /// The lifecycle of a profile: the seed's `LifecycleStatus`, as a profile hears it.
@@ -91,6 +93,33 @@ pub enum ProfileEvent {
     ChangesSaved(SavedConnection, SaveOutcome),
     /// Remote changes that this store was to send were sent, or were not. No profile's.
     RemoteChangesSent(SendId, SendOutcome),
+    /// Product credit was given or used.
+    ProductCreditChanged {
+        /// The product.
+        product_id: ProductId,
+        /// What was added; negative for what was used.
+        change: i64,
+    },
+    /// A purchase was answered.
+    Purchase {
+        /// The product.
+        product_id: ProductId,
+        /// The receipt's id.
+        purchase_id: Arc<str>,
+        /// Whether it is granted: its effect is in the storage.
+        is_granted: bool,
+    },
+}
+
+impl ProfileEvent {
+    /// The signals that fire, in order.
+    pub fn signals(&self) -> &'static [Signal] {
+        match self {
+            Self::Lifecycle(status) => status.signals(),
+            Self::ProductCreditChanged { .. } => &[Signal::ProductCreditChanged],
+            _ => &[],
+        }
+    }
 }
 
 /// An event as a store gives it to its host.
@@ -105,8 +134,8 @@ pub struct StoreEvent {
     pub event: ProfileEvent,
 }
 
-/// What a host wants called when a signal fires, with the lifecycle status that fired it.
-pub type SignalCallback = Arc<dyn Fn(ProfileId, Status) + Send + Sync>;
+/// What a host wants called when a signal fires, with the event that fired it.
+pub type SignalCallback = Arc<dyn Fn(&StoreEvent) + Send + Sync>;
 
 /// Names a connection to a signal of one profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

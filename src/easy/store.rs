@@ -9,6 +9,7 @@ use crate::locker::{
     Driver, HookAnswer, InboxHooks, LoadStatus, LockerError, LockerId, NewLocker, Scope,
     SessionOptions, SetGuard, SharedSaveData, SpecOptions, UNREAD_EVENTS_MAX, UseKey, new_driver,
 };
+use crate::purchaser::Purchases;
 use crate::remote_change::{SendCallback, SendError, SendId, SenderOptions, Sending};
 use crate::save_data::{RemoteChange, SaveData};
 use crate::storage::Storage;
@@ -84,6 +85,7 @@ pub(super) struct Inner {
     pub profiles: Mutex<Profiles>,
     pub unread: Mutex<VecDeque<StoreEvent>>,
     pub sending: Sending,
+    pub purchases: Purchases,
 }
 
 impl EasyStore {
@@ -112,6 +114,7 @@ impl EasyStore {
             profiles,
             unread,
             sending,
+            purchases: Purchases::default(),
         })))
     }
 
@@ -236,7 +239,8 @@ impl EasyStore {
             && profiles.lockers.is_empty();
         let is_closed = profiles.is_closed && is_quiet;
         drop(profiles);
-        Ok(is_closed && self.0.driver.set()?.len() == 0 && !self.0.sending.is_sending()?)
+        let is_waited_for = self.0.purchases.has_incomplete() || self.0.sending.is_sending()?;
+        Ok(is_closed && !is_waited_for && self.0.driver.set()?.len() == 0)
     }
 
     /// How many times a locker or a send has had something to do: an idle frame adds none.

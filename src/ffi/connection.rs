@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::boundary::boundary;
 use super::callback::{SlDrop, UserData};
 use super::error::{FfiError, FfiResult};
-use super::event::{SL_OUTCOME_NONE, outcome_number};
+use super::event::{SL_OUTCOME_NONE, SlEvent, outcome_number};
 use super::handle::{self, Kind};
 use super::number;
 use super::profile::SlProfile;
@@ -31,15 +31,10 @@ handle_kind!(SlSignalConnection, Kind::SignalConnection, SignalObject);
 /// call any function.
 pub type SlSavedCallback = Option<unsafe extern "C" fn(user_data: *mut c_void, outcome: i32)>;
 
-/// Told that a signal has fired: `lifecycle` and `reason` are those of SlEvent. Runs as
-/// SlSavedCallback does.
+/// Told that a signal has fired, with the event that fired it, which lives until the callback
+/// returns. `profile` is NULL once the host has destroyed it. Runs as SlSavedCallback does.
 pub type SlSignalCallback = Option<
-    unsafe extern "C" fn(
-        user_data: *mut c_void,
-        profile: *mut SlProfile,
-        lifecycle: i32,
-        reason: i32,
-    ),
+    unsafe extern "C" fn(user_data: *mut c_void, profile: *mut SlProfile, event: *const SlEvent),
 >;
 
 /// Whose wait it is. A wait keeps nothing alive: the end of the store or spec answers it.

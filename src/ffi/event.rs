@@ -25,6 +25,11 @@ pub const SL_EVENT_ERROR: i32 = 3;
 pub const SL_EVENT_LOST: i32 = 4;
 /// A wait for changes was answered: `saved_connection`, `outcome`.
 pub const SL_EVENT_CHANGES_SAVED: i32 = 5;
+/// Product credit was given or used: `product_id`, and `amount`, which is negative for what was used.
+pub const SL_EVENT_PRODUCT_CREDIT_CHANGED: i32 = 6;
+/// A purchase was answered: `product_id`, `text` is the purchase id, and `outcome` is
+/// SL_OUTCOME_SAVED (1) if it is granted, else SL_OUTCOME_NOT_SAVED (0).
+pub const SL_EVENT_PURCHASE: i32 = 7;
 /// Remote changes that a store was to send were sent, or were not: `key`, `send_id`, and `outcome`,
 /// which is one of SL_SEND_. `profile` is NULL.
 pub const SL_EVENT_REMOTE_CHANGES_SENT: i32 = 8;
@@ -116,9 +121,11 @@ pub const SL_SIGNAL_RESET: i32 = 7;
 pub const SL_SIGNAL_RELEASED: i32 = 8;
 /// The save data was replaced by the default, for the session was lost.
 pub const SL_SIGNAL_LOST: i32 = 9;
+/// Product credit was given or used.
+pub const SL_SIGNAL_PRODUCT_CREDIT_CHANGED: i32 = 10;
 
 /// The signals by their numbers.
-pub(crate) const SIGNALS: [(i32, &str, Signal); 9] = [
+pub(crate) const SIGNALS: [(i32, &str, Signal); 10] = [
     (
         SL_SIGNAL_LIFECYCLE,
         "SL_SIGNAL_LIFECYCLE",
@@ -136,6 +143,11 @@ pub(crate) const SIGNALS: [(i32, &str, Signal); 9] = [
     (SL_SIGNAL_RESET, "SL_SIGNAL_RESET", Signal::Reset),
     (SL_SIGNAL_RELEASED, "SL_SIGNAL_RELEASED", Signal::Released),
     (SL_SIGNAL_LOST, "SL_SIGNAL_LOST", Signal::Lost),
+    (
+        SL_SIGNAL_PRODUCT_CREDIT_CHANGED,
+        "SL_SIGNAL_PRODUCT_CREDIT_CHANGED",
+        Signal::ProductCreditChanged,
+    ),
 ];
 
 /// Something that happened, with the state of its moment. `kind` says which fields mean something;
@@ -251,6 +263,14 @@ impl Told {
             ProfileEvent::Error(report) => error(report),
             ProfileEvent::ChangesSaved(connection, outcome) => saved(connection, *outcome),
             ProfileEvent::RemoteChangesSent(id, outcome) => sent(*id, *outcome),
+            ProfileEvent::ProductCreditChanged { product_id, change } => {
+                credit_changed(*product_id, *change)
+            }
+            ProfileEvent::Purchase {
+                product_id,
+                purchase_id,
+                is_granted,
+            } => purchase(*product_id, purchase_id, *is_granted),
         };
         told.event.profile = profile;
         told.key = Some(Arc::clone(&event.key));
@@ -267,6 +287,14 @@ impl Told {
             Event::LoadStatusChanged(status) => load_status(*status),
             Event::Error(report) => error(report),
             Event::ChangesSaved(connection, outcome) => saved(connection, *outcome),
+            Event::ProductCreditChanged { product_id, change } => {
+                credit_changed(*product_id, *change)
+            }
+            Event::Purchase {
+                product_id,
+                purchase_id,
+                is_granted,
+            } => purchase(*product_id, purchase_id, *is_granted),
         };
         told.event.locker = locker;
         told
@@ -354,8 +382,31 @@ fn sent(id: SendId, outcome: SendOutcome) -> Told {
     Told::new(event, None)
 }
 
-/// What a signal's callback gets.
-pub(crate) fn lifecycle_numbers(status: Status) -> (i32, i32) {
+fn credit_changed(product_id: i64, amount: i64) -> Told {
+    let event = SlEvent {
+        kind: SL_EVENT_PRODUCT_CREDIT_CHANGED,
+        product_id,
+        amount,
+        ..SlEvent::NONE
+    };
+    Told::new(event, None)
+}
+
+fn purchase(product_id: i64, purchase_id: &str, is_granted: bool) -> Told {
+    let outcome = match is_granted {
+        true => SL_OUTCOME_SAVED,
+        false => SL_OUTCOME_NOT_SAVED,
+    };
+    let event = SlEvent {
+        kind: SL_EVENT_PURCHASE,
+        outcome,
+        product_id,
+        ..SlEvent::NONE
+    };
+    Told::new(event, Some(purchase_id.to_owned()))
+}
+
+fn lifecycle_numbers(status: Status) -> (i32, i32) {
     match status {
         Status::Replaced(Reason::Loaded) => (SL_LIFECYCLE_REPLACED, SL_REASON_LOADED),
         Status::Replaced(Reason::Released) => (SL_LIFECYCLE_REPLACED, SL_REASON_RELEASED),

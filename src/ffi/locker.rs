@@ -28,9 +28,9 @@ handle_kind!(SlLocker, Kind::Locker, LockerObject);
 
 /// What a locker's handle names.
 pub(crate) struct LockerObject {
-    locker: Locker,
+    pub(crate) locker: Locker,
     /// Where the spec finds the handle of its locker.
-    handles: Arc<LockerHandles>,
+    pub(crate) handles: Arc<LockerHandles>,
     save_data: Lent,
     /// What the last poll lent to the host.
     polled: Mutex<Vec<Told>>,

@@ -10,14 +10,14 @@ use super::connection::{
     SlSignalConnection, begin_wait,
 };
 use super::error::{FfiError, FfiResult, run_hook};
-use super::event::{SIGNALS, lifecycle_numbers, load_status_name, load_status_number};
+use super::event::{SIGNALS, Told, load_status_name, load_status_number};
 use super::handle::{self, Kind};
 use super::number;
 use super::save_data::{Lent, SlSaveData};
 use super::status::*;
 use super::store::{ProfileHandles, StoreObject};
 use super::text::SlBuffer;
-use crate::easy::{LoadWait, Profile};
+use crate::easy::{LoadWait, Profile, StoreEvent};
 use crate::locker::{LockerError, SaveOutcome, SavedConnection};
 use crate::save_data::SaveData;
 
@@ -43,9 +43,9 @@ pub type SlBeforeSave =
 
 /// What a profile's handle names.
 pub(crate) struct ProfileObject {
-    profile: Profile,
+    pub(crate) profile: Profile,
     /// Where the store finds the handle of its profile.
-    handles: Arc<ProfileHandles>,
+    pub(crate) handles: Arc<ProfileHandles>,
     save_data: Lent,
     signals: SignalHandles,
 }
@@ -462,10 +462,13 @@ unsafe fn connect(
     let callback = callback.ok_or_else(|| FfiError::argument("callback", "is NULL"))?;
     let user_data = UserData::new(user_data, drop);
     let (held, handles) = (Arc::clone(&user_data), Arc::clone(&object.handles));
-    let callback = Arc::new(move |id, status| {
-        let (lifecycle, reason) = lifecycle_numbers(status);
-        // SAFETY: the host gave the function for this purpose and this user data.
-        unsafe { callback(held.pointer(), handles.get(id), lifecycle, reason) }
+    let callback = Arc::new(move |event: &StoreEvent| {
+        let profile = handles.get(event.profile);
+        let told = Told::of_profile(profile, event);
+        let event = told.event();
+        // SAFETY: the host gave the function for this purpose and this user data; the event and
+        // its text outlive the call.
+        unsafe { callback(held.pointer(), profile, &raw const event) }
     });
     let id = object.profile.connect(signal, once, callback)?;
     if !connection.is_null() {

@@ -248,6 +248,7 @@ impl From<LockerError> for FfiError {
             | E::UserIdsOfPlayer
             | E::Template(_)
             | E::InvalidLogPrefix { .. }
+            | E::InvalidPurchaseId { .. }
             | E::Config(_) => SL_ERROR_INVALID_ARGUMENT,
         };
         Self::new(status, error.to_string())

@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::log::{self, Level};
 use crate::migration::Migrators;
 use crate::save_data::{RemoteChange, SaveData};
-use crate::storage::{self, Storage};
+use crate::storage::{self, Request, Storage};
 
 use super::config::{Config, ConfigError};
 use super::event::{ErrorReport, Event};
@@ -80,6 +80,12 @@ pub enum LockerError {
         /// The most.
         max: usize,
     },
+    /// The id of a purchase cannot be kept.
+    #[error("the purchase id is {bytes} bytes long, but must have 1 to {max} bytes of UTF-8", max = PURCHASE_ID_MAX_BYTES)]
+    InvalidPurchaseId {
+        /// Its length.
+        bytes: usize,
+    },
     /// The template cannot be a new document.
     #[error("the template cannot be used: {0}")]
     Template(String),
@@ -125,6 +131,7 @@ pub(crate) struct Driver {
     migrators: Migrators,
     config: Arc<Config>,
     is_driving: AtomicBool,
+    is_abandoned: AtomicBool,
     /// What the monotonic clock showed at the last update.
     updated_at: Mutex<f64>,
 }
@@ -143,6 +150,9 @@ pub(crate) struct Shared {
 
 /// How long the beginning of a locker's log lines may be.
 const LOG_PREFIX_MAX_BYTES: usize = 1024;
+
+/// How long the id of a purchase may be.
+pub(crate) const PURCHASE_ID_MAX_BYTES: usize = 256;
 
 /// How often a blocking wait looks again.
 const WAIT_STEP_S: f64 = 0.001;
@@ -163,6 +173,7 @@ impl Driver {
             migrators,
             config,
             is_driving: AtomicBool::new(false),
+            is_abandoned: AtomicBool::new(false),
             updated_at,
         }
     }
@@ -207,7 +218,7 @@ impl Driver {
     }
 
     /// The set's time at this moment: the last update's, and what has passed since.
-    fn now(&self) -> Result<f64, LockerError> {
+    pub fn now(&self) -> Result<f64, LockerError> {
         let monotonic = self.clock.monotonic();
         // Both under one lock: together they are the last update's.
         let set = self.set()?;
@@ -253,8 +264,38 @@ impl Driver {
             .is_some_and(|locker| locker.is_available(config, now)))
     }
 
+    /// The right to run hooks of this store or spec outside an update; meanwhile nobody updates.
+    pub fn begin_driving(&self) -> Result<Driving<'_>, LockerError> {
+        Driving::begin(&self.is_driving)
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Unix seconds by this server's clock.
+    pub fn wall(&self) -> f64 {
+        self.clock.wall()
+    }
+
+    /// What a blocking wait measures its steps by.
+    pub fn monotonic(&self) -> f64 {
+        self.clock.monotonic()
+    }
+
+    /// Asks the storage for something that is not a locker's.
+    pub fn submit(&self, request: Request) {
+        self.storage.submit(request);
+    }
+
+    /// Whether nobody will update any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.is_abandoned.load(Ordering::Acquire)
+    }
+
     /// The store is going away: every wait is answered, and nothing else is begun.
     pub fn abandon(&self, host: &dyn Host) -> Result<(), LockerError> {
+        self.is_abandoned.store(true, Ordering::Release);
         self.set()?.abandon();
         while let Some(task) = self.take_task()? {
             if let Task::Event(id, event) = task {
@@ -413,7 +454,7 @@ pub(crate) fn created(
 }
 
 /// Runs host code; a panic in it is a failure of the hook and goes no further.
-fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
+pub(crate) fn guarded<R>(hook: impl FnOnce() -> Result<R, String>) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err("the hook panicked".to_owned()))
 }
 

@@ -1,8 +1,9 @@
 //! What a locker tells its host: the seed's lifecycle, load status and reports.
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::save_data::SaveData;
+use crate::save_data::{ProductId, SaveData};
 use crate::storage::{RequestErrorKind, StorageError};
 
 use super::SavedConnection;
@@ -178,4 +179,20 @@ pub enum Event {
     Error(ErrorReport),
     /// A wait for changes was answered.
     ChangesSaved(SavedConnection, SaveOutcome),
+    /// Product credit was given or used.
+    ProductCreditChanged {
+        /// The product.
+        product_id: ProductId,
+        /// What was added; negative for what was used.
+        change: i64,
+    },
+    /// A purchase was answered.
+    Purchase {
+        /// The product.
+        product_id: ProductId,
+        /// The receipt's id.
+        purchase_id: Arc<str>,
+        /// Whether it is granted: its effect is in the storage.
+        is_granted: bool,
+    },
 }

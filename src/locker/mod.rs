@@ -9,6 +9,7 @@
 mod acquire;
 mod claims;
 mod config;
+mod credit;
 mod defaults;
 mod driver;
 mod event;
@@ -16,6 +17,7 @@ mod guarded;
 mod hold;
 mod inbox;
 mod lease;
+mod locker_ref;
 mod no_storage;
 mod report;
 mod saved_connection;
@@ -28,9 +30,11 @@ mod time;
 mod use_keys;
 
 pub use config::{Config, ConfigError};
+pub use credit::CreditError;
 pub use defaults::ConfigValue;
 pub use driver::LockerError;
 pub use event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
+pub use locker_ref::LockerRef;
 pub use report::{ReportError, Reporter, UnheardError, set_default_report_error};
 pub use saved_connection::{SavedCallback, SavedConnection};
 pub use session_options::SessionOptions;
@@ -38,13 +42,18 @@ pub use set::LockerId;
 pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
-pub(crate) use driver::{Driver, Host, SetGuard, Shared, check_log_prefix, check_names, created};
+pub(crate) use credit::add_credit;
+pub(crate) use driver::{
+    Driver, Host, PURCHASE_ID_MAX_BYTES, SetGuard, Shared, check_log_prefix, check_names, created,
+    guarded,
+};
 pub(crate) use guarded::{Driving, Guarded};
 pub(crate) use inbox::InboxHooks;
-pub(crate) use saved_connection::add_pruned;
+pub(crate) use locker_ref::{Hold, LockerName};
+pub(crate) use saved_connection::{Wake, add_pruned};
 pub(crate) use session_options::NewLocker;
 pub(crate) use set::Scope;
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
 pub(crate) use state::{Committed, LockerState, committed, fetched, timed_out};
-pub(crate) use time::{HostTime, Time};
+pub(crate) use time::{Time, Timeline};
 pub(crate) use use_keys::UseKey;

@@ -34,25 +34,37 @@ struct Inner {
     /// What the easy API knows the profile by whose wait it is; 0 for nothing.
     owner: AtomicU64,
     is_silent: bool,
+    /// Called as it is answered, by whoever answers.
+    wake: Option<Wake>,
 }
+
+/// What is called as a wait is answered.
+pub(crate) type Wake = Box<dyn Fn() + Send + Sync>;
 
 impl SavedConnection {
     pub(crate) fn new(callback: Option<SavedCallback>) -> Self {
-        Self::with(callback, false)
+        Self::with(callback, false, None)
     }
 
     /// A wait that is only looked at: its answer is no event.
     pub(crate) fn silent() -> Self {
-        Self::with(None, true)
+        Self::with(None, true, None)
     }
 
-    fn with(callback: Option<SavedCallback>, is_silent: bool) -> Self {
+    /// A silent wait that wakes somebody as it is answered. The set of lockers is locked then, so
+    /// `wake` may do no more than note it.
+    pub(crate) fn waking(wake: Wake) -> Self {
+        Self::with(None, true, Some(wake))
+    }
+
+    fn with(callback: Option<SavedCallback>, is_silent: bool, wake: Option<Wake>) -> Self {
         Self(Arc::new(Inner {
             state: AtomicU8::new(WAITING),
             callback: Mutex::new(callback),
             tag: AtomicU64::new(0),
             owner: AtomicU64::new(0),
             is_silent,
+            wake,
         }))
     }
 
@@ -92,7 +104,11 @@ impl SavedConnection {
             SaveOutcome::NotSaved => NOT_SAVED,
             SaveOutcome::Unknown => UNKNOWN,
         };
-        self.leave_waiting(state)
+        let is_answered = self.leave_waiting(state);
+        if let Some(wake) = self.0.wake.as_ref().filter(|_| is_answered) {
+            wake();
+        }
+        is_answered
     }
 
     /// Gives up the wait: it will not be answered, and its callback will not run, also where it was

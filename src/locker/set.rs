@@ -23,7 +23,7 @@ use super::lease::{ClockReading, Watches};
 use super::no_storage;
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
-use super::time::{HostTime, Time};
+use super::time::{Time, Timeline};
 use super::use_keys::{USE_KEYS_MAX, UseKey};
 
 /// Names a locker of a set. A name is never used for two lockers.
@@ -97,9 +97,8 @@ pub(crate) struct LockerSet {
     template: Option<SaveData>,
     inbox_hooks: InboxHooks,
     rng: fastrand::Rng,
-    /// Seconds since the set was made, as far as anybody has said.
+    timeline: Timeline,
     now: f64,
-    host_time: HostTime,
     wall: f64,
     clock: Option<ClockReading>,
     slots: Vec<Slot>,
@@ -181,8 +180,8 @@ impl LockerSet {
             template,
             inbox_hooks,
             rng: fastrand::Rng::with_seed(seed),
+            timeline: Timeline::default(),
             now: 0.0,
-            host_time: HostTime::default(),
             wall: 0.0,
             clock: None,
             slots: Vec::new(),
@@ -353,7 +352,8 @@ impl LockerSet {
 
     /// Begins an update. Updates of single lockers at one time share one budget.
     pub fn begin_update(&mut self, time: Time, wall: f64, scope: Scope) {
-        self.now += self.host_time.pass(time);
+        self.timeline.pass(time);
+        self.now = self.timeline.now();
         self.wall = wall;
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;

@@ -13,6 +13,8 @@ use thiserror::Error;
 
 use crate::save_data::{SaveData, SaveDataError};
 
+use super::credit::CreditChange;
+
 /// A write that was refused; nothing has changed.
 #[derive(Clone, Debug, PartialEq, Error)]
 pub enum WriteError {
@@ -52,6 +54,8 @@ struct Inner {
     /// What `changes` counted when the present document took its place.
     base: u64,
     hook: Option<Box<Hook>>,
+    /// What has become of product credit, and is not told yet.
+    credit_changes: Vec<CreditChange>,
     /// A locker's own; drafts and copies belong to nobody.
     is_live: bool,
     is_over: bool,
@@ -62,6 +66,8 @@ struct Inner {
 struct Hook {
     owner: ThreadId,
     before: SaveData,
+    /// How many changes of credit were not told yet.
+    credit_changes: usize,
 }
 
 impl SharedSaveData {
@@ -103,17 +109,33 @@ impl SharedSaveData {
         write: impl FnOnce(&mut SaveData) -> Result<R, SaveDataError>,
     ) -> Result<R, WriteError> {
         let mut inner = self.0.lock();
-        match &inner.hook {
-            Some(hook) if hook.owner != thread::current().id() => Err(WriteError::Busy),
-            None if inner.is_live && IS_RESTORABLE.get() => Err(WriteError::Busy),
-            _ if inner.is_over => Err(WriteError::NotActive),
-            _ => {
-                let seal = inner.data.seal();
-                let result = write(&mut inner.data);
-                inner.data.unseal(seal);
-                Ok(result?)
-            }
+        inner.check_writable()?;
+        let seal = inner.data.seal();
+        let result = write(&mut inner.data);
+        inner.data.unseal(seal);
+        Ok(result?)
+    }
+
+    /// Changes product credit, which the host may do where it may write. `write` says whether it has
+    /// changed anything; then the change is counted, and kept until it is told.
+    pub(super) fn write_credit<E>(
+        &self,
+        change: CreditChange,
+        write: impl FnOnce(&mut SaveData) -> Result<bool, E>,
+    ) -> Result<Result<bool, E>, WriteError> {
+        let mut inner = self.0.lock();
+        inner.check_writable()?;
+        let written = write(&mut inner.data);
+        if let Ok(true) = written {
+            inner.data.changed();
+            inner.credit_changes.push(change);
         }
+        Ok(written)
+    }
+
+    /// The changes of credit that are not told yet.
+    pub(super) fn take_credit_changes(&self) -> Vec<CreditChange> {
+        std::mem::take(&mut self.0.lock().credit_changes)
     }
 
     /// The locker is gone: the document can only be read from now on.
@@ -135,10 +157,10 @@ impl SharedSaveData {
         self.begin_hook();
         let result = hook();
         let mut inner = self.0.lock();
-        if let (Err(_), Some(hook)) = (&result, inner.hook.take()) {
-            inner.undo(hook.before);
+        let hook = inner.hook.take();
+        if let (Err(_), Some(hook)) = (&result, hook) {
+            inner.undo(*hook);
         }
-        inner.hook = None;
         result
     }
 
@@ -155,7 +177,7 @@ impl SharedSaveData {
         let mut inner = self.0.lock();
         let hook = inner.hook.take();
         if let (false, Some(hook)) = (result == Ok(HookAnswer::Applied), hook) {
-            inner.undo(hook.before);
+            inner.undo(*hook);
         }
         settle(&mut inner.data, &result);
         result
@@ -165,7 +187,12 @@ impl SharedSaveData {
         let mut inner = self.0.lock();
         let before = inner.data.clone();
         let owner = thread::current().id();
-        inner.hook = Some(Box::new(Hook { owner, before }));
+        let credit_changes = inner.credit_changes.len();
+        inner.hook = Some(Box::new(Hook {
+            owner,
+            before,
+            credit_changes,
+        }));
     }
 
     /// Puts another document in its place; gives back the one before, and what `changes` counted
@@ -191,6 +218,15 @@ impl SharedSaveData {
 }
 
 impl Inner {
+    fn check_writable(&self) -> Result<(), WriteError> {
+        match &self.hook {
+            Some(hook) if hook.owner != thread::current().id() => Err(WriteError::Busy),
+            None if self.is_live && IS_RESTORABLE.get() => Err(WriteError::Busy),
+            _ if self.is_over => Err(WriteError::NotActive),
+            _ => Ok(()),
+        }
+    }
+
     fn changes(&self) -> u64 {
         self.base.wrapping_add(self.data.change_count())
     }
@@ -201,9 +237,11 @@ impl Inner {
         std::mem::replace(&mut self.data, data)
     }
 
-    /// Puts the document back as it was before a hook. If the hook wrote nothing, there is nothing
-    /// to save for it.
-    fn undo(&mut self, before: SaveData) {
+    /// Puts the document back as it was before a hook, and nobody hears of what the hook has done. If
+    /// it wrote nothing, there is nothing to save for it.
+    fn undo(&mut self, hook: Hook) {
+        self.credit_changes.truncate(hook.credit_changes);
+        let before = hook.before;
         if self.data.change_count() == before.change_count() {
             self.data = before;
         } else {

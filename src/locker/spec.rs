@@ -7,14 +7,16 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::migration::Migrators;
-use crate::save_data::{RemoteChange, SaveData};
+use crate::save_data::{ProductId, RemoteChange, SaveData};
 use crate::storage::Storage;
 use crate::storage::overlay::ReadOnlyOverlay;
 
 use super::config::Config;
+use super::credit::CreditError;
 use super::driver::{Driver, Host, LockerError, Shared};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::inbox::InboxHooks;
+use super::locker_ref::LockerRef;
 use super::saved_connection::{SavedCallback, SavedConnection};
 use super::session_options::{NewLocker, SessionOptions};
 use super::set::{LockerId, LockerSet, Scope};
@@ -398,6 +400,30 @@ impl Locker {
         self.driver().is_available(self.id())
     }
 
+    /// How much of a product the player has paid for and not been given yet.
+    pub fn product_credit(&self, product_id: ProductId) -> Result<i64, CreditError> {
+        self.query(|locker| locker.product_credit(product_id))?
+    }
+
+    /// Adds to the credit of a product, by 1 or more.
+    pub fn give_product_credit(
+        &self,
+        product_id: ProductId,
+        amount: i64,
+    ) -> Result<(), CreditError> {
+        self.command(|locker| locker.give_product_credit(product_id, amount))?
+    }
+
+    /// Takes 1 or more from the credit of a product. False, and nothing taken, where there is too
+    /// little.
+    pub fn use_product_credit(
+        &self,
+        product_id: ProductId,
+        amount: i64,
+    ) -> Result<bool, CreditError> {
+        self.command(|locker| locker.use_product_credit(product_id, amount))?
+    }
+
     /// The unsaved document of the session that was lost last.
     pub fn lost_save_data(&self) -> Result<Option<SaveData>, LockerError> {
         self.query(|locker| locker.lost().cloned())
@@ -452,6 +478,24 @@ impl Locker {
         );
         connection.disconnect();
         waited.map(|_| connection.outcome())
+    }
+
+    /// The locker's name, for those who work on lockers of either API.
+    pub fn to_ref(&self) -> Result<LockerRef, LockerError> {
+        LockerRef::new(&self.0.spec.0.driver, self.id())
+    }
+
+    /// Does `first`, then updates all lockers of the spec until `is_done` or until `timeout` seconds
+    /// have passed.
+    pub(crate) fn wait_for_all(
+        &self,
+        timeout: f64,
+        first: impl FnOnce() -> Result<(), LockerError>,
+        is_done: impl FnMut() -> Result<bool, LockerError>,
+    ) -> Result<bool, LockerError> {
+        let host = &*self.0.spec.0;
+        self.driver()
+            .wait(timeout, (Scope::All, host), first, is_done)
     }
 
     fn driver(&self) -> &Driver {

@@ -194,6 +194,8 @@ pub(crate) struct LockerState {
     /// How often there were too many waiters.
     refused_waits: u32,
     pub(super) lost: Option<Box<SaveData>>,
+    /// Product credit was given or used, and that is not told yet.
+    pub(super) has_credit_changes: bool,
     outputs: VecDeque<Output>,
     slot: u32,
     sequence: u32,
@@ -246,7 +248,7 @@ impl LockerState {
             Phase::Refused => true,
             _ => false,
         };
-        self.wanted && !is_ending
+        self.is_wanted_by_host() && !is_ending
     }
 
     /// The save data is the player's, and the host has heard of it.
@@ -377,6 +379,7 @@ impl LockerState {
             waiters: Vec::new(),
             refused_waits: 0,
             lost: None,
+            has_credit_changes: false,
             outputs: VecDeque::new(),
             slot,
             sequence,
@@ -533,6 +536,7 @@ impl LockerState {
 
     /// Goes on from where the phase stands to what the host wants.
     pub fn evaluate(&mut self, cx: &mut Context<'_>) {
+        self.tell_credit_changes();
         if let Phase::Resetting {
             hook: None,
             reason,

@@ -9,29 +9,33 @@ pub(crate) enum Time {
     Elapsed(f64),
 }
 
-/// The last time by the host's epoch; none before the host has said one.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct HostTime(Option<f64>);
+/// The time of one who is updated: seconds since its own beginning, as far as anybody has said.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    now: f64,
+    /// The last time by the host's epoch; none before the host has said one.
+    host_time: Option<f64>,
+}
 
-impl HostTime {
-    /// How many seconds have passed since the last update. The host's epoch is its own: its first
-    /// time is only where its next ones are counted from. A time before the last, or none at all,
-    /// counts as the last.
-    pub fn pass(&mut self, time: Time) -> f64 {
-        match (time, self.0) {
+impl Timeline {
+    pub fn now(&self) -> f64 {
+        self.now
+    }
+
+    /// Lets time pass. The host's epoch is its own: its first time is only where its next ones are
+    /// counted from. A time before the last, or none at all, counts as the last.
+    pub fn pass(&mut self, time: Time) {
+        match (time, self.host_time) {
             (Time::Host(now), Some(last)) if now > last && now.is_finite() => {
-                self.0 = Some(now);
-                now - last
+                self.now += now - last;
+                self.host_time = Some(now);
             }
-            (Time::Host(now), None) if now.is_finite() => {
-                self.0 = Some(now);
-                0.0
-            }
+            (Time::Host(now), None) if now.is_finite() => self.host_time = Some(now),
             (Time::Elapsed(seconds), last) if seconds > 0.0 => {
-                self.0 = last.map(|last| last + seconds);
-                seconds
+                self.now += seconds;
+                self.host_time = last.map(|last| last + seconds);
             }
-            _ => 0.0,
+            _ => {}
         }
     }
 }

@@ -10,6 +10,8 @@ use super::state::{LockerState, Phase};
 pub(crate) enum UseKey {
     /// One that the host has chosen.
     Host(u64),
+    /// A purchase that is under way.
+    Purchase(u64),
 }
 
 impl UseKey {
@@ -17,7 +19,7 @@ impl UseKey {
     pub const DEFAULT: Self = Self::Host(0);
 }
 
-/// The most keys that may be held of one locker.
+/// The most keys of one locker that a host may hold.
 pub(crate) const USE_KEYS_MAX: usize = 1024;
 
 impl LockerState {
@@ -30,7 +32,8 @@ impl LockerState {
                 let default = is_wanted.then_some(UseKey::DEFAULT);
                 Box::new(BTreeSet::from_iter(default))
             });
-            if keys.len() >= USE_KEYS_MAX && !keys.contains(&key) {
+            let is_hosts = matches!(key, UseKey::Host(_));
+            if is_hosts && keys.len() >= USE_KEYS_MAX && !keys.contains(&key) {
                 return false;
             }
             keys.insert(key);
@@ -40,6 +43,15 @@ impl LockerState {
             self.phase = Phase::Idle;
         }
         true
+    }
+
+    /// Whether the host holds a key, and not the library alone.
+    pub fn is_wanted_by_host(&self) -> bool {
+        let is_hosts = |key: &UseKey| matches!(key, UseKey::Host(_));
+        match &self.use_keys {
+            Some(keys) => keys.iter().any(is_hosts),
+            None => self.wanted,
+        }
     }
 
     /// Lets go of a key; of one that is not held, nothing. With the last one, the session is to end.

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::locker::{Config, ErrorReport, HostTime, LockerError, Time};
+use crate::locker::{Config, ErrorReport, LockerError, Time, Timeline};
 use crate::save_data::{RemoteChange, SaveData, UnsentChange};
 use crate::storage::{Fetched, Mailbox, Operation, Outcome, Reply, Request, RequestId, Responder};
 
@@ -102,7 +102,7 @@ pub(super) struct SendSet {
     last_id: u64,
     rng: fastrand::Rng,
     now: f64,
-    host_time: HostTime,
+    timeline: Timeline,
     wall: f64,
     slots: Vec<Slot>,
     free: Vec<u32>,
@@ -160,7 +160,7 @@ impl SendSet {
             last_id: 0,
             rng,
             now: 0.0,
-            host_time: HostTime::default(),
+            timeline: Timeline::default(),
             wall: setup.wall,
             slots: Vec::new(),
             free: Vec::new(),
@@ -278,7 +278,8 @@ impl SendSet {
 
     /// Begins an update; `wall` is Unix seconds.
     pub fn begin_update(&mut self, time: Time, wall: f64, allowance: Allowance) {
-        self.now += self.host_time.pass(time);
+        self.timeline.pass(time);
+        self.now = self.timeline.now();
         self.wall = wall;
         self.budget.requests = allowance.requests;
         self.budget.bytes = allowance.bytes;

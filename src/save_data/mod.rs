@@ -226,7 +226,8 @@ impl SaveData {
         Arc::make_mut(&mut self.reserved)
     }
 
-    fn changed(&mut self) {
+    /// Counts a change; for those of the library's own fields that are the host's doing.
+    pub(crate) fn changed(&mut self) {
         self.change_count += 1;
     }
 }

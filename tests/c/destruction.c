@@ -66,10 +66,9 @@ static void on_event(void *user_data, const SlEvent *event) {
     reached((Scene *)user_data, IN_EVENT);
 }
 
-static void on_signal(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void on_signal(void *user_data, SlProfile *profile, const SlEvent *event) {
     Scene *scene = (Scene *)user_data;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     CHECK(profile != NULL && !(scene->done && scene->where != IN_SIGNAL));
     reached(scene, IN_SIGNAL);
 }

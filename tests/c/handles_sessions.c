@@ -3,11 +3,10 @@
 #include "world.h"
 #include "wrong_handles.h"
 
-static void hear_nothing(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void hear_nothing(void *user_data, SlProfile *profile, const SlEvent *event) {
     (void)user_data;
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     CHECK(!"a signal that was refused is heard");
 }
 
@@ -71,6 +70,7 @@ static void profiles(Server *server) {
     SlSavedConnection *wait = NULL;
     SlBuffer json = {NULL, 7, 0};
     uint32_t version = 7;
+    int64_t credit = 7;
     int32_t value = 7;
 
     OK(profile_destroy(stale));
@@ -95,12 +95,15 @@ static void profiles(Server *server) {
     REFUSED(SlProfile, profile_wait_until_loaded(handle, 1));
     REFUSED(SlProfile, profile_connect(handle, 1, hear_nothing, NULL, NULL, &connection));
     REFUSED(SlProfile, profile_connect_once(handle, 1, hear_nothing, NULL, NULL, &connection));
+    REFUSED(SlProfile, profile_product_credit_query(handle, 7, &credit));
+    REFUSED(SlProfile, profile_product_credit_give(handle, 7, 1));
+    REFUSED(SlProfile, profile_product_credit_use(handle, 7, 1, &value));
     REFUSED(SlProfile, profile_set_before_save(handle, save_nothing, NULL, NULL));
     REFUSED(SlProfile, profile_set_before_save_transform(handle, save_nothing, NULL, NULL));
     REFUSED(SlProfile, profile_end_session(handle));
     REFUSED(SlProfile, profile_destroy(handle));
     CHECK(data == NULL && connection == NULL && wait == NULL && json.length == 7);
-    CHECK(version == 7 && value == 7);
+    CHECK(version == 7 && value == 7 && credit == 7);
 
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_is_active(live, NULL));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_is_loaded(live, NULL));
@@ -184,6 +187,7 @@ static void specs_and_lockers(Server *server) {
     SlEvent event;
     size_t count = 7;
     uint32_t version = 7;
+    int64_t credit = 7;
     int32_t value = 7;
     double number = 7;
 
@@ -227,11 +231,14 @@ static void specs_and_lockers(Server *server) {
     REFUSED(SlLocker, locker_get_save_data_json(handle, &json));
     REFUSED(SlLocker, locker_set_save_data_json(handle, Z("{\"Gold\":7}")));
     REFUSED(SlLocker, locker_get_lost_save_data(handle, &json));
+    REFUSED(SlLocker, locker_product_credit_query(handle, 7, &credit));
+    REFUSED(SlLocker, locker_product_credit_give(handle, 7, 1));
+    REFUSED(SlLocker, locker_product_credit_use(handle, 7, 1, &value));
     REFUSED(SlLocker, locker_when_changes_saved(handle, answer_nothing, NULL, NULL, &wait));
     REFUSED(SlLocker, locker_wait_until_changes_saved(handle, 1, &value));
     REFUSED(SlLocker, locker_destroy(handle));
     CHECK(data == NULL && wait == NULL && json.length == 7 && count == 7);
-    CHECK(version == 7 && value == 7);
+    CHECK(version == 7 && value == 7 && credit == 7);
     OK(locker_is_deleted(live, &value));
     CHECK(value == 0);
     OK(locker_get_save_data(live, &data));

@@ -74,20 +74,18 @@ typedef struct Signals {
     int calls, later_calls;
 } Signals;
 
-static void end_the_later(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void end_the_later(void *user_data, SlProfile *profile, const SlEvent *event) {
     Signals *signals = (Signals *)user_data;
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     if (signals->calls++ == 0) {
         OK(signal_connection_disconnect(signals->later));
     }
 }
 
-static void count_later(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void count_later(void *user_data, SlProfile *profile, const SlEvent *event) {
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     ((Signals *)user_data)->later_calls++;
 }
 

@@ -27,11 +27,9 @@ static void try_to_drive(Deed *deed) {
     deed->runs++;
 }
 
-static void drive_on_signal(void *user_data, SlProfile *profile, int32_t lifecycle,
-                            int32_t reason) {
+static void drive_on_signal(void *user_data, SlProfile *profile, const SlEvent *event) {
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     try_to_drive((Deed *)user_data);
 }
 
@@ -107,12 +105,10 @@ static void sessions_start_and_end_from_inside_callbacks(void) {
     server_close(&server);
 }
 
-static void end_connection(void *user_data, SlProfile *profile, int32_t lifecycle,
-                           int32_t reason) {
+static void end_connection(void *user_data, SlProfile *profile, const SlEvent *event) {
     Deed *deed = (Deed *)user_data;
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     deed->runs++;
     OK(signal_connection_disconnect(deed->connection));
     CHECK_STATUS(SL_ERROR_INVALID_HANDLE, signal_connection_disconnect(deed->connection));
@@ -125,10 +121,9 @@ static void end_wait(void *user_data, int32_t outcome) {
     OK(saved_connection_destroy(deed->wait));
 }
 
-static void end_profile(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void end_profile(void *user_data, SlProfile *profile, const SlEvent *event) {
     Deed *deed = (Deed *)user_data;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     deed->runs++;
     OK(profile_destroy(profile));
     CHECK_STATUS(SL_ERROR_INVALID_HANDLE, profile_end_session(profile));
@@ -182,11 +177,10 @@ static void what_is_destroyed_inside_its_own_callback_goes_when_that_returns(voi
     server_close(&server);
 }
 
-static void end_store(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void end_store(void *user_data, SlProfile *profile, const SlEvent *event) {
     Deed *deed = (Deed *)user_data;
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     deed->runs++;
     OK(easy_store_destroy(deed->server->store));
     CHECK_STATUS(SL_ERROR_INVALID_HANDLE, easy_store_destroy(deed->server->store));

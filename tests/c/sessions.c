@@ -76,11 +76,11 @@ typedef struct Ear {
     int disconnects_itself;
 } Ear;
 
-static void hear(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void hear(void *user_data, SlProfile *profile, const SlEvent *event) {
     Ear *ear = (Ear *)user_data;
     char word[64];
-    CHECK(profile != NULL);
-    sprintf(word, "%s(%s)", ear->name, lifecycle_word(lifecycle, reason));
+    CHECK(profile != NULL && event->profile == profile && event->kind == SL_EVENT_LIFECYCLE);
+    sprintf(word, "%s(%s)", ear->name, lifecycle_word(event->lifecycle, event->reason));
     note(ear->log, word);
     if (ear->disconnects_itself) {
         OK(signal_connection_disconnect(ear->connection));
@@ -110,8 +110,8 @@ static void signals_fire_once_each_and_deepest_first(void) {
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
                  profile_connect(profile, 0, hear, NULL, NULL, &nothing));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
-                 profile_connect(profile, 10, hear, NULL, NULL, &nothing));
-    CHECK(last_error_says("SL_SIGNAL_LOST (9)"));
+                 profile_connect(profile, 11, hear, NULL, NULL, &nothing));
+    CHECK(last_error_says("SL_SIGNAL_PRODUCT_CREDIT_CHANGED (10)"));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
                  profile_connect(profile, 1, NULL, NULL, NULL, &nothing));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,

@@ -116,6 +116,16 @@ pub fn heard_by(locker: &Locker) -> Vec<String> {
         Event::LoadStatusChanged(status) => format!("status {status:?}"),
         Event::Error(report) => format!("error {:?}", report.activity),
         Event::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
+        Event::ProductCreditChanged { product_id, change } => {
+            format!("credit of {product_id}: {change:+}")
+        }
+        Event::Purchase {
+            purchase_id,
+            is_granted,
+            ..
+        } => {
+            format!("purchase {purchase_id}: {is_granted}")
+        }
     };
     let events = locker.poll_events(usize::MAX);
     events.into_iter().map(in_words).collect()
@@ -204,6 +214,16 @@ impl Server {
             ProfileEvent::ChangesSaved(_, outcome) => format!("changes {outcome:?}"),
             ProfileEvent::RemoteChangesSent(id, outcome) => {
                 format!("send {} {outcome:?}", id.number())
+            }
+            ProfileEvent::ProductCreditChanged { product_id, change } => {
+                format!("credit of {product_id}: {change:+}")
+            }
+            ProfileEvent::Purchase {
+                purchase_id,
+                is_granted,
+                ..
+            } => {
+                format!("purchase {purchase_id}: {is_granted}")
             }
         };
         self.events().into_iter().map(in_words).collect()

@@ -1,0 +1,332 @@
+//! The purchases that are not answered yet, a queue for each locker, and who is looked at when.
+//!
+//! A locker is looked at when it has purchases that can go on: asked anew, after a cooldown, or for
+//! as long as they wait for a session. Those that wait for a save or for the storage are not, until
+//! the answer wakes them. All purchases of a locker that can go on do so in one pass, and wait for
+//! the same save.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::locker::{Driver, LockerError, LockerName, LockerRef, Wake};
+use crate::storage::{Mailbox, Reply};
+
+use super::purchase::{Pass, Purchase};
+use super::{ProductProcess, PurchaseCallback, ReceiptInfo};
+
+/// A purchase that is over.
+pub(crate) struct Answered {
+    pub locker: LockerRef,
+    pub receipt: Arc<ReceiptInfo>,
+    pub is_granted: bool,
+    /// Whatever its asker knows it by.
+    pub tag: u64,
+    pub callback: Option<PurchaseCallback>,
+    /// Goes last: with it the host's side ends.
+    _process: Arc<dyn ProductProcess>,
+}
+
+/// The purchases of one purchaser.
+#[derive(Default)]
+pub(crate) struct Purchases {
+    state: Mutex<State>,
+    /// Lockers of which a purchase was woken.
+    ready: Arc<Mutex<Vec<LockerName>>>,
+    mailbox: Arc<Mailbox>,
+    is_running: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    queues: HashMap<LockerName, Queue>,
+    /// The lockers to be looked at; each stands here once.
+    due: Vec<LockerName>,
+    /// Whose requests to the storage are under way, by their purchases' serials.
+    fetches: HashMap<u64, LockerName>,
+    last_serial: u64,
+    unanswered: usize,
+    now: f64,
+    is_destroyed: bool,
+}
+
+/// The purchases of one locker, in the order they were asked.
+struct Queue {
+    locker: LockerRef,
+    /// Those asked since, while the others are being looked at.
+    purchases: Vec<Purchase>,
+    is_due: bool,
+    /// When it is to be looked at.
+    look_at: f64,
+}
+
+/// The right to look at purchases, one at a time.
+struct Running<'a>(&'a AtomicBool);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Purchases {
+    /// Adds a purchase. Refused once destroyed.
+    pub fn ask(
+        &self,
+        locker: &LockerRef,
+        process: Arc<dyn ProductProcess>,
+        receipt: ReceiptInfo,
+        answer: (Option<PurchaseCallback>, u64),
+    ) -> Result<(), LockerError> {
+        receipt.check()?;
+        let mut state = self.state.lock();
+        if state.is_destroyed {
+            return Err(LockerError::NotActive("the purchaser was destroyed"));
+        }
+        state.last_serial += 1;
+        state.unanswered += 1;
+        let purchase = Purchase::new(state.last_serial, process, receipt, answer);
+        let queue = state
+            .queues
+            .entry(locker.name())
+            .or_insert_with(|| Queue::new(locker.clone()));
+        queue.purchases.push(purchase);
+        state.wake(locker.name());
+        Ok(())
+    }
+
+    /// Whether a purchase is not answered yet.
+    pub fn has_incomplete(&self) -> bool {
+        self.state.lock().unanswered > 0
+    }
+
+    /// Looks at every purchase that can go on at `now`, and tells of those that are over, with no
+    /// lock held. The driver that is `held` is the caller's to drive already; others are driven
+    /// here, or skipped if they are busy.
+    pub fn run(
+        &self,
+        now: f64,
+        held: Option<&Arc<Driver>>,
+        tell: &mut dyn FnMut(Answered),
+    ) -> Result<(), LockerError> {
+        let _running = self.begin_running()?;
+        let due = {
+            let mut state = self.state.lock();
+            state.now = state.now.max(now);
+            self.wake_ready(&mut state);
+            std::mem::take(&mut state.due)
+        };
+        let is_later = |name: &LockerName| !self.look(*name, held, tell);
+        let mut later = due.into_iter().filter(is_later).collect();
+        self.state.lock().due.append(&mut later);
+        Ok(())
+    }
+
+    /// The locker is gone: all its purchases are answered.
+    pub fn end(&self, locker: LockerName, driver: &Arc<Driver>, tell: &mut dyn FnMut(Answered)) {
+        // One that is being looked at sees it by itself.
+        let Ok(_running) = self.begin_running() else {
+            return;
+        };
+        let mut state = self.state.lock();
+        self.wake_ready(&mut state);
+        state.wake(locker);
+        drop(state);
+        self.look(locker, Some(driver), tell);
+    }
+
+    /// Answers all purchases with no, and takes no more.
+    pub fn destroy(&self, tell: &mut dyn FnMut(Answered)) {
+        let mut state = self.state.lock();
+        state.is_destroyed = true;
+        let queues = std::mem::take(&mut state.queues);
+        drop(state);
+        let mut over = Vec::new();
+        for queue in queues.into_values() {
+            let purchases = queue.purchases.into_iter();
+            over.extend(purchases.map(|purchase| answered(&queue.locker, purchase, false)));
+        }
+        self.tell(over, tell);
+    }
+
+    fn begin_running(&self) -> Result<Running<'_>, LockerError> {
+        match self.is_running.swap(true, Ordering::Acquire) {
+            false => Ok(Running(&self.is_running)),
+            true => Err(LockerError::Busy),
+        }
+    }
+
+    /// What has been answered since: saves, and requests to the storage.
+    fn wake_ready(&self, state: &mut State) {
+        let ready = std::mem::take(&mut *self.ready.lock());
+        ready.into_iter().for_each(|name| state.wake(name));
+        let mut replies = VecDeque::new();
+        self.mailbox.take_into(&mut replies);
+        replies
+            .into_iter()
+            .for_each(|reply| state.take_reply(reply));
+    }
+
+    /// Looks at the purchases of a locker, if that is due; false if it stays due.
+    fn look(
+        &self,
+        name: LockerName,
+        held: Option<&Arc<Driver>>,
+        tell: &mut dyn FnMut(Answered),
+    ) -> bool {
+        let mut state = self.state.lock();
+        let now = state.now;
+        let Some(queue) = state.queues.get_mut(&name).filter(|queue| queue.is_due) else {
+            return true;
+        };
+        if queue.look_at > now {
+            return false;
+        }
+        let locker = queue.locker.clone();
+        let driving = match held {
+            Some(driver) if Arc::ptr_eq(driver, locker.driver()) => None,
+            _ => match locker.drive() {
+                Ok(driving) => Some(driving),
+                Err(_) => return false,
+            },
+        };
+        let mut purchases = std::mem::take(&mut queue.purchases);
+        queue.is_due = false;
+        drop(state);
+        let over = self.go_on(&locker, &mut purchases, now);
+        drop(driving);
+        let refused = self.put_back(&locker, purchases);
+        self.tell(over, tell);
+        self.tell(refused, tell);
+        true
+    }
+
+    /// Lets all purchases of a locker go on, in their order; those that are over are taken out.
+    fn go_on(&self, locker: &LockerRef, purchases: &mut Vec<Purchase>, now: f64) -> Vec<Answered> {
+        let ready = Arc::clone(&self.ready);
+        let name = locker.name();
+        let wake = move || {
+            let ready = Arc::clone(&ready);
+            Box::new(move || ready.lock().push(name)) as Wake
+        };
+        let is_gone = locker.is_gone();
+        let receipts = purchases.iter().map(|purchase| &purchase.receipt);
+        let gifts = purchases.iter().filter(|purchase| purchase.is_gift());
+        let mut pass = Pass {
+            locker,
+            now,
+            wall: locker.wall(),
+            is_gone,
+            is_available: !is_gone && locker.is_available(),
+            unanswered: receipts.cloned().collect(),
+            gifts: gifts.map(|gift| Arc::clone(&gift.receipt)).collect(),
+            needs_save: false,
+            mailbox: &self.mailbox,
+            wake: &wake,
+        };
+        let mut over = Vec::new();
+        let mut waiting = Vec::with_capacity(purchases.len());
+        for mut purchase in purchases.drain(..) {
+            match purchase.go_on(&mut pass) {
+                Some(is_granted) => over.push(answered(locker, purchase, is_granted)),
+                None => waiting.push(purchase),
+            }
+        }
+        if pass.needs_save {
+            let save = locker.save(wake()).ok();
+            for purchase in &mut waiting {
+                purchase.save_begun(save.as_ref(), now);
+            }
+        }
+        *purchases = waiting;
+        over
+    }
+
+    /// What waits goes back before what was asked meanwhile. Gives back what must be answered: all of
+    /// it, if the purchaser was destroyed.
+    fn put_back(&self, locker: &LockerRef, purchases: Vec<Purchase>) -> Vec<Answered> {
+        let name = locker.name();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
+        let Some(queue) = state.queues.get_mut(&name) else {
+            let purchases = purchases.into_iter();
+            let refuse = |purchase| answered(locker, purchase, false);
+            return purchases.map(refuse).collect();
+        };
+        let asked_meanwhile = std::mem::replace(&mut queue.purchases, purchases);
+        for purchase in &queue.purchases {
+            if purchase.is_fetching() {
+                state.fetches.insert(purchase.serial, name);
+            }
+        }
+        queue.purchases.extend(asked_meanwhile);
+        let look_at = queue.purchases.iter().map(Purchase::look_at);
+        queue.look_at = look_at.fold(f64::INFINITY, f64::min);
+        if queue.purchases.is_empty() {
+            state.queues.remove(&name);
+        } else if queue.look_at < f64::INFINITY && !std::mem::replace(&mut queue.is_due, true) {
+            state.due.push(name);
+        }
+        Vec::new()
+    }
+
+    fn tell(&self, over: Vec<Answered>, tell: &mut dyn FnMut(Answered)) {
+        if over.is_empty() {
+            return;
+        }
+        self.state.lock().unanswered -= over.len();
+        over.into_iter().for_each(tell);
+    }
+}
+
+impl State {
+    /// Lets a locker be looked at in the next run.
+    fn wake(&mut self, name: LockerName) {
+        if let Some(queue) = self.queues.get_mut(&name) {
+            queue.look_at = f64::NEG_INFINITY;
+            if !std::mem::replace(&mut queue.is_due, true) {
+                self.due.push(name);
+            }
+        }
+    }
+
+    fn take_reply(&mut self, reply: Reply) {
+        let serial = reply.id.0;
+        let Some(name) = self.fetches.remove(&serial) else {
+            return;
+        };
+        let Some(queue) = self.queues.get_mut(&name) else {
+            return;
+        };
+        let limit_bytes = queue.locker.config().document_limit_bytes;
+        let mut purchases = queue.purchases.iter_mut();
+        if let Some(purchase) = purchases.find(|purchase| purchase.serial == serial) {
+            purchase.handle_reply(reply, limit_bytes);
+            self.wake(name);
+        }
+    }
+}
+
+impl Queue {
+    fn new(locker: LockerRef) -> Self {
+        Self {
+            locker,
+            purchases: Vec::new(),
+            is_due: false,
+            look_at: f64::NEG_INFINITY,
+        }
+    }
+}
+
+fn answered(locker: &LockerRef, purchase: Purchase, is_granted: bool) -> Answered {
+    Answered {
+        locker: locker.clone(),
+        receipt: purchase.receipt,
+        is_granted,
+        tag: purchase.tag,
+        callback: purchase.callback,
+        _process: purchase.process,
+    }
+}
