@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Ends a `user_data`: called exactly once, when no callback with it runs or will ever run again.
 /// NULL if there is nothing to do.
 ///
-/// In a table of callbacks it is the last field. A callback that is handed over on its own brings
-/// its own `drop`, right after its `user_data`, which is called when
+/// A table of callbacks has one for all of them. A callback that is handed over on its own brings one
+/// of its own, right after its `user_data`, which is called when
 ///
 /// - a callback that runs once has run, or never will: it was given up, or what it waited for has
 ///   ended without it;
