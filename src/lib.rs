@@ -15,6 +15,7 @@
 //!   └─────────────┬─────────────┘                                      │
 //!   ┌─────────────▼────────────────────────────────────────────────────▼──────────────┐
 //!   │ easy     a store, updated once a frame; profiles, the players' sessions         │
+//!   │ remote_change   changes to records that this server need not own                │
 //!   │ locker   one key's lock and save data: acquire, save, release, lose             │
 //!   └──────────────┬──────────────────────────┬────────────────────────┬──────────────┘
 //!   ┌──────────────▼─────────────┐ ┌──────────▼──────────┐ ┌───────────▼──────────────┐
