@@ -172,6 +172,10 @@ pub(crate) struct LockerState {
     /// Whether the host has been told of its save data.
     has_begun: bool,
     /// Which ones are held; without a set, none but the default one can be.
+    #[expect(
+        clippy::box_collection,
+        reason = "most lockers need only the default key, and pay one word for the others"
+    )]
     pub(super) use_keys: Option<Box<BTreeSet<UseKey>>>,
     pub(super) has_save_hooks: bool,
     /// What the host says of the save data: see [`LockerState::set_is_syncing`].

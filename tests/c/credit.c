@@ -33,7 +33,7 @@ static void a_profile_gives_uses_and_tells_credit(int polls) {
 
     server_open(&server, "memory:", polls, 1);
     profile = loaded(&server, "player");
-    OK(profile_connect(profile, SL_SIGNAL_PRODUCT_CREDIT_CHANGED, on_credit, &heard, NULL));
+    OK(profile_connect(profile, SL_SIGNAL_PRODUCT_CREDIT_CHANGED, on_credit, &heard, NULL, NULL));
     CHECK(credit_of(profile) == 0);
     OK(profile_product_credit_give(profile, SWORD, 3));
     OK(profile_product_credit_use(profile, SWORD, 4, &did_use));
@@ -66,14 +66,14 @@ static void what_is_refused_changes_nothing_and_is_not_told(void) {
     int32_t did_use = 7;
 
     server_open(&server, "memory:", 0, 1);
-    OK(easy_store_start_session(server.store, Z("player"), NULL, 0, &profile));
+    OK(easy_store_start_session(server.store, Z("player"), NULL, &profile));
     CHECK_STATUS(SL_ERROR_NOT_LOADED, profile_product_credit_query(profile, SWORD, &credit));
     CHECK_STATUS(SL_ERROR_NOT_LOADED, profile_product_credit_give(profile, SWORD, 1));
     CHECK_STATUS(SL_ERROR_NOT_LOADED, profile_product_credit_use(profile, SWORD, 1, &did_use));
     OK(profile_destroy(profile));
 
     profile = loaded(&server, "player");
-    OK(profile_connect(profile, SL_SIGNAL_PRODUCT_CREDIT_CHANGED, on_credit, &heard, NULL));
+    OK(profile_connect(profile, SL_SIGNAL_PRODUCT_CREDIT_CHANGED, on_credit, &heard, NULL, NULL));
     CHECK_STATUS(SL_ERROR_OUT_OF_RANGE, profile_product_credit_give(profile, SWORD, 0));
     CHECK_STATUS(SL_ERROR_OUT_OF_RANGE, profile_product_credit_give(profile, SWORD, -5));
     CHECK_STATUS(SL_ERROR_OUT_OF_RANGE, profile_product_credit_use(profile, SWORD, -5, &did_use));

@@ -72,10 +72,9 @@ static void run(Data *data) {
     data->next_hook = NULL;
 }
 
-static void on_signal(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void on_signal(void *user_data, SlProfile *profile, const SlEvent *event) {
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     run((Data *)user_data);
 }
 

@@ -62,7 +62,7 @@ HELPER void take_answer(void *user_data, int32_t outcome) {
 HELPER void wait_for_changes(SlProfile *profile, Answer *answer) {
     answer->count = 0;
     answer->outcome = SL_OUTCOME_NONE;
-    OK(profile_when_changes_saved(profile, take_answer, answer, NULL));
+    OK(profile_when_changes_saved(profile, take_answer, answer, NULL, NULL));
 }
 
 HELPER int answered(const Answer *answer, int32_t outcome) {
@@ -70,12 +70,12 @@ HELPER int answered(const Answer *answer, int32_t outcome) {
 }
 
 HELPER void set_before_save(SlProfile *profile, int transform, SlBeforeSave hook, void *user_data) {
-    OK(transform ? profile_set_before_save_transform(profile, hook, user_data)
-                 : profile_set_before_save(profile, hook, user_data));
+    OK(transform ? profile_set_before_save_transform(profile, hook, user_data, NULL)
+                 : profile_set_before_save(profile, hook, user_data, NULL));
 }
 
 HELPER void on_signal(SlProfile *profile, int32_t signal, SlSignalCallback hear, void *user_data) {
-    OK(profile_connect(profile, signal, hear, user_data, NULL));
+    OK(profile_connect(profile, signal, hear, user_data, NULL, NULL));
 }
 
 #endif

@@ -178,7 +178,7 @@ static void note_loaded(void *user_data, SlProfile *profile) {
 }
 
 static void when_loaded(SlProfile *profile, Log *log) {
-    OK(profile_when_loaded(profile, note_loaded, log));
+    OK(profile_when_loaded(profile, note_loaded, log, NULL));
 }
 
 static void fault_11_a_reusable_start_on_a_loaded_session_is_loaded_at_once(void) {
@@ -208,11 +208,10 @@ typedef struct Ear {
     const char *name;
 } Ear;
 
-static void hear(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void hear(void *user_data, SlProfile *profile, const SlEvent *event) {
     Ear *ear = (Ear *)user_data;
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     note(ear->log, ear->name);
 }
 
@@ -367,7 +366,7 @@ static void full_on_host(Full *full, FaultyHost *host) {
     OK(locker_spec_create(full->storage, &config, &full->spec));
 }
 
-static void release(SlLocker *locker) { OK(locker_mark_should_release(locker)); }
+static void release(SlLocker *locker) { OK(locker_mark_should_release(locker, 0)); }
 
 static void fault_16_a_locker_is_not_available_while_its_release_is_in_flight(void) {
     FaultyHost host = faulty_host();
@@ -500,9 +499,9 @@ static void look_at_event(void *user_data, const SlEvent *event) {
     }
 }
 
-static void look_at_signal(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void look_at_signal(void *user_data, SlProfile *profile, const SlEvent *event) {
     ((Onlooker *)user_data)->signals++;
-    CHECK(lifecycle == SL_LIFECYCLE_REPLACED && reason == SL_REASON_LOST);
+    CHECK(event->lifecycle == SL_LIFECYCLE_REPLACED && event->reason == SL_REASON_LOST);
     CHECK(lost_is_readable(profile));
 }
 

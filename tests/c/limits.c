@@ -17,11 +17,10 @@ typedef struct Numbered {
     int number;
 } Numbered;
 
-static void hear(void *user_data, SlProfile *profile, int32_t lifecycle, int32_t reason) {
+static void hear(void *user_data, SlProfile *profile, const SlEvent *event) {
     Numbered *numbered = (Numbered *)user_data;
     (void)profile;
-    (void)lifecycle;
-    (void)reason;
+    (void)event;
     numbered->count->calls++;
     numbered->count->in_order += numbered->number == numbered->count->last + 1;
     numbered->count->last = numbered->number;
