@@ -34,7 +34,7 @@ pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
 pub(crate) use driver::{
-    Driver, Host, Names, SetGuard, Shared, check_log_prefix, check_names, created,
+    Driver, Host, Names, SetGuard, Shared, check_key, check_log_prefix, check_names, created,
 };
 pub(crate) use guarded::{Driving, Guarded};
 pub(crate) use set::Scope;
