@@ -470,12 +470,18 @@ pub(crate) fn check_log_prefix(prefix: &str) -> Result<Option<Box<str>>, LockerE
 /// A key, and the ids of the users that its record belongs to.
 pub(crate) type Names = (Arc<str>, Arc<[Box<str>]>);
 
+/// Refuses a key that cannot be stored.
+pub(crate) fn check_key(key: &str) -> Result<(), LockerError> {
+    let bytes = key.len();
+    match (1..=storage::MAX_KEY_BYTES).contains(&bytes) {
+        true => Ok(()),
+        false => Err(LockerError::InvalidKey { bytes }),
+    }
+}
+
 /// Checks a key and its user ids, and makes them what a locker keeps.
 pub(crate) fn check_names(key: &str, user_ids: &[&str]) -> Result<Names, LockerError> {
-    let bytes = key.len();
-    if !(1..=storage::MAX_KEY_BYTES).contains(&bytes) {
-        return Err(LockerError::InvalidKey { bytes });
-    }
+    check_key(key)?;
     let count = user_ids.len();
     if count > storage::MAX_USER_IDS {
         return Err(LockerError::TooManyUserIds { count });

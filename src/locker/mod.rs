@@ -44,7 +44,7 @@ pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 
 pub(crate) use credit::add_credit;
 pub(crate) use driver::{
-    Driver, Host, PURCHASE_ID_MAX_BYTES, SetGuard, Shared, check_log_prefix, check_names, created,
+    Driver, Host, PURCHASE_ID_MAX_BYTES, SetGuard, Shared, check_key, check_log_prefix, created,
     guarded,
 };
 pub(crate) use guarded::{Driving, Guarded};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::locker::{
-    Config, ErrorReport, Guarded, LockerError, Reporter, Shared, Time, UnheardError, check_names,
+    Config, ErrorReport, Guarded, LockerError, Reporter, Shared, Time, UnheardError, check_key,
     created,
 };
 use crate::log::{self, Level};
@@ -80,7 +80,7 @@ impl Sending {
         operation_id: Option<&str>,
         completion: &mut Option<SendCallback>,
     ) -> Result<SendId, SendError> {
-        let (key, _) = check_names(key, &[])?;
+        check_key(key)?;
         let bytes = json_array.len();
         if bytes > MAX_CHANGES_BYTES {
             return Err(SendError::TooLarge { bytes });

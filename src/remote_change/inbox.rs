@@ -1,6 +1,6 @@
 //! What of a document a sender reads and writes: its inbox, and how far each sender has got.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use crate::save_data::{Received, RemoteChange, SaveData};
 

@@ -5,8 +5,11 @@
 //! gone. Like a job, a set does no input or output: **[`SendSet::begin_update`], then
 //! [`SendSet::poll`] until nothing is left.**
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::fmt::Write;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use crate::locker::{Config, ErrorReport, LockerError, Time, Timeline};
 use crate::save_data::{RemoteChange, SaveData, UnsentChange};
@@ -199,7 +202,7 @@ impl SendSet {
     /// is refused.
     pub fn send(
         &mut self,
-        key: Arc<str>,
+        key: &str,
         changes: Vec<UnsentChange<'_>>,
         operation_id: Option<Box<str>>,
         completion: &mut Option<SendCallback>,
@@ -216,7 +219,7 @@ impl SendSet {
         let id = SendId(self.last_id);
         if changes.is_empty() || self.is_disabled {
             self.answered.push(Ended {
-                key,
+                key: key.into(),
                 id,
                 outcome: SendOutcome::Sent,
                 completion: completion.take(),
@@ -250,18 +253,22 @@ impl SendSet {
         if operation_id.is_none() {
             self.sequence = last;
         }
-        let name = operation_id.unwrap_or(&self.name);
+        let mut id = format!("{}:", operation_id.unwrap_or(&self.name));
+        let name_length = id.len();
         let stamp = |(change, number): (UnsentChange<'_>, u64)| {
-            change.stamp(format!("{name}:{number}"), wall)
+            id.truncate(name_length);
+            write!(id, "{number}").expect("a string grows");
+            change.stamp(&id, wall as i64)
         };
         (changes.into_iter().zip(first..).map(stamp).collect(), last)
     }
 
     /// The slot of the key's job, which is made if there is none.
-    fn slot_of(&mut self, key: Arc<str>) -> u32 {
-        if let Some(slot) = self.by_key.get(&key) {
+    fn slot_of(&mut self, key: &str) -> u32 {
+        if let Some(slot) = self.by_key.get(key) {
             return *slot;
         }
+        let key = Arc::<str>::from(key);
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 sequence: 0,
@@ -427,7 +434,7 @@ impl SendSet {
         self.timers.set(slot, entry.armed, deadline);
         entry.armed = deadline;
         if is_done {
-            self.by_key.remove(job.key());
+            self.by_key.remove(&**job.key());
             entry.job = None;
             self.free.push(slot);
         } else if let Some(intent) = job.intent().filter(|_| !entry.is_queued) {

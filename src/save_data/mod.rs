@@ -127,7 +127,9 @@ impl SaveData {
 
     /// The stored form, and where the player's fields begin in it.
     fn written(&self, session: Option<&Session>) -> (Vec<u8>, usize) {
-        let mut reserved = Vec::with_capacity(256);
+        let inbox = self.reserved.remote_changes.iter();
+        let inbox = inbox.map(|change| change.json().len() + 1).sum::<usize>();
+        let mut reserved = Vec::with_capacity(256 + inbox);
         self.reserved.write_members(session, &mut reserved);
         // The size counts the braces; a comma parts the reserved fields from the player's.
         let comma = usize::from(self.fields.count() > 0);

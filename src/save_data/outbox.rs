@@ -1,12 +1,14 @@
 //! Remote changes that a host gives to be sent: read and checked once, then given an id and a time.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::reserved::{RemoteChange, RemoteChangeId};
 use super::scan::{self, Member, check_depth, check_readable};
-use super::value::{plain_i64, write_json};
+use super::value::{is_plain, plain_i64};
 use super::{MAX_DEPTH, SaveDataError, ValueType};
 
 /// The longest kind of a remote change, its `K`, in bytes of UTF-8. The shortest is one byte.
@@ -46,9 +48,7 @@ impl<'t> UnsentChange<'t> {
         if !json.starts_with('{') {
             return Err(wrong_type(format!("/{index}"), "an object", json));
         }
-        let mut kind = None;
-        // Whether the host has written a member that is not its own, and what it has besides.
-        let (mut is_mixed, mut own) = (false, Vec::<&str>::new());
+        let (mut kind, mut is_mixed) = (None, false);
         scan::members(json, |member| {
             match &*member.name {
                 "K" if kind.is_some() => {
@@ -58,40 +58,53 @@ impl<'t> UnsentChange<'t> {
                     });
                 }
                 "K" => kind = Some(read_kind(&member, index)?),
-                "I" | "A" => {
-                    is_mixed = true;
-                    return Ok(());
-                }
+                "I" | "A" => is_mixed = true,
                 _ if plain_i64(member.value.as_bytes()).is_some() => {}
                 _ => check_readable(&member)?,
             }
-            own.push(&json[member.offset..member.value_offset + member.value.len()]);
             Ok(())
         })?;
         let kind = kind.ok_or_else(|| SaveDataError::NotFound {
             pointer: format!("/{index}/K"),
         })?;
         let members = match is_mixed {
-            true => Cow::Owned(own.join(",")),
+            true => Cow::Owned(own_members(json)?),
             false => Cow::Borrowed(&json[1..json.len() - 1]),
         };
         Ok(Self { kind, members })
     }
 
-    /// The change as it is put into an inbox.
-    pub fn stamp(self, id: String, at: f64) -> RemoteChange {
-        let mut json = Vec::with_capacity(self.members.len() + id.len() + 40);
-        json.push(b'{');
-        json.extend_from_slice(self.members.as_bytes());
-        json.extend_from_slice(b",\"I\":");
-        write_json(&mut json, &id);
-        json.extend_from_slice(b",\"A\":");
-        // Whole seconds, as the original library's.
-        write_json(&mut json, &(at as i64));
-        json.push(b'}');
-        let json = super::into_string(json).into();
-        RemoteChange::new(json, self.kind, RemoteChangeId::Text(id.into()), at.trunc())
+    /// The change as it is put into an inbox; `at` is whole Unix seconds.
+    pub fn stamp(self, id: &str, at: i64) -> RemoteChange {
+        // Around the members, the id and the ten digits that a time has.
+        let length = self.members.len() + id.len() + r#"{,"I":"","A":}"#.len() + 10;
+        let mut json = String::with_capacity(length);
+        json.push('{');
+        json.push_str(&self.members);
+        json.push_str(",\"I\":");
+        match is_plain(id) {
+            true => write!(json, "\"{id}\",\"A\":{at}}}"),
+            false => write!(json, "{},\"A\":{at}}}", Value::from(id)),
+        }
+        .expect("a string grows");
+        let id = RemoteChangeId::Text(id.into());
+        RemoteChange::new(json.into(), self.kind, id, at as f64)
     }
+}
+
+/// The members that are the host's, as they stand in the text.
+fn own_members(json: &str) -> Result<String, SaveDataError> {
+    let mut own = String::with_capacity(json.len());
+    scan::members(json, |member| {
+        if !matches!(&*member.name, "I" | "A") {
+            if !own.is_empty() {
+                own.push(',');
+            }
+            own.push_str(&json[member.offset..member.value_offset + member.value.len()]);
+        }
+        Ok(())
+    })?;
+    Ok(own)
 }
 
 fn read_kind(member: &Member<'_>, index: usize) -> Result<Box<str>, SaveDataError> {
