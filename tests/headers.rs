@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 21] = [
+const SOURCES: [&str; 24] = [
     "status",
     "error",
     "text",
@@ -26,6 +26,9 @@ const SOURCES: [&str; 21] = [
     "spec",
     "locker",
     "credit",
+    "purchase",
+    "purchaser",
+    "pending_purchase",
     "log",
     "defaults",
 ];

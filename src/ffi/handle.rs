@@ -37,11 +37,13 @@ pub(crate) enum Kind {
     DrainReport,
     LockerSpec,
     Locker,
+    ProductPurchaser,
+    PendingProductPurchase,
 }
 
 impl Kind {
     /// Every kind, and the C type whose pointers are its handles.
-    const ALL: [(Kind, &'static str); 13] = [
+    const ALL: [(Kind, &'static str); 15] = [
         (Kind::SaveData, "SlSaveData"),
         (Kind::SaveDataBackup, "SlSaveDataBackup"),
         (Kind::Storage, "SlStorage"),
@@ -55,6 +57,8 @@ impl Kind {
         (Kind::DrainReport, "SlDrainReport"),
         (Kind::LockerSpec, "SlLockerSpec"),
         (Kind::Locker, "SlLocker"),
+        (Kind::ProductPurchaser, "SlProductPurchaser"),
+        (Kind::PendingProductPurchase, "SlPendingProductPurchase"),
     ];
 
     fn type_name(self) -> &'static str {

@@ -129,6 +129,9 @@ pub(crate) const PURCHASE_ID_MAX_BYTES: usize = 256;
 /// How often a blocking wait looks again.
 const WAIT_STEP_S: f64 = 0.001;
 
+/// Less than this is no time to wait.
+const WAIT_LEAST_S: f64 = 1e-6;
+
 impl Driver {
     pub fn new(
         set: LockerSet,
@@ -218,8 +221,9 @@ impl Driver {
                 return Ok(true);
             }
             let left = timeout - (monotonic - begun).max(0.0);
-            // A timeout that is not a number is none.
-            if left.is_nan() || left <= 0.0 {
+            // A timeout that is not a number is none; and so little time may be lost in the rounding
+            // of the host's clock, which would then stand still.
+            if left.is_nan() || left < WAIT_LEAST_S {
                 return Ok(false);
             }
             self.clock.sleep(WAIT_STEP_S.min(left));
