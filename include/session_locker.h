@@ -270,6 +270,27 @@
 /** What is stored under the key is no document. It stays as it is. */
 #define SL_SEND_CORRUPT_DATA 6
 
+/**
+ * Asks whether the product can be applied, and to whom; nothing may be written. SL_OK: it can, to the
+ * purchaser, or to the recipient that is set in the call. SL_ERROR_NOT_APPLICABLE: it cannot, and
+ * becomes credit. Anything else is a failure: it is asked again after a cooldown.
+ */
+#define SL_PRODUCT_OP_VALIDATE 1
+
+/**
+ * Applies the product by writing to `save_data`, and to no other save data. SL_OK: it is applied.
+ * SL_ERROR_NOT_APPLICABLE: it cannot be, and becomes credit; a gift is answered with no. Anything else
+ * is a failure: it is applied again after a cooldown. Unless it is applied, what was written is undone.
+ */
+#define SL_PRODUCT_OP_APPLY 2
+
+/**
+ * Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
+ * Runs once for a purchase, last. Of anything but SL_OK the failure is reported, what was written is
+ * undone, and the purchase goes on.
+ */
+#define SL_PRODUCT_OP_RECORD 3
+
 /** The steps of a session, with `verbose_logs`. */
 #define SL_LOG_DEBUG 0
 
@@ -341,6 +362,21 @@ typedef struct SlMigratorBuilder SlMigratorBuilder;
  * what was created with it keeps it alive.
  */
 typedef struct SlMigrators SlMigrators;
+
+/**
+ * A purchase that nobody makes, to run its process function by hand: the seed's dummy
+ * `PendingProductPurchase`. To ask before a purchase is offered whether it can be applied, and to give
+ * for credit what could not be given when it was paid for. Free it with
+ * `pending_product_purchase_destroy`.
+ */
+typedef struct SlPendingProductPurchase SlPendingProductPurchase;
+
+/**
+ * Processes the purchases of lockers: the seed's `ProductPurchaser`. One does for a server, for lockers
+ * of any spec. The host updates it every frame, best before its lockers. A store has one of its own,
+ * for its profiles. Free it with `product_purchaser_destroy`.
+ */
+typedef struct SlProductPurchaser SlProductPurchaser;
 
 /** One player's session: the seed's `EasyProfile`. Free it with `profile_destroy`. */
 typedef struct SlProfile SlProfile;
@@ -1028,6 +1064,84 @@ typedef struct SlRemoteChangeSenderConfig {
  * but another update of the same sender or store.
  */
 typedef void (*SlSendCallback)(void *user_data, uint64_t send_id, int32_t outcome);
+
+/**
+ * What was bought, by whom and for how much: the seed's `ReceiptInfo`. `receipt_info_init` fills in
+ * the defaults. A call copies it.
+ */
+typedef struct SlReceiptInfo {
+    /** `sizeof(SlReceiptInfo)`. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /**
+     * The receipt's own id, 1 to 256 bytes of UTF-8. With the product, it is what a purchase is known
+     * by: the same two are the same purchase.
+     */
+    const char *purchase_id;
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
+    size_t purchase_id_length;
+    /** What was bought (0). */
+    int64_t product_id;
+    /** Who has bought it, as the platform names players; NULL if nobody says. */
+    const char *user_id;
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
+    size_t user_id_length;
+    /** The place where it was bought (0). */
+    int64_t place_id;
+    /** What was paid, in the smallest unit of the currency, such as cents (0). */
+    int64_t currency_spent;
+} SlReceiptInfo;
+
+/** What a process function is called for. It lives until the function returns. */
+typedef struct SlProductCall {
+    /** `sizeof(SlProductCall)`. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** The receipt, with all lengths set. Its texts are not NUL-terminated. */
+    const SlReceiptInfo *receipt;
+    /**
+     * The purchaser's locker; NULL for a profile's purchase, and once the host has destroyed it.
+     */
+    SlLocker *locker;
+    /**
+     * The purchaser's profile; NULL for a locker's purchase, and once the host has destroyed it.
+     */
+    SlProfile *profile;
+    /**
+     * The save data that may be written: to apply, the purchaser's or for a gift the recipient's; to
+     * record, the purchaser's. NULL to validate.
+     */
+    SlSaveData *save_data;
+    /**
+     * For SL_PRODUCT_OP_VALIDATE to set: to whom the gift goes, a locker of the same spec. NULL if it
+     * is none.
+     */
+    SlLocker *recipient_locker;
+    /**
+     * For SL_PRODUCT_OP_VALIDATE to set: to whom the gift goes, a profile of the same store. NULL if
+     * it is none.
+     */
+    SlProfile *recipient_profile;
+} SlProductCall;
+
+/**
+ * Processes a product: the seed's `ProductProcessFunction`. `op` is one of SL_PRODUCT_OP_, which say
+ * what to return; say why it failed with `session_locker_set_hook_error`.
+ *
+ * Runs inside an update or wait that the host called, on that thread, with no lock held, and may call
+ * any function but another update of the same store, spec or purchaser. It may run more often than the
+ * purchase is granted, so it should do nothing but change save data.
+ */
+typedef SlStatus (*SlProductProcess)(void *user_data, int32_t op, SlProductCall *call);
+
+/**
+ * Told once how a purchase ended: `is_granted` is 1 when its effect is in the storage, and the platform
+ * may be told so; else 0, and the receipt is to be asked for again some time. Runs as SlSavedCallback
+ * does.
+ */
+typedef void (*SlPurchaseCallback)(void *user_data, int32_t is_granted);
 
 /**
  * Told what the library has to say: `level` is one of SL_LOG_, `message` is `message_length` bytes
@@ -2661,6 +2775,201 @@ SlStatus locker_product_credit_use(const SlLocker *locker,
                                    int64_t product_id,
                                    int64_t amount,
                                    int32_t *did_use);
+
+/**
+ * Fills a receipt of `struct_size` bytes, `sizeof(SlReceiptInfo)`, with the defaults: no ids, and no
+ * money spent. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus receipt_info_init(SlReceiptInfo *receipt,
+                           size_t struct_size);
+
+/**
+ * Processes a purchase once the profile's save data is available, inside the store's updates, and
+ * answers it once: the seed's `CallWhenProductIsProcessedAndSaved`. Call it for each receipt that the
+ * platform brings, as often as it brings it: a purchase is applied once and granted each time.
+ *
+ * It is granted when its effect, and the entry in the history, are in the storage. It is answered with
+ * 0 when the session is over before that, or when it is a gift and the recipient cannot be given it now.
+ * `callback` (may be NULL) hears the answer, and so does whoever hears the profile's events, by
+ * SL_EVENT_PURCHASE.
+ *
+ * `user_data` is that of `process` and of `callback`. When this returns SL_OK, it is the purchase's, and
+ * `drop` ends it after the answer. Any thread; also inside callbacks.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the purchase id's
+ * length), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
+ */
+SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profile,
+                                                          SlProductProcess process,
+                                                          const SlReceiptInfo *receipt,
+                                                          SlPurchaseCallback callback,
+                                                          void *user_data,
+                                                          SlDrop drop);
+
+/**
+ * Processes a purchase, and updates the store until it is answered (1 or 0 in `was_granted`), for at
+ * most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. Blocks; for tools.
+ *
+ * When this returns SL_OK or SL_ERROR_TIMEOUT, `user_data` is the purchase's, and `drop` ends it after
+ * the answer. After a timeout the purchase goes on, and the receipt can be asked for again.
+ *
+ * Errors: as for `profile_call_when_product_is_processed_and_saved`, and SL_ERROR_OUT_OF_RANGE (the
+ * timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update, wait or drain of the store is under way).
+ */
+SlStatus profile_wait_until_product_is_processed_and_saved(const SlProfile *profile,
+                                                           SlProductProcess process,
+                                                           void *user_data,
+                                                           SlDrop drop,
+                                                           const SlReceiptInfo *receipt,
+                                                           double timeout,
+                                                           int32_t *was_granted);
+
+/**
+ * Makes a purchaser with no purchases. Free it with `product_purchaser_destroy`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_LIMIT.
+ */
+SlStatus product_purchaser_create(SlProductPurchaser **purchaser);
+
+/**
+ * Does all there is to do for the purchases, once a frame, on this thread: process functions run, and
+ * answers are told. Never waits for the storage. Purchases of a spec of which a locker is being updated
+ * on another thread, or around this callback, are left to the next update.
+ *
+ * `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller value
+ * than the last counts as the last.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
+ * SL_ERROR_BUSY (an update or wait of this purchaser is under way, on another thread or around this
+ * callback), SL_ERROR_PANIC.
+ */
+SlStatus product_purchaser_update(const SlProductPurchaser *purchaser,
+                                  double now);
+
+/**
+ * Whether a purchase is not answered yet: 1 or 0 in `has_incomplete`. At shutdown, release the lockers
+ * and go on updating until it is 0. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus product_purchaser_has_incomplete_purchases(const SlProductPurchaser *purchaser,
+                                                    int32_t *has_incomplete);
+
+/**
+ * Processes a purchase once the locker is available, inside the purchaser's updates, and answers it
+ * once; all as for `profile_call_when_product_is_processed_and_saved`. The locker tells it too, by
+ * SL_EVENT_PURCHASE at its next update, if it is still there. Any thread; also inside callbacks.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the purchase id's
+ * length), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+ */
+SlStatus product_purchaser_call_when_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
+                                                                    const SlLocker *locker,
+                                                                    SlProductProcess process,
+                                                                    const SlReceiptInfo *receipt,
+                                                                    SlPurchaseCallback callback,
+                                                                    void *user_data,
+                                                                    SlDrop drop);
+
+/**
+ * Processes a purchase, and updates this purchaser and all lockers of the locker's spec until it is
+ * answered (1 or 0 in `was_granted`), for at most `timeout` seconds; all else as for
+ * `profile_wait_until_product_is_processed_and_saved`. Blocks; for tools.
+ *
+ * Errors: as for `product_purchaser_call_when_product_is_processed_and_saved`, and
+ * SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update or wait of a locker
+ * of the same spec is under way).
+ */
+SlStatus product_purchaser_wait_until_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
+                                                                     const SlLocker *locker,
+                                                                     SlProductProcess process,
+                                                                     void *user_data,
+                                                                     SlDrop drop,
+                                                                     const SlReceiptInfo *receipt,
+                                                                     double timeout,
+                                                                     int32_t *was_granted);
+
+/**
+ * Answers every purchase that is left with 0, inside this call, and frees the purchaser. What was
+ * applied stays applied: its receipt, when it comes again, is granted. Inside a process function it
+ * takes effect when that returns. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE.
+ */
+SlStatus product_purchaser_destroy(SlProductPurchaser *purchaser);
+
+/**
+ * Makes a pending purchase with a receipt, which is copied: the seed's `DummyPPP_FromReceiptInfo`. When
+ * this returns SL_OK, `user_data` is its own, and `drop` ends it. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT (`process`, the receipt), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
+ */
+SlStatus pending_product_purchase_from_receipt(SlProductProcess process,
+                                               void *user_data,
+                                               SlDrop drop,
+                                               const SlReceiptInfo *receipt,
+                                               SlPendingProductPurchase **pending);
+
+/**
+ * Makes a pending purchase of a product by a player (`user_id` may be NULL with length 0), with an empty
+ * purchase id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
+ */
+SlStatus pending_product_purchase_from_ids(SlProductProcess process,
+                                           void *user_data,
+                                           SlDrop drop,
+                                           int64_t product_id,
+                                           const char *user_id,
+                                           size_t user_id_length,
+                                           SlPendingProductPurchase **pending);
+
+/**
+ * Runs SL_PRODUCT_OP_VALIDATE, for a locker or a profile (the other NULL) or for nobody: 1 or 0 in
+ * `is_applicable`. Any thread; also inside callbacks.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (both are given), SL_ERROR_NOT_ACTIVE (the
+ * locker was deleted, or the profile is finished), SL_ERROR_HOOK (the function has failed).
+ */
+SlStatus pending_product_purchase_validate(const SlPendingProductPurchase *pending,
+                                           const SlLocker *locker,
+                                           const SlProfile *profile,
+                                           int32_t *is_applicable);
+
+/**
+ * Runs SL_PRODUCT_OP_APPLY on the save data of a locker or a profile (the other NULL), for nothing: 1 in
+ * `was_applied`, or 0 if it is not applicable. There is no entry in the history, no record and no
+ * credit. Unless it was applied, the save data is as before. Any thread, outside of updates.
+ *
+ * Errors: as for `pending_product_purchase_validate`, SL_ERROR_INVALID_ARGUMENT also for neither of
+ * both, SL_ERROR_NOT_LOADED (the save data is not available), SL_ERROR_BUSY (an update, wait or drain
+ * of the store or spec is under way, on another thread or around this callback).
+ */
+SlStatus pending_product_purchase_apply(const SlPendingProductPurchase *pending,
+                                        const SlLocker *locker,
+                                        const SlProfile *profile,
+                                        int32_t *was_applied);
+
+/**
+ * Gives the product of the receipt for one credit of it: validates, then takes the credit and applies,
+ * in one step. 1 in `was_applied`; or 0, and nothing has changed, if there is no credit or it is not
+ * applicable. The use of the credit is told as by `profile_product_credit_use`. All else as for
+ * `pending_product_purchase_apply`.
+ *
+ * Errors: those, and SL_ERROR_UNSUPPORTED (the function names a recipient: a gift is not given for
+ * credit).
+ */
+SlStatus pending_product_purchase_use_credit(const SlPendingProductPurchase *pending,
+                                             const SlLocker *locker,
+                                             const SlProfile *profile,
+                                             int32_t *was_applied);
+
+/**
+ * Frees a pending purchase, and with it its user data. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+ */
+SlStatus pending_product_purchase_destroy(SlPendingProductPurchase *pending);
 
 /**
  * Sets where the messages of the whole process go; with NULL they go nowhere, as in the beginning.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 24] = [
+const SOURCES: [&str; 27] = [
     "status",
     "error",
     "text",
@@ -29,6 +29,9 @@ const SOURCES: [&str; 24] = [
     "locker",
     "remote_change_sender",
     "credit",
+    "purchase",
+    "purchaser",
+    "pending_purchase",
     "log",
     "defaults",
 ];

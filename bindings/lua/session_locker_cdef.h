@@ -144,6 +144,12 @@ static const int SL_SEND_UNKNOWN = 5;
 
 static const int SL_SEND_CORRUPT_DATA = 6;
 
+static const int SL_PRODUCT_OP_VALIDATE = 1;
+
+static const int SL_PRODUCT_OP_APPLY = 2;
+
+static const int SL_PRODUCT_OP_RECORD = 3;
+
 static const int SL_LOG_DEBUG = 0;
 
 static const int SL_LOG_INFO = 1;
@@ -179,6 +185,10 @@ typedef struct SlLockerSpec SlLockerSpec;
 typedef struct SlMigratorBuilder SlMigratorBuilder;
 
 typedef struct SlMigrators SlMigrators;
+
+typedef struct SlPendingProductPurchase SlPendingProductPurchase;
+
+typedef struct SlProductPurchaser SlProductPurchaser;
 
 typedef struct SlProfile SlProfile;
 
@@ -433,6 +443,33 @@ typedef struct SlRemoteChangeSenderConfig {
 } SlRemoteChangeSenderConfig;
 
 typedef void (*SlSendCallback)(void *user_data, uint64_t send_id, int32_t outcome);
+
+typedef struct SlReceiptInfo {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *purchase_id;
+    size_t purchase_id_length;
+    int64_t product_id;
+    const char *user_id;
+    size_t user_id_length;
+    int64_t place_id;
+    int64_t currency_spent;
+} SlReceiptInfo;
+
+typedef struct SlProductCall {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const SlReceiptInfo *receipt;
+    SlLocker *locker;
+    SlProfile *profile;
+    SlSaveData *save_data;
+    SlLocker *recipient_locker;
+    SlProfile *recipient_profile;
+} SlProductCall;
+
+typedef SlStatus (*SlProductProcess)(void *user_data, int32_t op, SlProductCall *call);
+
+typedef void (*SlPurchaseCallback)(void *user_data, int32_t is_granted);
 
 typedef void (*SlLogCallback)(void *user_data,
                               int32_t level,
@@ -1003,6 +1040,80 @@ SlStatus locker_product_credit_use(const SlLocker *locker,
                                    int64_t product_id,
                                    int64_t amount,
                                    int32_t *did_use);
+
+SlStatus receipt_info_init(SlReceiptInfo *receipt, size_t struct_size);
+
+SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profile,
+                                                          SlProductProcess process,
+                                                          const SlReceiptInfo *receipt,
+                                                          SlPurchaseCallback callback,
+                                                          void *user_data,
+                                                          SlDrop drop);
+
+SlStatus profile_wait_until_product_is_processed_and_saved(const SlProfile *profile,
+                                                           SlProductProcess process,
+                                                           void *user_data,
+                                                           SlDrop drop,
+                                                           const SlReceiptInfo *receipt,
+                                                           double timeout,
+                                                           int32_t *was_granted);
+
+SlStatus product_purchaser_create(SlProductPurchaser **purchaser);
+
+SlStatus product_purchaser_update(const SlProductPurchaser *purchaser, double now);
+
+SlStatus product_purchaser_has_incomplete_purchases(const SlProductPurchaser *purchaser,
+                                                    int32_t *has_incomplete);
+
+SlStatus product_purchaser_call_when_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
+                                                                    const SlLocker *locker,
+                                                                    SlProductProcess process,
+                                                                    const SlReceiptInfo *receipt,
+                                                                    SlPurchaseCallback callback,
+                                                                    void *user_data,
+                                                                    SlDrop drop);
+
+SlStatus product_purchaser_wait_until_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
+                                                                     const SlLocker *locker,
+                                                                     SlProductProcess process,
+                                                                     void *user_data,
+                                                                     SlDrop drop,
+                                                                     const SlReceiptInfo *receipt,
+                                                                     double timeout,
+                                                                     int32_t *was_granted);
+
+SlStatus product_purchaser_destroy(SlProductPurchaser *purchaser);
+
+SlStatus pending_product_purchase_from_receipt(SlProductProcess process,
+                                               void *user_data,
+                                               SlDrop drop,
+                                               const SlReceiptInfo *receipt,
+                                               SlPendingProductPurchase **pending);
+
+SlStatus pending_product_purchase_from_ids(SlProductProcess process,
+                                           void *user_data,
+                                           SlDrop drop,
+                                           int64_t product_id,
+                                           const char *user_id,
+                                           size_t user_id_length,
+                                           SlPendingProductPurchase **pending);
+
+SlStatus pending_product_purchase_validate(const SlPendingProductPurchase *pending,
+                                           const SlLocker *locker,
+                                           const SlProfile *profile,
+                                           int32_t *is_applicable);
+
+SlStatus pending_product_purchase_apply(const SlPendingProductPurchase *pending,
+                                        const SlLocker *locker,
+                                        const SlProfile *profile,
+                                        int32_t *was_applied);
+
+SlStatus pending_product_purchase_use_credit(const SlPendingProductPurchase *pending,
+                                             const SlLocker *locker,
+                                             const SlProfile *profile,
+                                             int32_t *was_applied);
+
+SlStatus pending_product_purchase_destroy(SlPendingProductPurchase *pending);
 
 SlStatus session_locker_set_log_callback(SlLogCallback callback, void *user_data, SlDrop drop);
 

@@ -38,11 +38,13 @@ pub(crate) enum Kind {
     LockerSpec,
     Locker,
     RemoteChangeSender,
+    ProductPurchaser,
+    PendingProductPurchase,
 }
 
 impl Kind {
     /// Every kind, and the C type whose pointers are its handles.
-    const ALL: [(Kind, &'static str); 14] = [
+    const ALL: [(Kind, &'static str); 16] = [
         (Kind::SaveData, "SlSaveData"),
         (Kind::SaveDataBackup, "SlSaveDataBackup"),
         (Kind::Storage, "SlStorage"),
@@ -57,6 +59,8 @@ impl Kind {
         (Kind::LockerSpec, "SlLockerSpec"),
         (Kind::Locker, "SlLocker"),
         (Kind::RemoteChangeSender, "SlRemoteChangeSender"),
+        (Kind::ProductPurchaser, "SlProductPurchaser"),
+        (Kind::PendingProductPurchase, "SlPendingProductPurchase"),
     ];
 
     fn type_name(self) -> &'static str {

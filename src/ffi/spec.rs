@@ -149,7 +149,7 @@ impl LockerHandles {
     }
 
     /// NULL for a locker that the host has destroyed.
-    fn get(&self, id: LockerId) -> *mut SlLocker {
+    pub(crate) fn get(&self, id: LockerId) -> *mut SlLocker {
         let handle = self.0.lock().get(&id).copied();
         std::ptr::without_provenance_mut(handle.unwrap_or(0))
     }

@@ -157,6 +157,9 @@ pub(crate) const PURCHASE_ID_MAX_BYTES: usize = 256;
 /// How often a blocking wait looks again.
 const WAIT_STEP_S: f64 = 0.001;
 
+/// The shortest sleep of a blocking wait.
+const WAIT_LEAST_S: f64 = 1e-6;
+
 impl Driver {
     pub fn new(
         set: LockerSet,
@@ -251,7 +254,8 @@ impl Driver {
             if left.is_nan() || left <= 0.0 {
                 return Ok(false);
             }
-            self.clock.sleep(WAIT_STEP_S.min(left));
+            // Less time may be lost in the rounding of the host's clock, which would then stand still.
+            self.clock.sleep(left.clamp(WAIT_LEAST_S, WAIT_STEP_S));
         }
     }
 

@@ -40,24 +40,8 @@ pub enum ByHandError {
 }
 
 impl PendingProductPurchase {
-    /// With the receipt of a purchase.
+    /// With a receipt: one of the platform's, or [`ReceiptInfo::from_ids`].
     pub fn from_receipt(process: Arc<dyn ProductProcess>, receipt: ReceiptInfo) -> Self {
-        Self { process, receipt }
-    }
-
-    /// With a receipt of this product and player, and without a purchase id.
-    pub fn from_ids(
-        process: Arc<dyn ProductProcess>,
-        product_id: ProductId,
-        user_id: &str,
-    ) -> Self {
-        let receipt = ReceiptInfo {
-            purchase_id: "".into(),
-            product_id,
-            user_id: user_id.into(),
-            place_id: 0,
-            currency_spent: 0,
-        };
         Self { process, receipt }
     }
 

@@ -1,5 +1,7 @@
 //! A process hook that sells gold, and remembers what it was called for.
 
+#![allow(dead_code)]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 

@@ -1,0 +1,165 @@
+//! `SlProductPurchaser`: the purchases of lockers that the host drives itself.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use super::boundary::boundary;
+use super::callback::{SlDrop, UserData};
+use super::handle::{self, Kind};
+use super::locker::SlLocker;
+use super::number;
+use super::profile::wait_seconds;
+use super::purchase::{
+    Buyer, HostProcess, SlProductProcess, SlPurchaseCallback, SlReceiptInfo, answer,
+    purchase_callback, read_receipt,
+};
+use super::status::*;
+use crate::purchaser::ProductPurchaser;
+
+/// Processes the purchases of lockers: the seed's `ProductPurchaser`. One does for a server, for lockers
+/// of any spec. The host updates it every frame, best before its lockers. A store has one of its own,
+/// for its profiles. Free it with `product_purchaser_destroy`.
+pub struct SlProductPurchaser(());
+handle_kind!(SlProductPurchaser, Kind::ProductPurchaser, ProductPurchaser);
+
+/// Makes a purchaser with no purchases. Free it with `product_purchaser_destroy`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_LIMIT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn product_purchaser_create(
+    purchaser: *mut *mut SlProductPurchaser,
+) -> SlStatus {
+    boundary(|| {
+        let purchaser = out!(purchaser);
+        purchaser.set(handle::insert(Arc::new(ProductPurchaser::new()))?);
+        Ok(())
+    })
+}
+
+/// Does all there is to do for the purchases, once a frame, on this thread: process functions run, and
+/// answers are told. Never waits for the storage. Purchases of a spec of which a locker is being updated
+/// on another thread, or around this callback, are left to the next update.
+///
+/// `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller value
+/// than the last counts as the last.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
+/// SL_ERROR_BUSY (an update or wait of this purchaser is under way, on another thread or around this
+/// callback), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn product_purchaser_update(
+    purchaser: *const SlProductPurchaser,
+    now: f64,
+) -> SlStatus {
+    boundary(|| {
+        let purchaser = handle::get(purchaser)?;
+        let now = number::moment("now", now)?;
+        Ok(purchaser.update(now)?)
+    })
+}
+
+/// Whether a purchase is not answered yet: 1 or 0 in `has_incomplete`. At shutdown, release the lockers
+/// and go on updating until it is 0. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn product_purchaser_has_incomplete_purchases(
+    purchaser: *const SlProductPurchaser,
+    has_incomplete: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let purchaser = handle::get(purchaser)?;
+        let has_incomplete = out!(has_incomplete);
+        has_incomplete.set(purchaser.has_incomplete_purchases().into());
+        Ok(())
+    })
+}
+
+/// Processes a purchase once the locker is available, inside the purchaser's updates, and answers it
+/// once; all as for `profile_call_when_product_is_processed_and_saved`. The locker tells it too, by
+/// SL_EVENT_PURCHASE at its next update, if it is still there. Any thread; also inside callbacks.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the purchase id's
+/// length), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn product_purchaser_call_when_product_is_processed_and_saved(
+    purchaser: *const SlProductPurchaser,
+    locker: *const SlLocker,
+    process: SlProductProcess,
+    receipt: *const SlReceiptInfo,
+    callback: SlPurchaseCallback,
+    user_data: *mut c_void,
+    drop: SlDrop,
+) -> SlStatus {
+    boundary(|| {
+        let purchaser = handle::get(purchaser)?;
+        let locker = handle::get(locker)?;
+        let user_data = UserData::new(user_data, drop);
+        let buyer = Buyer::Locker(Arc::clone(&locker.handles), locker.locker.id());
+        let process = HostProcess::new(process, &user_data, buyer)?;
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        let receipt = unsafe { read_receipt(receipt) }?;
+        let callback = purchase_callback(callback, &user_data);
+        purchaser.call_when_product_is_processed_and_saved(
+            &locker.locker,
+            process,
+            receipt,
+            callback,
+        )?;
+        user_data.accept();
+        Ok(())
+    })
+}
+
+/// Processes a purchase, and updates this purchaser and all lockers of the locker's spec until it is
+/// answered (1 or 0 in `was_granted`), for at most `timeout` seconds; all else as for
+/// `profile_wait_until_product_is_processed_and_saved`. Blocks; for tools.
+///
+/// Errors: as for `product_purchaser_call_when_product_is_processed_and_saved`, and
+/// SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update or wait of a locker
+/// of the same spec is under way).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn product_purchaser_wait_until_product_is_processed_and_saved(
+    purchaser: *const SlProductPurchaser,
+    locker: *const SlLocker,
+    process: SlProductProcess,
+    user_data: *mut c_void,
+    drop: SlDrop,
+    receipt: *const SlReceiptInfo,
+    timeout: f64,
+    was_granted: *mut i32,
+) -> SlStatus {
+    boundary(|| {
+        let purchaser = handle::get(purchaser)?;
+        let locker = handle::get(locker)?;
+        let user_data = UserData::new(user_data, drop);
+        let buyer = Buyer::Locker(Arc::clone(&locker.handles), locker.locker.id());
+        let process = HostProcess::new(process, &user_data, buyer)?;
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        let receipt = unsafe { read_receipt(receipt) }?;
+        let seconds = wait_seconds(timeout)?;
+        let was_granted = out!(was_granted);
+        let waited = purchaser.wait_until_product_is_processed_and_saved(
+            &locker.locker,
+            process,
+            receipt,
+            seconds,
+        )?;
+        user_data.accept();
+        was_granted.set(answer(waited, timeout)?);
+        Ok(())
+    })
+}
+
+/// Answers every purchase that is left with 0, inside this call, and frees the purchaser. What was
+/// applied stays applied: its receipt, when it comes again, is granted. Inside a process function it
+/// takes effect when that returns. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn product_purchaser_destroy(purchaser: *mut SlProductPurchaser) -> SlStatus {
+    boundary(|| {
+        handle::remove(purchaser)?.destroy();
+        Ok(())
+    })
+}
