@@ -60,7 +60,7 @@ library:
 
 symbols: library
 	@printf '\n== Exported symbols\n'
-	@tests/c/symbols $(SHARED) include/session_locker.h
+	@tests/c/symbols $(SHARED) include/session_locker.h tests/data/api_map.txt
 
 c-tests: library
 	@printf '\n== C programs\n'
