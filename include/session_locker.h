@@ -270,27 +270,6 @@
 /** What is stored under the key is no document. It stays as it is. */
 #define SL_SEND_CORRUPT_DATA 6
 
-/**
- * Asks whether the product can be applied, and to whom; nothing may be written. SL_OK: it can, to the
- * purchaser, or to the recipient that is set in the call. SL_ERROR_NOT_APPLICABLE: it cannot, and
- * becomes credit. Anything else is a failure: it is asked again after a cooldown.
- */
-#define SL_PRODUCT_OP_VALIDATE 1
-
-/**
- * Applies the product by writing to `save_data`, and to no other save data. SL_OK: it is applied.
- * SL_ERROR_NOT_APPLICABLE: it cannot be, and becomes credit; a gift is answered with no. Anything else
- * is a failure: it is applied again after a cooldown. Unless it is applied, what was written is undone.
- */
-#define SL_PRODUCT_OP_APPLY 2
-
-/**
- * Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
- * Runs once for a purchase, last. Of anything but SL_OK the failure is reported, what was written is
- * undone, and the purchase goes on.
- */
-#define SL_PRODUCT_OP_RECORD 3
-
 /** The steps of a session, with `verbose_logs`. */
 #define SL_LOG_DEBUG 0
 
@@ -1093,6 +1072,9 @@ typedef struct SlReceiptInfo {
     int64_t currency_spent;
 } SlReceiptInfo;
 
+/** What a process function is called for: one of SL_PRODUCT_OP_. */
+typedef int32_t SlProductOp;
+
 /** What a process function is called for. It lives until the function returns. */
 typedef struct SlProductCall {
     /** `sizeof(SlProductCall)`. */
@@ -1134,7 +1116,7 @@ typedef struct SlProductCall {
  * any function but another update of the same store, spec or purchaser. It may run more often than the
  * purchase is granted, so it should do nothing but change save data.
  */
-typedef SlStatus (*SlProductProcess)(void *user_data, int32_t op, SlProductCall *call);
+typedef SlStatus (*SlProductProcess)(void *user_data, SlProductOp op, SlProductCall *call);
 
 /**
  * Told once how a purchase ended: `is_granted` is 1 when its effect is in the storage, and the platform
@@ -1252,6 +1234,27 @@ typedef void (*SlLogCallback)(void *user_data,
  * written is undone.
  */
 #define SL_ERROR_NOT_APPLICABLE (-24)
+
+/**
+ * Asks whether the product can be applied, and to whom; nothing may be written. SL_OK: it can, to the
+ * purchaser, or to the recipient that is set in the call. SL_ERROR_NOT_APPLICABLE: it cannot, and
+ * becomes credit. Anything else is a failure: it is asked again after a cooldown.
+ */
+#define SL_PRODUCT_OP_VALIDATE 1
+
+/**
+ * Applies the product by writing to `save_data`, and to no other save data. SL_OK: it is applied.
+ * SL_ERROR_NOT_APPLICABLE: it cannot be, and becomes credit; a gift is answered with no. Anything else
+ * is a failure: it is applied again after a cooldown. Unless it is applied, what was written is undone.
+ */
+#define SL_PRODUCT_OP_APPLY 2
+
+/**
+ * Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
+ * Runs once for a purchase, last. Of anything but SL_OK the failure is reported, what was written is
+ * undone, and the purchase goes on.
+ */
+#define SL_PRODUCT_OP_RECORD 3
 
 #ifdef __cplusplus
 extern "C" {

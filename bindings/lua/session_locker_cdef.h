@@ -144,12 +144,6 @@ static const int SL_SEND_UNKNOWN = 5;
 
 static const int SL_SEND_CORRUPT_DATA = 6;
 
-static const int SL_PRODUCT_OP_VALIDATE = 1;
-
-static const int SL_PRODUCT_OP_APPLY = 2;
-
-static const int SL_PRODUCT_OP_RECORD = 3;
-
 static const int SL_LOG_DEBUG = 0;
 
 static const int SL_LOG_INFO = 1;
@@ -456,6 +450,8 @@ typedef struct SlReceiptInfo {
     int64_t currency_spent;
 } SlReceiptInfo;
 
+typedef int32_t SlProductOp;
+
 typedef struct SlProductCall {
     uint32_t struct_size;
     uint32_t reserved;
@@ -467,7 +463,7 @@ typedef struct SlProductCall {
     SlProfile *recipient_profile;
 } SlProductCall;
 
-typedef SlStatus (*SlProductProcess)(void *user_data, int32_t op, SlProductCall *call);
+typedef SlStatus (*SlProductProcess)(void *user_data, SlProductOp op, SlProductCall *call);
 
 typedef void (*SlPurchaseCallback)(void *user_data, int32_t is_granted);
 
@@ -525,6 +521,12 @@ static const int SL_ERROR_UNSUPPORTED = -22;
 static const int SL_ERROR_HOOK = -23;
 
 static const int SL_ERROR_NOT_APPLICABLE = -24;
+
+static const int SL_PRODUCT_OP_VALIDATE = 1;
+
+static const int SL_PRODUCT_OP_APPLY = 2;
+
+static const int SL_PRODUCT_OP_RECORD = 3;
 
 const char *session_locker_status_name(SlStatus status);
 

@@ -66,18 +66,21 @@ unsafe impl Versioned for SlReceiptInfo {
     }
 }
 
+/// What a process function is called for: one of SL_PRODUCT_OP_.
+pub type SlProductOp = i32;
+
 /// Asks whether the product can be applied, and to whom; nothing may be written. SL_OK: it can, to the
 /// purchaser, or to the recipient that is set in the call. SL_ERROR_NOT_APPLICABLE: it cannot, and
 /// becomes credit. Anything else is a failure: it is asked again after a cooldown.
-pub const SL_PRODUCT_OP_VALIDATE: i32 = 1;
+pub const SL_PRODUCT_OP_VALIDATE: SlProductOp = 1;
 /// Applies the product by writing to `save_data`, and to no other save data. SL_OK: it is applied.
 /// SL_ERROR_NOT_APPLICABLE: it cannot be, and becomes credit; a gift is answered with no. Anything else
 /// is a failure: it is applied again after a cooldown. Unless it is applied, what was written is undone.
-pub const SL_PRODUCT_OP_APPLY: i32 = 2;
+pub const SL_PRODUCT_OP_APPLY: SlProductOp = 2;
 /// Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
 /// Runs once for a purchase, last. Of anything but SL_OK the failure is reported, what was written is
 /// undone, and the purchase goes on.
-pub const SL_PRODUCT_OP_RECORD: i32 = 3;
+pub const SL_PRODUCT_OP_RECORD: SlProductOp = 3;
 
 /// What a process function is called for. It lives until the function returns.
 #[repr(C)]
@@ -111,7 +114,11 @@ pub struct SlProductCall {
 /// any function but another update of the same store, spec or purchaser. It may run more often than the
 /// purchase is granted, so it should do nothing but change save data.
 pub type SlProductProcess = Option<
-    unsafe extern "C" fn(user_data: *mut c_void, op: i32, call: *mut SlProductCall) -> SlStatus,
+    unsafe extern "C" fn(
+        user_data: *mut c_void,
+        op: SlProductOp,
+        call: *mut SlProductCall,
+    ) -> SlStatus,
 >;
 
 /// Told once how a purchase ended: `is_granted` is 1 when its effect is in the storage, and the platform
@@ -128,7 +135,8 @@ pub(crate) enum Buyer {
 
 /// The host's function as the library's own.
 pub(crate) struct HostProcess {
-    pub(crate) process: unsafe extern "C" fn(*mut c_void, i32, *mut SlProductCall) -> SlStatus,
+    pub(crate) process:
+        unsafe extern "C" fn(*mut c_void, SlProductOp, *mut SlProductCall) -> SlStatus,
     pub(crate) user_data: Arc<UserData>,
     pub(crate) buyer: Buyer,
 }
