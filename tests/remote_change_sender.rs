@@ -739,6 +739,32 @@ fn a_sender_that_goes_answers_each_send_once() {
 }
 
 #[test]
+fn what_is_known_to_have_failed_is_not_sent_rather_than_unknown() {
+    // A conflict says that nothing was written.
+    let world = World::on(RECORD);
+    world.storage.on_commit(&[Conflict]);
+    world.send(1);
+    world.update();
+    world.sender.close().unwrap();
+    assert_eq!(world.heard(), [(1, SendOutcome::NotSent)]);
+
+    // So does a fetch that shows the key at another revision without it.
+    let world = World::on(RECORD);
+    world.storage.on_commit(&[FailBefore, Conflict]);
+    world.send(1);
+    world.update();
+    world
+        .storage
+        .edit(KEY, |document| document["Gold"] = json!(6));
+    while world.storage.commits() < 2 {
+        world.run(0.25);
+    }
+    world.sender.close().unwrap();
+    assert_eq!(world.heard(), [(1, SendOutcome::NotSent)]);
+    assert!(world.inbox().is_empty());
+}
+
+#[test]
 fn a_closed_sender_answers_what_is_left_and_takes_nothing_new() {
     let world = World::on(RECORD);
     world.send(1);
@@ -919,11 +945,13 @@ fn an_owner_takes_over_what_was_sent_while_it_played() {
     let storage = FaultyStorage::new();
     let clock = VirtualClock::new();
     let server = support::Server::new(&storage, &clock, 3);
-    let profile = server.load(KEY);
+    let profile = server.store.start_session(KEY, &["1001"]).unwrap();
+    server.update();
     let world = World::of_spec(storage, options(&clock, 1), Arc::clone(&clock), |_| ());
     support::add_gold(&profile, 7);
     world.send(1);
     world.update();
+    assert_eq!(world.storage.user_ids(KEY), ["1001"]);
     profile.mark_force_save().unwrap();
     server.update();
     let document = world.storage.document(KEY);
