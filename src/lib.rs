@@ -15,6 +15,7 @@
 //!   └─────────────┬─────────────┘                                      │
 //!   ┌─────────────▼────────────────────────────────────────────────────▼──────────────┐
 //!   │ easy     a store, updated once a frame; profiles, the players' sessions         │
+//!   │ purchaser   what was paid for: applied once, granted once it is stored          │
 //!   │ locker   one key's lock and save data: acquire, save, release, lose             │
 //!   └──────────────┬──────────────────────────┬────────────────────────┬──────────────┘
 //!   ┌──────────────▼─────────────┐ ┌──────────▼──────────┐ ┌───────────▼──────────────┐
