@@ -90,7 +90,7 @@ headers:
 	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h"
 
 bench:
-	@$(CARGO) bench --locked --quiet --bench calls --bench figures
+	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
 
 clean:
 	@$(CARGO) clean

@@ -15,6 +15,7 @@
 //!   └─────────────┬─────────────┘                                      │
 //!   ┌─────────────▼────────────────────────────────────────────────────▼──────────────┐
 //!   │ easy     a store, updated once a frame; profiles, the players' sessions         │
+//!   │ purchaser       what was paid for: applied once, granted once it is stored      │
 //!   │ remote_change   changes to records that this server need not own                │
 //!   │ locker   one key's lock and save data: acquire, save, release, lose             │
 //!   └──────────────┬──────────────────────────┬────────────────────────┬──────────────┘

@@ -68,14 +68,7 @@ pub(super) fn add(
     keep: &Keep<'_>,
 ) {
     let entries = &mut data.reserved_mut().purchases;
-    let mut excess = (entries.len() + 1).saturating_sub(keep.limit);
-    if excess > 0 {
-        entries.retain(|entry| {
-            let goes = excess > 0 && keep.may_go(entry);
-            excess -= usize::from(goes);
-            !goes
-        });
-    }
+    drop_oldest(entries, keep.limit, |entry| keep.may_go(entry));
     entries.push(Purchase {
         product_id: receipt.product_id,
         purchase_id: receipt.purchase_id.to_string(),
@@ -101,18 +94,29 @@ pub(super) fn has_gift(data: &SaveData, receipt: &ReceiptInfo) -> bool {
 /// Notes that the gift was applied.
 pub(super) fn add_gift(data: &mut SaveData, receipt: &ReceiptInfo, wall: f64) {
     let gifts = &mut data.reserved_mut().gifts;
-    let mut excess = (gifts.len() + 1).saturating_sub(GIFTS_MAX);
-    if excess > 0 {
-        gifts.retain(|gift| {
-            let goes = excess > 0 && wall - gift.at >= KEPT_S;
-            excess -= usize::from(goes);
-            !goes
-        });
-    }
+    drop_oldest(gifts, GIFTS_MAX, |gift| wall - gift.at >= KEPT_S);
     gifts.push(Gift {
         purchase_id: receipt.purchase_id.to_string(),
         at: wall.floor(),
     });
+}
+
+/// Makes room for one more entry within the limit, by dropping the oldest of those that may go.
+fn drop_oldest<T>(entries: &mut Vec<T>, limit: usize, may_go: impl Fn(&T) -> bool) {
+    let excess = (entries.len() + 1).saturating_sub(limit);
+    if excess == 0 {
+        return;
+    }
+    match (excess, entries.iter().position(&may_go)) {
+        (_, None) => {}
+        // As a rule: the history is full, and its oldest entry makes room.
+        (1, Some(first)) => drop(entries.remove(first)),
+        (mut left, _) => entries.retain(|entry| {
+            let goes = left > 0 && may_go(entry);
+            left -= usize::from(goes);
+            !goes
+        }),
+    }
 }
 
 fn is_of(entry: &Purchase, receipt: &ReceiptInfo) -> bool {

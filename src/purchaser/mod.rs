@@ -116,10 +116,6 @@ impl ReceiptInfo {
             false => Err(LockerError::InvalidPurchaseId { bytes }),
         }
     }
-
-    fn is_same_purchase(&self, other: &Self) -> bool {
-        self.product_id == other.product_id && self.purchase_id == other.purchase_id
-    }
 }
 
 impl ProductPurchaser {

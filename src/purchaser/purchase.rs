@@ -79,8 +79,6 @@ pub(super) struct Pass<'a> {
     pub is_available: bool,
     /// The receipts of all purchases of the locker that are not answered.
     pub unanswered: Vec<Arc<ReceiptInfo>>,
-    /// The receipts of the gifts that are under way.
-    pub gifts: Vec<Arc<ReceiptInfo>>,
     /// Something waits for the purchaser's save.
     pub needs_save: bool,
     pub mailbox: &'a Arc<Mailbox>,
@@ -144,10 +142,6 @@ impl Purchase {
 
     pub fn is_fetching(&self) -> bool {
         matches!(self.step, Step::Fetching { .. })
-    }
-
-    pub fn is_gift(&self) -> bool {
-        self.hold.is_some()
     }
 
     /// The save for which this purchase may have waited has begun, or cannot begin.
@@ -241,18 +235,9 @@ impl Purchase {
                 self.wait_for_save(Then::Grant, pass)
             }
             Known::Done => Next::Answer(true),
-            Known::Marked(_) if self.is_under_way(pass) => Next::Wait,
             Known::Marked(PurchaseMark::Recipient(key)) => self.resume(&key, pass),
             Known::Marked(PurchaseMark::Unnamed) => self.name_recipient(pass),
         }
-    }
-
-    /// Whether another purchase with the same receipt brings the gift already.
-    fn is_under_way(&self, pass: &Pass<'_>) -> bool {
-        let is_same = |other: &Arc<ReceiptInfo>| {
-            !Arc::ptr_eq(other, &self.receipt) && other.is_same_purchase(&self.receipt)
-        };
-        pass.gifts.iter().any(is_same)
     }
 
     fn begin(&mut self, pass: &mut Pass<'_>) -> Next {
@@ -502,9 +487,8 @@ impl Purchase {
         self.noted(pass)
     }
 
-    fn hold(&mut self, pass: &mut Pass<'_>) {
+    fn hold(&mut self, pass: &Pass<'_>) {
         self.hold = pass.locker.hold(self.serial).ok();
-        pass.gifts.push(Arc::clone(&self.receipt));
     }
 
     fn wait_for_save(&mut self, then: Then, pass: &mut Pass<'_>) -> Next {

@@ -213,7 +213,6 @@ impl Purchases {
         };
         let is_gone = locker.is_gone();
         let receipts = purchases.iter().map(|purchase| &purchase.receipt);
-        let gifts = purchases.iter().filter(|purchase| purchase.is_gift());
         let mut pass = Pass {
             locker,
             now,
@@ -221,7 +220,6 @@ impl Purchases {
             is_gone,
             is_available: !is_gone && locker.is_available(),
             unanswered: receipts.cloned().collect(),
-            gifts: gifts.map(|gift| Arc::clone(&gift.receipt)).collect(),
             needs_save: false,
             mailbox: &self.mailbox,
             wake: &wake,

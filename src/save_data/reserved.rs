@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::scan::check_depth;
-use super::value::write_json;
+use super::value::{is_plain, write_json};
 use super::{MAX_DEPTH, SaveDataError};
 
 /// The reserved fields' names, in the order in which they are written.
@@ -242,7 +242,7 @@ impl Reserved {
             "Purchases" => write_list(out, &self.purchases, |out, purchase| {
                 write_json(out, &purchase.product_id);
                 out.push(b',');
-                write_json(out, &purchase.purchase_id);
+                write_text(out, &purchase.purchase_id);
                 out.push(b',');
                 write_number(out, purchase.at);
                 match &purchase.mark {
@@ -273,7 +273,7 @@ impl Reserved {
                 write_number(out, received.at);
             }),
             _ => write_list(out, &self.gifts, |out, gift| {
-                write_json(out, &gift.purchase_id);
+                write_text(out, &gift.purchase_id);
                 out.push(b',');
                 write_number(out, gift.at);
             }),
@@ -319,6 +319,17 @@ fn write_changes(out: &mut Vec<u8>, changes: &[RemoteChange]) {
         out.extend_from_slice(change.json.as_bytes());
     }
     out.push(b']');
+}
+
+/// Writes a string; most of those here need no escapes, and there are many.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    if is_plain(text) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        write_json(out, text);
+    }
 }
 
 /// Writes a number as the original library does: without a fraction when it has none. JSON has no
