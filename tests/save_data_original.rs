@@ -83,21 +83,21 @@ fn purchases_and_credit_of_the_original_library_can_be_read() {
     let read: Vec<_> = purchases
         .iter()
         .map(|purchase| {
-            let id = purchase.purchase_id.as_str();
+            let is_marked = purchase.mark.is_some();
             (
                 purchase.product_id,
-                id,
+                purchase.purchase_id,
                 purchase.at,
-                purchase.mark.is_some(),
+                is_marked,
             )
         })
         .collect();
     assert_eq!(
         read,
         [
-            (9001, "0f8e0001-purchase", 1_800_000_002.0, false),
-            (9002, "0f8e0002-purchase", 1_800_000_003.0, false),
-            (9003, "0f8e0003-purchase", 1_800_000_003.0, false),
+            (9001, "0f8e0001-purchase".to_owned(), 1_800_000_002.0, false),
+            (9002, "0f8e0002-purchase".to_owned(), 1_800_000_003.0, false),
+            (9003, "0f8e0003-purchase".to_owned(), 1_800_000_003.0, false),
         ]
     );
     assert_eq!(data.reserved().product_credit, [(9002, 1), (9010, 3)]);

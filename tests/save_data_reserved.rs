@@ -42,7 +42,7 @@ fn every_reserved_field_is_read_and_stored_again_as_it_was() {
         mark,
     };
     assert_eq!(
-        reserved.purchases,
+        reserved.purchases.iter().collect::<Vec<_>>(),
         [
             purchase(1, "p1", 2.0, None),
             purchase(3, "p2", 4.5, mark),

@@ -1,7 +1,9 @@
 //! The rules of a document's `Purchases` and `Gifts`: what is in them, what is added, and what may
 //! be dropped to make room.
 
-use crate::save_data::{Gift, Purchase, PurchaseMark, SaveData};
+use std::sync::Arc;
+
+use crate::save_data::{Gift, Purchase, PurchaseMark, Purchases, SaveData};
 
 use super::ReceiptInfo;
 
@@ -31,33 +33,44 @@ pub(super) struct Keep<'a> {
     /// Unix seconds.
     pub wall: f64,
     /// The receipts that are not answered yet.
-    pub unanswered: &'a [std::sync::Arc<ReceiptInfo>],
+    pub unanswered: &'a [Arc<ReceiptInfo>],
 }
 
 impl Keep<'_> {
-    fn may_go(&self, entry: &Purchase) -> bool {
-        let is_old = self.wall - entry.at >= KEPT_S;
-        is_old
-            && entry.mark.is_none()
-            && !self.unanswered.iter().any(|receipt| is_of(entry, receipt))
+    /// Whether the entry at this place may be dropped.
+    fn may_go(&self, entries: &Purchases, place: usize) -> bool {
+        let is_old = self.wall - entries.at(place) >= KEPT_S;
+        is_old && !entries.is_marked(place) && !self.is_unanswered(entries, place)
+    }
+
+    fn is_unanswered(&self, entries: &Purchases, place: usize) -> bool {
+        let entry = entries.get(place).filter(|_| !self.unanswered.is_empty());
+        entry.is_some_and(|entry| {
+            let is_of = |receipt: &Arc<ReceiptInfo>| {
+                entry.product_id == receipt.product_id && entry.purchase_id == *receipt.purchase_id
+            };
+            self.unanswered.iter().any(is_of)
+        })
     }
 }
 
 pub(super) fn find(data: &SaveData, receipt: &ReceiptInfo) -> Known {
-    let mut entries = data.reserved().purchases.iter();
-    match entries.find(|entry| is_of(entry, receipt)) {
-        None => Known::Nothing,
-        Some(Purchase { mark: None, .. }) => Known::Done,
-        Some(Purchase {
-            mark: Some(mark), ..
-        }) => Known::Marked(mark.clone()),
+    let entries = &data.reserved().purchases;
+    let Some(place) = entries.find(receipt.product_id, &receipt.purchase_id) else {
+        return Known::Nothing;
+    };
+    let marked = entries.get(place).filter(|_| entries.is_marked(place));
+    match marked.and_then(|entry| entry.mark) {
+        None => Known::Done,
+        Some(mark) => Known::Marked(mark),
     }
 }
 
 /// Whether one more entry can be kept.
 pub(super) fn has_room(data: &SaveData, keep: &Keep<'_>) -> bool {
     let entries = &data.reserved().purchases;
-    entries.len() < KEPT_MAX.max(keep.limit) || entries.iter().any(|entry| keep.may_go(entry))
+    let count = entries.len();
+    count < KEPT_MAX.max(keep.limit) || (0..count).any(|place| keep.may_go(entries, place))
 }
 
 /// Adds an entry, and drops the oldest of those that may go and are beyond the limit.
@@ -68,8 +81,13 @@ pub(super) fn add(
     keep: &Keep<'_>,
 ) {
     let entries = &mut data.reserved_mut().purchases;
-    drop_oldest(entries, keep.limit, |entry| keep.may_go(entry));
-    entries.push(Purchase {
+    let excess = (entries.len() + 1).saturating_sub(keep.limit);
+    if excess > 0 {
+        let may_go = |place: &usize| keep.may_go(entries, *place);
+        let oldest: Vec<_> = (0..entries.len()).filter(may_go).take(excess).collect();
+        entries.remove(&oldest);
+    }
+    entries.push(&Purchase {
         product_id: receipt.product_id,
         purchase_id: receipt.purchase_id.to_string(),
         at: keep.wall.floor(),
@@ -79,9 +97,9 @@ pub(super) fn add(
 
 /// Names another recipient, or none, for that the gift has arrived.
 pub(super) fn set_mark(data: &mut SaveData, receipt: &ReceiptInfo, mark: Option<PurchaseMark>) {
-    let mut entries = data.reserved_mut().purchases.iter_mut();
-    if let Some(entry) = entries.find(|entry| is_of(entry, receipt)) {
-        entry.mark = mark;
+    let entries = &mut data.reserved_mut().purchases;
+    if let Some(place) = entries.find(receipt.product_id, &receipt.purchase_id) {
+        entries.set_mark(place, mark);
     }
 }
 
@@ -94,31 +112,14 @@ pub(super) fn has_gift(data: &SaveData, receipt: &ReceiptInfo) -> bool {
 /// Notes that the gift was applied.
 pub(super) fn add_gift(data: &mut SaveData, receipt: &ReceiptInfo, wall: f64) {
     let gifts = &mut data.reserved_mut().gifts;
-    drop_oldest(gifts, GIFTS_MAX, |gift| wall - gift.at >= KEPT_S);
+    let mut excess = (gifts.len() + 1).saturating_sub(GIFTS_MAX);
+    gifts.retain(|gift| {
+        let goes = excess > 0 && wall - gift.at >= KEPT_S;
+        excess -= usize::from(goes);
+        !goes
+    });
     gifts.push(Gift {
         purchase_id: receipt.purchase_id.to_string(),
         at: wall.floor(),
     });
-}
-
-/// Makes room for one more entry within the limit, by dropping the oldest of those that may go.
-fn drop_oldest<T>(entries: &mut Vec<T>, limit: usize, may_go: impl Fn(&T) -> bool) {
-    let excess = (entries.len() + 1).saturating_sub(limit);
-    if excess == 0 {
-        return;
-    }
-    match (excess, entries.iter().position(&may_go)) {
-        (_, None) => {}
-        // As a rule: the history is full, and its oldest entry makes room.
-        (1, Some(first)) => drop(entries.remove(first)),
-        (mut left, _) => entries.retain(|entry| {
-            let goes = left > 0 && may_go(entry);
-            left -= usize::from(goes);
-            !goes
-        }),
-    }
-}
-
-fn is_of(entry: &Purchase, receipt: &ReceiptInfo) -> bool {
-    entry.product_id == receipt.product_id && *entry.purchase_id == *receipt.purchase_id
 }

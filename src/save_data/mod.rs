@@ -14,6 +14,7 @@ mod nested;
 mod outbox;
 mod patch;
 mod pointer;
+mod purchases;
 mod read;
 mod reserved;
 mod reserved_read;
@@ -28,6 +29,7 @@ use bytes::Bytes;
 
 pub use error::SaveDataError;
 pub use outbox::MAX_KIND_BYTES;
+pub use purchases::Purchases;
 pub use reserved::{
     Gift, ProductId, Purchase, PurchaseMark, Received, RemoteChange, RemoteChangeId, Reserved,
     SaveMark, Session,

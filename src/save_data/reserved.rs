@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::purchases::Purchases;
 use super::scan::check_depth;
 use super::value::{is_plain, write_json};
 use super::{MAX_DEPTH, SaveDataError};
@@ -40,7 +41,7 @@ pub struct Reserved {
     /// Who owned the document when it was read; `None` when nobody did.
     pub session: Option<Session>,
     /// The purchase history, oldest first.
-    pub purchases: Vec<Purchase>,
+    pub purchases: Purchases,
     /// What has been paid for and not been given yet: product and count.
     pub product_credit: Vec<(ProductId, i64)>,
     /// The inbox, oldest first.
@@ -239,21 +240,7 @@ impl Reserved {
                     session.write(out);
                 }
             }
-            "Purchases" => write_list(out, &self.purchases, |out, purchase| {
-                write_json(out, &purchase.product_id);
-                out.push(b',');
-                write_text(out, &purchase.purchase_id);
-                out.push(b',');
-                write_number(out, purchase.at);
-                match &purchase.mark {
-                    None => {}
-                    Some(PurchaseMark::Unnamed) => out.extend_from_slice(b",1"),
-                    Some(PurchaseMark::Recipient(key)) => {
-                        out.push(b',');
-                        write_json(out, key);
-                    }
-                }
-            }),
+            "Purchases" => self.purchases.write(out),
             "ProductCredit" => write_list(out, &self.product_credit, |out, (product_id, count)| {
                 write_json(out, product_id);
                 out.push(b',');
@@ -334,7 +321,7 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
 
 /// Writes a number as the original library does: without a fraction when it has none. JSON has no
 /// word for what is not finite; 0 stands in for it.
-fn write_number(out: &mut Vec<u8>, number: f64) {
+pub(super) fn write_number(out: &mut Vec<u8>, number: f64) {
     /// Up to here every integer is exactly a double.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     if number.fract() == 0.0 && number.abs() <= EXACT {

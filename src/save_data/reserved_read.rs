@@ -31,7 +31,7 @@ impl Reserved {
             "Version" => self.version = version(&parse(json)?)?,
             "VersionPatch" => self.version_patch = float(&parse(json)?),
             "Session" => self.session = Some(parse_object::<SessionShape>(json)?.read()?),
-            "Purchases" => self.purchases = list(json, purchase)?,
+            "Purchases" => self.purchases = list(json, purchase)?.into_iter().collect(),
             "ProductCredit" => self.product_credit = list(json, credit)?,
             "RemoteChanges" => {
                 let changes: Vec<&RawValue> =
@@ -101,6 +101,12 @@ fn purchase(shape: PurchaseShape) -> Result<Purchase, String> {
             Some(other) => return Err(format!("the mark is {other}, not a key or 1")),
         },
     })
+}
+
+/// Reads an entry of the purchase history.
+pub(super) fn written_purchase(json: &[u8]) -> Result<Purchase, String> {
+    let shape = serde_json::from_slice(json).map_err(|error| message(&error))?;
+    purchase(shape)
 }
 
 fn credit((product_id, count): (Number, Number)) -> Result<(i64, i64), String> {
