@@ -6,17 +6,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use divan::{Bencher, black_box};
+use session_locker::easy::Signal;
 use session_locker::locker::Config;
 use session_locker::save_data::SaveData;
 use session_locker::storage::Storage;
 use session_locker::storage::memory::MemoryStorage;
-use support::{Frames, c_store, document, load, store};
+use support::{Frames, Shop, c_store, document, load, receipt, store};
 
 fn main() {
     divan::main();
 }
 
-/// An update with nothing to do, by the number of loaded sessions: flat.
+/// An update with nothing to do, by the number of loaded sessions: flat. Each has a signal that is
+/// heard; a purchase was processed, and remote changes were sent.
 #[divan::bench(args = [100, 1_000, 10_000, 100_000])]
 fn idle_frame(bencher: Bencher<'_, '_>, sessions: usize) {
     let (storage, frames) = (
@@ -24,7 +26,18 @@ fn idle_frame(bencher: Bencher<'_, '_>, sessions: usize) {
         Frames::new(),
     );
     let store = store(&storage, 200, Config::default());
-    let _profiles = load(&store, &frames, sessions);
+    let profiles = load(&store, &frames, sessions);
+    for profile in &profiles {
+        let heard = profile.connect(Signal::Saved, false, Arc::new(|_| {}));
+        heard.expect("a connection");
+    }
+    let bought =
+        profiles[0].call_when_product_is_processed_and_saved(Arc::new(Shop), receipt(1), None);
+    bought.expect("a purchase");
+    let change = r#"[{"K":"give_gold"}]"#;
+    let sent = store.send_remote_changes("somebody else", change, None, None);
+    sent.expect("a send");
+    (0..4).for_each(|_| store.update(frames.now()).expect("an update"));
     let now = frames.now();
     bencher.bench_local(|| store.update(black_box(now)));
 }

@@ -9,33 +9,12 @@ use std::time::{Duration, Instant};
 use session_locker::clock::Clock;
 use session_locker::easy::{EasyStore, Profile, StoreEvent, StoreHooks};
 use session_locker::ffi::SystemClock;
-use session_locker::locker::{Config, HookAnswer, SharedSaveData, SpecOptions};
+use session_locker::locker::{Config, SpecOptions};
 use session_locker::migration::Migrators;
-use session_locker::purchaser::{ProductProcess, ReceiptInfo, Validation};
+use session_locker::purchaser::ProductProcess;
 use session_locker::save_data::SaveData;
 use session_locker::storage::memory::MemoryStorage;
-use support::{Frames, document, load};
-
-/// Sells gold.
-struct Shop;
-
-impl ProductProcess for Shop {
-    fn validate(&self, _: &ReceiptInfo) -> Result<Validation, String> {
-        Ok(Validation::Own)
-    }
-
-    fn apply(&self, _: &ReceiptInfo, data: &Arc<SharedSaveData>) -> Result<HookAnswer, String> {
-        let added = data.write(|data| data.add_i64("/Gold", 1));
-        added
-            .map(|_| HookAnswer::Applied)
-            .map_err(|error| error.to_string())
-    }
-
-    fn record(&self, _: &ReceiptInfo, data: &Arc<SharedSaveData>) -> Result<(), String> {
-        let added = data.write(|data| data.add_i64("/Gems", 1));
-        added.map(drop).map_err(|error| error.to_string())
-    }
-}
+use support::{Frames, Shop, document, load, receipt};
 
 /// A wall clock by which a week passes with every look, so that histories stay at their limit.
 struct FastWall(SystemClock, AtomicU64);
@@ -133,13 +112,7 @@ fn ask(
     number: usize,
 ) {
     let granted = Arc::clone(granted);
-    let receipt = ReceiptInfo {
-        purchase_id: format!("{number:016x}").into(),
-        product_id: (number % 16) as i64,
-        user_id: "1".into(),
-        place_id: 0,
-        currency_spent: 100,
-    };
+    let receipt = receipt(number);
     let callback = Box::new(move |is_granted: bool| {
         assert!(is_granted);
         granted.fetch_add(1, Ordering::Relaxed);

@@ -10,8 +10,11 @@ use std::time::Instant;
 
 use session_locker::easy::{EasyStore, Profile, StoreHooks};
 use session_locker::ffi::SystemClock;
-use session_locker::locker::{Config, LockerHooks, LockerSpec, SpecOptions};
+use session_locker::locker::{
+    Config, HookAnswer, LockerHooks, LockerSpec, SharedSaveData, SpecOptions,
+};
 use session_locker::migration::Migrators;
+use session_locker::purchaser::{ProductProcess, ReceiptInfo, Validation};
 use session_locker::save_data::SaveData;
 use session_locker::storage::{
     Expected, Mailbox, Operation, Outcome, Request, RequestId, Responder, Storage, StorageError,
@@ -29,6 +32,38 @@ impl LockerHooks for NoHooks {
 impl StoreHooks for NoHooks {
     fn create(&self, _: &str) -> Result<SaveData, String> {
         Err("the benchmarks have a template".to_owned())
+    }
+}
+
+/// Sells gold.
+pub struct Shop;
+
+impl ProductProcess for Shop {
+    fn validate(&self, _: &ReceiptInfo) -> Result<Validation, String> {
+        Ok(Validation::Own)
+    }
+
+    fn apply(&self, _: &ReceiptInfo, data: &Arc<SharedSaveData>) -> Result<HookAnswer, String> {
+        let added = data.write(|data| data.add_i64("/Gold", 1));
+        added
+            .map(|_| HookAnswer::Applied)
+            .map_err(|error| error.to_string())
+    }
+
+    fn record(&self, _: &ReceiptInfo, data: &Arc<SharedSaveData>) -> Result<(), String> {
+        let added = data.write(|data| data.add_i64("/Gems", 1));
+        added.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// One of many receipts.
+pub fn receipt(number: usize) -> ReceiptInfo {
+    ReceiptInfo {
+        purchase_id: format!("{number:016x}").into(),
+        product_id: (number % 16) as i64,
+        user_id: "1".into(),
+        place_id: 0,
+        currency_spent: 100,
     }
 }
 

@@ -55,7 +55,11 @@ struct Inner {
     base: u64,
     hook: Option<Box<Hook>>,
     /// What has become of product credit, and is not told yet.
-    credit_changes: Vec<CreditChange>,
+    #[expect(
+        clippy::box_collection,
+        reason = "few sessions ever need it, and each pays for it"
+    )]
+    credit_changes: Option<Box<Vec<CreditChange>>>,
     /// A locker's own; drafts and copies belong to nobody.
     is_live: bool,
     is_over: bool,
@@ -128,14 +132,15 @@ impl SharedSaveData {
         let written = write(&mut inner.data);
         if let Ok(true) = written {
             inner.data.changed();
-            inner.credit_changes.push(change);
+            inner.credit_changes.get_or_insert_default().push(change);
         }
         Ok(written)
     }
 
     /// The changes of credit that are not told yet.
     pub(super) fn take_credit_changes(&self) -> Vec<CreditChange> {
-        std::mem::take(&mut self.0.lock().credit_changes)
+        let taken = self.0.lock().credit_changes.take();
+        taken.map_or_else(Vec::new, |changes| *changes)
     }
 
     /// The locker is gone: the document can only be read from now on.
@@ -187,7 +192,7 @@ impl SharedSaveData {
         let mut inner = self.0.lock();
         let before = inner.data.clone();
         let owner = thread::current().id();
-        let credit_changes = inner.credit_changes.len();
+        let credit_changes = inner.credit_changes.as_ref().map_or(0, |all| all.len());
         inner.hook = Some(Box::new(Hook {
             owner,
             before,
@@ -240,7 +245,9 @@ impl Inner {
     /// Puts the document back as it was before a hook, and nobody hears of what the hook has done. If
     /// it wrote nothing, there is nothing to save for it.
     fn undo(&mut self, hook: Hook) {
-        self.credit_changes.truncate(hook.credit_changes);
+        if let Some(changes) = &mut self.credit_changes {
+            changes.truncate(hook.credit_changes);
+        }
         let before = hook.before;
         if self.data.change_count() == before.change_count() {
             self.data = before;

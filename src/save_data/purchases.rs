@@ -7,13 +7,21 @@ use super::reserved::{ProductId, Purchase, PurchaseMark, write_number};
 use super::reserved_read;
 use super::value::write_json;
 
-/// A document's purchase history, oldest first.
+/// A document's purchase history, oldest first. One without entries costs one word.
+#[derive(Clone, Default)]
+pub struct Purchases(Option<Box<Written>>);
+
 #[derive(Clone, Default, PartialEq)]
-pub struct Purchases {
+struct Written {
     /// The entries as JSON, each with a comma behind it.
     text: Vec<u8>,
     entries: Vec<Entry>,
 }
+
+static NONE: Written = Written {
+    text: Vec::new(),
+    entries: Vec::new(),
+};
 
 /// What of an entry is asked for often.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,29 +38,30 @@ struct Entry {
 impl Purchases {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.written().entries.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.written().entries.is_empty()
     }
 
     /// All of them, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = Purchase> {
-        self.texts().map(read)
+        self.written().texts().map(read)
     }
 
     /// The one at this place.
     pub fn get(&self, place: usize) -> Option<Purchase> {
-        self.texts().nth(place).map(read)
+        self.written().texts().nth(place).map(read)
     }
 
     /// The place of a purchase.
     pub fn find(&self, product_id: ProductId, purchase_id: &str) -> Option<usize> {
         let mut id = Vec::with_capacity(purchase_id.len() + 2);
         write_json(&mut id, purchase_id);
-        let mut texts = self.entries.iter().zip(self.texts());
+        let written = self.written();
+        let mut texts = written.entries.iter().zip(written.texts());
         texts.position(|(entry, text)| {
             let (from, to) = entry.id;
             entry.product_id == product_id && text[from as usize..to as usize] == id[..]
@@ -61,21 +70,50 @@ impl Purchases {
 
     /// When the one at this place was made, in Unix seconds.
     pub(crate) fn at(&self, place: usize) -> f64 {
-        self.entries[place].at
+        self.written().entries[place].at
     }
 
     /// Whether the one at this place is a gift that has not arrived.
     pub(crate) fn is_marked(&self, place: usize) -> bool {
-        self.entries[place].is_marked
+        self.written().entries[place].is_marked
     }
 
     /// Adds one, as the newest.
     pub(crate) fn push(&mut self, purchase: &Purchase) {
-        self.insert(self.entries.len(), self.text.len(), purchase);
+        let written = self.0.get_or_insert_default();
+        written.insert(written.entries.len(), written.text.len(), purchase);
     }
 
     /// Removes those at these places, which are in order.
     pub(crate) fn remove(&mut self, places: &[usize]) {
+        if let Some(written) = &mut self.0 {
+            written.remove(places);
+        }
+    }
+
+    /// Marks the one at this place otherwise, or not any more.
+    pub(crate) fn set_mark(&mut self, place: usize, mark: Option<PurchaseMark>) {
+        if let (Some(purchase), Some(written)) = (self.get(place), &mut self.0) {
+            let start = written.start(place);
+            written.remove(&[place]);
+            written.insert(place, start, &Purchase { mark, ..purchase });
+        }
+    }
+
+    /// Writes the list as it is stored.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        out.extend_from_slice(self.written().text.strip_suffix(b",").unwrap_or_default());
+        out.push(b']');
+    }
+
+    fn written(&self) -> &Written {
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl Written {
+    fn remove(&mut self, places: &[usize]) {
         let mut places = places.iter().peekable();
         let mut place = 0;
         let (mut from, mut to) = (0, 0);
@@ -91,22 +129,6 @@ impl Purchases {
             !goes
         });
         text.truncate(to);
-    }
-
-    /// Marks the one at this place otherwise, or not any more.
-    pub(crate) fn set_mark(&mut self, place: usize, mark: Option<PurchaseMark>) {
-        if let Some(purchase) = self.get(place) {
-            let start = self.start(place);
-            self.remove(&[place]);
-            self.insert(place, start, &Purchase { mark, ..purchase });
-        }
-    }
-
-    /// Writes the list as it is stored.
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        out.push(b'[');
-        out.extend_from_slice(self.text.strip_suffix(b",").unwrap_or_default());
-        out.push(b']');
     }
 
     fn insert(&mut self, place: usize, start: usize, purchase: &Purchase) {
@@ -165,6 +187,12 @@ impl FromIterator<Purchase> for Purchases {
         let mut all = Self::default();
         purchases.into_iter().for_each(|one| all.push(&one));
         all
+    }
+}
+
+impl PartialEq for Purchases {
+    fn eq(&self, other: &Self) -> bool {
+        self.written() == other.written()
     }
 }
 
