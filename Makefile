@@ -5,7 +5,7 @@
 # make clean     removes what was built
 
 # The C examples, in the order in which they tell their story.
-EXAMPLES := quickstart two_servers game_server migrations salvage import_original host_storage
+EXAMPLES := quickstart two_servers game_server purchases remote_changes migrations salvage import_original host_storage
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
