@@ -1062,7 +1062,9 @@ typedef struct SlReceiptInfo {
     size_t purchase_id_length;
     /** What was bought (0). */
     int64_t product_id;
-    /** Who has bought it, as the platform names players; NULL if nobody says. */
+    /**
+     * Who has bought it, as the platform names players, at most 128 bytes; NULL if nobody says.
+     */
     const char *user_id;
     /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t user_id_length;
@@ -2801,8 +2803,9 @@ SlStatus receipt_info_init(SlReceiptInfo *receipt,
  * `user_data` is that of `process` and of `callback`. When this returns SL_OK, it is the purchase's, and
  * `drop` ends it after the answer. Any thread; also inside callbacks.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the purchase id's
- * length), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
+ * an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT (65 536
+ * purchases of the session's locker are not answered), SL_ERROR_PANIC.
  */
 SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profile,
                                                           SlProductProcess process,
@@ -2865,8 +2868,9 @@ SlStatus product_purchaser_has_incomplete_purchases(const SlProductPurchaser *pu
  * once; all as for `profile_call_when_product_is_processed_and_saved`. The locker tells it too, by
  * SL_EVENT_PURCHASE at its next update, if it is still there. Any thread; also inside callbacks.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the purchase id's
- * length), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
+ * an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_LIMIT (65 536
+ * purchases of the locker are not answered), SL_ERROR_PANIC.
  */
 SlStatus product_purchaser_call_when_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
                                                                     const SlLocker *locker,

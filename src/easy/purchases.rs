@@ -22,20 +22,22 @@ impl Profile {
     /// Processes a purchase as soon as the save data is available, and answers once it is stored: then
     /// it is granted. It is not if the session is over first, or the gift cannot be given now.
     /// The profile also tells it as [`ProfileEvent::Purchase`].
+    ///
+    /// Refused with 65 536 purchases of the session's locker that are not answered.
     pub fn call_when_product_is_processed_and_saved(
         &self,
         process: Arc<dyn ProductProcess>,
         receipt: ReceiptInfo,
         callback: Option<PurchaseCallback>,
     ) -> Result<(), LockerError> {
+        // Outlives the lock: with what is refused the host's side ends.
+        let mut answer = (callback, self.id.data().as_ffi());
         let mut profiles = self.store.profiles.lock();
         let entry = profiles.entries.get_mut(self.id);
         let entry = entry.filter(|entry| !entry.is_finished).ok_or(FINISHED)?;
         let locker = LockerRef::new(&self.store.driver, entry.locker)?;
-        let answer = (callback, self.id.data().as_ffi());
-        self.store
-            .purchases
-            .ask(&locker, process, receipt, answer)?;
+        let purchases = &self.store.purchases;
+        purchases.ask(&locker, &process, receipt, &mut answer)?;
         entry.purchases += 1;
         Ok(())
     }

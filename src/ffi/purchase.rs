@@ -36,7 +36,7 @@ pub struct SlReceiptInfo {
     pub purchase_id_length: usize,
     /// What was bought (0).
     pub product_id: i64,
-    /// Who has bought it, as the platform names players; NULL if nobody says.
+    /// Who has bought it, as the platform names players, at most 128 bytes; NULL if nobody says.
     pub user_id: *const c_char,
     /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub user_id_length: usize,
@@ -335,8 +335,9 @@ pub unsafe extern "C" fn receipt_info_init(
 /// `user_data` is that of `process` and of `callback`. When this returns SL_OK, it is the purchase's, and
 /// `drop` ends it after the answer. Any thread; also inside callbacks.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the purchase id's
-/// length), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_PANIC.
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
+/// an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT (65 536
+/// purchases of the session's locker are not answered), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn profile_call_when_product_is_processed_and_saved(
     profile: *const SlProfile,

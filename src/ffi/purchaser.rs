@@ -79,8 +79,9 @@ pub unsafe extern "C" fn product_purchaser_has_incomplete_purchases(
 /// once; all as for `profile_call_when_product_is_processed_and_saved`. The locker tells it too, by
 /// SL_EVENT_PURCHASE at its next update, if it is still there. Any thread; also inside callbacks.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the purchase id's
-/// length), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_PANIC.
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
+/// an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_LIMIT (65 536
+/// purchases of the locker are not answered), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn product_purchaser_call_when_product_is_processed_and_saved(
     purchaser: *const SlProductPurchaser,

@@ -249,6 +249,7 @@ impl From<LockerError> for FfiError {
             | E::Template(_)
             | E::InvalidLogPrefix { .. }
             | E::InvalidPurchaseId { .. }
+            | E::InvalidReceiptUserId { .. }
             | E::Config(_) => SL_ERROR_INVALID_ARGUMENT,
         };
         Self::new(status, error.to_string())

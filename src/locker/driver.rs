@@ -86,6 +86,12 @@ pub enum LockerError {
         /// Its length.
         bytes: usize,
     },
+    /// The user id of a receipt cannot be kept.
+    #[error("the user id of the receipt is {bytes} bytes long, but must have at most {max} bytes of UTF-8", max = storage::MAX_USER_ID_BYTES)]
+    InvalidReceiptUserId {
+        /// Its length.
+        bytes: usize,
+    },
     /// The template cannot be a new document.
     #[error("the template cannot be used: {0}")]
     Template(String),

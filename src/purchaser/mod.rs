@@ -26,6 +26,7 @@ use crate::locker::{
     Timeline,
 };
 use crate::save_data::ProductId;
+use crate::storage::MAX_USER_ID_BYTES;
 
 pub use by_hand::{ByHandError, PendingProductPurchase};
 pub(crate) use queue::{Answered, Purchases};
@@ -37,7 +38,7 @@ pub struct ReceiptInfo {
     pub purchase_id: Arc<str>,
     /// What was bought.
     pub product_id: ProductId,
-    /// Who has bought it, as the platform names players; empty if nobody says.
+    /// Who has bought it, as the platform names players, at most 128 bytes; empty if nobody says.
     pub user_id: Box<str>,
     /// The place where it was bought.
     pub place_id: i64,
@@ -111,9 +112,13 @@ impl ReceiptInfo {
 
     fn check(&self) -> Result<(), LockerError> {
         let bytes = self.purchase_id.len();
-        match (1..=PURCHASE_ID_MAX_BYTES).contains(&bytes) {
+        if !(1..=PURCHASE_ID_MAX_BYTES).contains(&bytes) {
+            return Err(LockerError::InvalidPurchaseId { bytes });
+        }
+        let bytes = self.user_id.len();
+        match bytes <= MAX_USER_ID_BYTES {
             true => Ok(()),
-            false => Err(LockerError::InvalidPurchaseId { bytes }),
+            false => Err(LockerError::InvalidReceiptUserId { bytes }),
         }
     }
 }
@@ -141,6 +146,8 @@ impl ProductPurchaser {
     /// Processes a purchase as soon as the locker is available, and answers once it is stored: then it
     /// is granted. It is not if the locker is deleted first, or the gift cannot be given now. The
     /// locker also tells it as [`Event::Purchase`], if it is still there.
+    ///
+    /// Refused with 65 536 purchases of the locker that this purchaser has not answered.
     pub fn call_when_product_is_processed_and_saved(
         &self,
         locker: &Locker,
@@ -149,9 +156,8 @@ impl ProductPurchaser {
         callback: Option<PurchaseCallback>,
     ) -> Result<(), LockerError> {
         let locker = locker.to_ref()?;
-        self.0
-            .purchases
-            .ask(&locker, process, receipt, (callback, 0))
+        let purchases = &self.0.purchases;
+        purchases.ask(&locker, &process, receipt, &mut (callback, 0))
     }
 
     /// Processes a purchase, and updates the lockers of its spec and this purchaser until it is
@@ -174,9 +180,8 @@ impl ProductPurchaser {
         locker.wait_for_all(
             timeout,
             || {
-                self.0
-                    .purchases
-                    .ask(&named, process, receipt, (callback, 0))
+                let purchases = &self.0.purchases;
+                purchases.ask(&named, &process, receipt, &mut (callback, 0))
             },
             || {
                 let monotonic = driver.monotonic();

@@ -79,6 +79,8 @@ pub(super) struct Pass<'a> {
     pub is_available: bool,
     /// The receipts of all purchases of the locker that are not answered.
     pub unanswered: Vec<Arc<ReceiptInfo>>,
+    /// How many purchases may still be begun, or looked up again, in this run.
+    pub looks_left: &'a mut u32,
     /// Something waits for the purchaser's save.
     pub needs_save: bool,
     pub mailbox: &'a Arc<Mailbox>,
@@ -182,7 +184,12 @@ impl Purchase {
                 wait: Some(wait), ..
             } if wait.outcome().is_some() => self.saved(pass),
             _ if pass.is_gone => Next::Answer(false),
-            Step::Asked { from } if pass.is_available && *from <= pass.now => self.look(pass),
+            Step::Asked { from }
+                if pass.is_available && *from <= pass.now && *pass.looks_left > 0 =>
+            {
+                *pass.looks_left -= 1;
+                self.look(pass)
+            }
             Step::Giving { recipient, from } => {
                 let (recipient, from) = (recipient.clone(), *from);
                 self.give(&recipient, from, pass)

@@ -17,6 +17,13 @@ use crate::storage::{Mailbox, Reply};
 use super::purchase::{Pass, Purchase};
 use super::{ProductProcess, PurchaseCallback, ReceiptInfo};
 
+/// The most purchases of one locker that may wait to be answered.
+const UNANSWERED_MAX: usize = 65_536;
+
+/// So many purchases are begun in one run, of which a store's update has two. The others wait for the
+/// next.
+const LOOKS_PER_RUN: u32 = 512;
+
 /// A purchase that is over.
 pub(crate) struct Answered {
     pub locker: LockerRef,
@@ -57,6 +64,8 @@ struct Queue {
     locker: LockerRef,
     /// Those asked since, while the others are being looked at.
     purchases: Vec<Purchase>,
+    /// How many are not answered, those that are being looked at among them.
+    unanswered: usize,
     is_due: bool,
     /// When it is to be looked at.
     look_at: f64,
@@ -72,26 +81,34 @@ impl Drop for Running<'_> {
 }
 
 impl Purchases {
-    /// Adds a purchase. Refused once destroyed.
+    /// Adds a purchase. Refused once destroyed, or with too many of the locker; the callback then stays
+    /// the caller's, who may hold a lock.
     pub fn ask(
         &self,
         locker: &LockerRef,
-        process: Arc<dyn ProductProcess>,
+        process: &Arc<dyn ProductProcess>,
         receipt: ReceiptInfo,
-        answer: (Option<PurchaseCallback>, u64),
+        (callback, tag): &mut (Option<PurchaseCallback>, u64),
     ) -> Result<(), LockerError> {
         receipt.check()?;
-        let mut state = self.state.lock();
+        let mut guard = self.state.lock();
+        let state = &mut *guard;
         if state.is_destroyed {
             return Err(LockerError::NotActive("the purchaser was destroyed"));
         }
-        state.last_serial += 1;
-        state.unanswered += 1;
-        let purchase = Purchase::new(state.last_serial, process, receipt, answer);
         let queue = state
             .queues
             .entry(locker.name())
             .or_insert_with(|| Queue::new(locker.clone()));
+        if queue.unanswered >= UNANSWERED_MAX {
+            let (what, max) = ("unanswered purchases of this locker", UNANSWERED_MAX);
+            return Err(LockerError::TooMany { what, max });
+        }
+        queue.unanswered += 1;
+        state.unanswered += 1;
+        state.last_serial += 1;
+        let (serial, answer) = (state.last_serial, (callback.take(), *tag));
+        let purchase = Purchase::new(serial, Arc::clone(process), receipt, answer);
         queue.purchases.push(purchase);
         state.wake(locker.name());
         Ok(())
@@ -118,9 +135,13 @@ impl Purchases {
             self.wake_ready(&mut state);
             std::mem::take(&mut state.due)
         };
-        let is_later = |name: &LockerName| !self.look(*name, held, tell);
-        let mut later = due.into_iter().filter(is_later).collect();
-        self.state.lock().due.append(&mut later);
+        let mut looks_left = LOOKS_PER_RUN;
+        let is_later = |name: &LockerName| !self.look(*name, held, &mut looks_left, tell);
+        let mut later: Vec<_> = due.into_iter().filter(is_later).collect();
+        // Who has not had a turn comes before who goes on.
+        let mut state = self.state.lock();
+        later.append(&mut state.due);
+        state.due = later;
         Ok(())
     }
 
@@ -134,7 +155,8 @@ impl Purchases {
         self.wake_ready(&mut state);
         state.wake(locker);
         drop(state);
-        self.look(locker, Some(driver), tell);
+        let mut looks_left = LOOKS_PER_RUN;
+        self.look(locker, Some(driver), &mut looks_left, tell);
     }
 
     /// Answers all purchases with no, and takes no more.
@@ -174,8 +196,12 @@ impl Purchases {
         &self,
         name: LockerName,
         held: Option<&Arc<Driver>>,
+        looks_left: &mut u32,
         tell: &mut dyn FnMut(Answered),
     ) -> bool {
+        if *looks_left == 0 {
+            return false;
+        }
         let mut state = self.state.lock();
         let now = state.now;
         let Some(queue) = state.queues.get_mut(&name).filter(|queue| queue.is_due) else {
@@ -195,7 +221,7 @@ impl Purchases {
         let mut purchases = std::mem::take(&mut queue.purchases);
         queue.is_due = false;
         drop(state);
-        let over = self.go_on(&locker, &mut purchases, now);
+        let over = self.go_on(&locker, &mut purchases, now, looks_left);
         drop(driving);
         let refused = self.put_back(&locker, purchases);
         self.tell(over, tell);
@@ -204,7 +230,13 @@ impl Purchases {
     }
 
     /// Lets all purchases of a locker go on, in their order; those that are over are taken out.
-    fn go_on(&self, locker: &LockerRef, purchases: &mut Vec<Purchase>, now: f64) -> Vec<Answered> {
+    fn go_on(
+        &self,
+        locker: &LockerRef,
+        purchases: &mut Vec<Purchase>,
+        now: f64,
+        looks_left: &mut u32,
+    ) -> Vec<Answered> {
         let ready = Arc::clone(&self.ready);
         let name = locker.name();
         let wake = move || {
@@ -220,6 +252,7 @@ impl Purchases {
             is_gone,
             is_available: !is_gone && locker.is_available(),
             unanswered: receipts.cloned().collect(),
+            looks_left,
             needs_save: false,
             mailbox: &self.mailbox,
             wake: &wake,
@@ -260,6 +293,7 @@ impl Purchases {
             }
         }
         queue.purchases.extend(asked_meanwhile);
+        queue.unanswered = queue.purchases.len();
         let look_at = queue.purchases.iter().map(Purchase::look_at);
         queue.look_at = look_at.fold(f64::INFINITY, f64::min);
         if queue.purchases.is_empty() {
@@ -312,6 +346,7 @@ impl Queue {
         Self {
             locker,
             purchases: Vec::new(),
+            unanswered: 0,
             is_due: false,
             look_at: f64::NEG_INFINITY,
         }

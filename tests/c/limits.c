@@ -1,5 +1,9 @@
 /* Hosts that ask for too much, or at the wrong moment: each request is served or refused with a
- * status, and what was accepted is not lost. */
+ * status, and what was accepted is not lost.
+ *
+ * Here: many signals, many waits, a document just over its limit. Purchases that are too large or too
+ * many: limits_purchases.c. Remote changes and inboxes: limits_remote_changes.c. Callbacks that destroy
+ * or drive what called them: hostile.c, and destruction.c, reentrancy.c, drops.c. */
 #include "world.h"
 
 /* What `docs/protocol.md` says of waits and signal connections. */
