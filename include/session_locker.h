@@ -2677,8 +2677,8 @@ SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, the operation id),
  * SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE (no array, no object, `K` is no
  * string), SL_ERROR_NOT_FOUND (no `K`), SL_ERROR_OUT_OF_RANGE (the length of a `K`),
- * SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends
- * that are not answered), SL_ERROR_PANIC. The message says which change.
+ * SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends,
+ * or 256 MiB, that are not answered), SL_ERROR_PANIC. The message says which change.
  */
 SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
                                    const char *key,
@@ -2805,7 +2805,7 @@ SlStatus receipt_info_init(SlReceiptInfo *receipt,
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
  * an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT (65 536
- * purchases of the session's locker are not answered), SL_ERROR_PANIC.
+ * purchases of the session's locker are not answered, or 65 536 events are unread), SL_ERROR_PANIC.
  */
 SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profile,
                                                           SlProductProcess process,
@@ -2870,7 +2870,7 @@ SlStatus product_purchaser_has_incomplete_purchases(const SlProductPurchaser *pu
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
  * an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_LIMIT (65 536
- * purchases of the locker are not answered), SL_ERROR_PANIC.
+ * purchases of the locker are not answered, or 65 536 events of the spec are unread), SL_ERROR_PANIC.
  */
 SlStatus product_purchaser_call_when_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
                                                                     const SlLocker *locker,

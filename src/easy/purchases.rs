@@ -23,13 +23,15 @@ impl Profile {
     /// it is granted. It is not if the session is over first, or the gift cannot be given now.
     /// The profile also tells it as [`ProfileEvent::Purchase`].
     ///
-    /// Refused with 65 536 purchases of the session's locker that are not answered.
+    /// Refused with 65 536 purchases of the session's locker that are not answered, or 65 536 unread
+    /// events.
     pub fn call_when_product_is_processed_and_saved(
         &self,
         process: Arc<dyn ProductProcess>,
         receipt: ReceiptInfo,
         callback: Option<PurchaseCallback>,
     ) -> Result<(), LockerError> {
+        self.store.check_unread()?;
         // Outlives the lock: with what is refused the host's side ends.
         let mut answer = (callback, self.id.data().as_ffi());
         let mut profiles = self.store.profiles.lock();

@@ -273,12 +273,18 @@ impl Inner {
             .wait(timeout, (Scope::All, self), first, is_done)
     }
 
+    /// Refuses what would be told to a host that does not read.
+    pub(super) fn check_unread(&self) -> Result<(), LockerError> {
+        let unread = self.unread.lock().len();
+        match unread < UNREAD_EVENTS_MAX {
+            true => Ok(()),
+            false => Err(LockerError::UnreadEvents { unread }),
+        }
+    }
+
     /// The table, if sessions may still start.
     fn open_profiles(&self) -> Result<parking_lot::MutexGuard<'_, Profiles>, LockerError> {
-        let unread = self.unread.lock().len();
-        if unread >= UNREAD_EVENTS_MAX {
-            return Err(LockerError::UnreadEvents { unread });
-        }
+        self.check_unread()?;
         let profiles = self.profiles.lock();
         if profiles.is_closed {
             return Err(LockerError::Closed);

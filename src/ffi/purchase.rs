@@ -337,7 +337,7 @@ pub unsafe extern "C" fn receipt_info_init(
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
 /// an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the profile is finished), SL_ERROR_LIMIT (65 536
-/// purchases of the session's locker are not answered), SL_ERROR_PANIC.
+/// purchases of the session's locker are not answered, or 65 536 events are unread), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn profile_call_when_product_is_processed_and_saved(
     profile: *const SlProfile,

@@ -81,7 +81,7 @@ pub unsafe extern "C" fn product_purchaser_has_incomplete_purchases(
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
 /// an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_LIMIT (65 536
-/// purchases of the locker are not answered), SL_ERROR_PANIC.
+/// purchases of the locker are not answered, or 65 536 events of the spec are unread), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn product_purchaser_call_when_product_is_processed_and_saved(
     purchaser: *const SlProductPurchaser,

@@ -108,7 +108,7 @@ impl From<SendError> for FfiError {
             SendError::Changes(ref inner) => Self::from(inner.clone()).status,
             SendError::TooManyChanges { .. } | SendError::TooLarge { .. } => SL_ERROR_TOO_LARGE,
             SendError::InvalidOperationId { .. } => SL_ERROR_INVALID_ARGUMENT,
-            SendError::TooManySends => SL_ERROR_LIMIT,
+            SendError::TooManySends | SendError::TooManyBytes { .. } => SL_ERROR_LIMIT,
         };
         Self::new(status, error.to_string())
     }
@@ -267,8 +267,8 @@ pub unsafe extern "C" fn remote_change_sender_is_sending(
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, the operation id),
 /// SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE (no array, no object, `K` is no
 /// string), SL_ERROR_NOT_FOUND (no `K`), SL_ERROR_OUT_OF_RANGE (the length of a `K`),
-/// SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends
-/// that are not answered), SL_ERROR_PANIC. The message says which change.
+/// SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends,
+/// or 256 MiB, that are not answered), SL_ERROR_PANIC. The message says which change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remote_change_sender_send(
     sender: *const SlRemoteChangeSender,

@@ -67,7 +67,7 @@ pub enum LockerError {
     #[error("options.user_ids must be empty: a player's locker has the player's user id")]
     UserIdsOfPlayer,
     /// The host does not read its events.
-    #[error("{unread} events are unread; no session starts until they are polled")]
+    #[error("{unread} events are unread; nothing new starts until they are polled")]
     UnreadEvents {
         /// How many.
         unread: usize,

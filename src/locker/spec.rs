@@ -201,10 +201,7 @@ impl LockerSpec {
     }
 
     fn create(&self, start: NewLocker) -> Result<Locker, LockerError> {
-        let unread: usize = self.0.unread.lock().values().map(VecDeque::len).sum();
-        if unread >= UNREAD_EVENTS_MAX {
-            return Err(LockerError::UnreadEvents { unread });
-        }
+        self.check_unread()?;
         let mut set = self.0.driver.set()?;
         let id = set.insert(start);
         let has_hooks = self.0.hooks.has_before_save();
@@ -214,6 +211,15 @@ impl LockerSpec {
         })?;
         let spec = self.clone();
         Ok(Locker(Arc::new(Handle { spec, id, data })))
+    }
+
+    /// Refuses what would be told to a host that does not read.
+    fn check_unread(&self) -> Result<(), LockerError> {
+        let unread: usize = self.0.unread.lock().values().map(VecDeque::len).sum();
+        match unread < UNREAD_EVENTS_MAX {
+            true => Ok(()),
+            false => Err(LockerError::UnreadEvents { unread }),
+        }
     }
 
     /// What a sender shares with the lockers.
@@ -483,6 +489,12 @@ impl Locker {
     /// The locker's name, for those who work on lockers of either API.
     pub fn to_ref(&self) -> Result<LockerRef, LockerError> {
         LockerRef::new(&self.0.spec.0.driver, self.id())
+    }
+
+    /// The same, if its host reads its events.
+    pub(crate) fn to_ref_of_reader(&self) -> Result<LockerRef, LockerError> {
+        self.0.spec.check_unread()?;
+        self.to_ref()
     }
 
     /// Does `first`, then updates all lockers of the spec until `is_done` or until `timeout` seconds

@@ -147,7 +147,8 @@ impl ProductPurchaser {
     /// is granted. It is not if the locker is deleted first, or the gift cannot be given now. The
     /// locker also tells it as [`Event::Purchase`], if it is still there.
     ///
-    /// Refused with 65 536 purchases of the locker that this purchaser has not answered.
+    /// Refused with 65 536 purchases of the locker that this purchaser has not answered, or 65 536
+    /// unread events of its spec.
     pub fn call_when_product_is_processed_and_saved(
         &self,
         locker: &Locker,
@@ -155,7 +156,7 @@ impl ProductPurchaser {
         receipt: ReceiptInfo,
         callback: Option<PurchaseCallback>,
     ) -> Result<(), LockerError> {
-        let locker = locker.to_ref()?;
+        let locker = locker.to_ref_of_reader()?;
         let purchases = &self.0.purchases;
         purchases.ask(&locker, &process, receipt, &mut (callback, 0))
     }
@@ -174,7 +175,7 @@ impl ProductPurchaser {
         let heard = Arc::clone(&answer);
         let callback = move |is_granted| *heard.lock() = Some(is_granted);
         let callback = Some(Box::new(callback) as PurchaseCallback);
-        let named = locker.to_ref()?;
+        let named = locker.to_ref_of_reader()?;
         let driver = named.driver();
         let mut looked_at = driver.monotonic();
         locker.wait_for_all(

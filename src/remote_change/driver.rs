@@ -174,6 +174,7 @@ impl Sending {
             id,
             outcome,
             completion,
+            ..
         } = ended;
         if self.config.verbose_logs {
             let (prefix, number) = (&self.log_prefix, id.number());

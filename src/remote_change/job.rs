@@ -54,6 +54,8 @@ pub(super) struct Pending {
     /// The sequence number of its last change.
     pub sequence: u64,
     pub begun_at: f64,
+    /// How large the changes are, as far as they are the host's.
+    pub bytes: usize,
     pub completion: Option<SendCallback>,
     /// What the last fetch has seen, if an attempt of this send has seen anything.
     seen: Option<Seen>,
@@ -135,6 +137,7 @@ impl Pending {
             operation_id: None,
             sequence,
             begun_at,
+            bytes: 0,
             completion: None,
             seen: None,
             is_unsettled: false,
@@ -593,6 +596,7 @@ fn ended(key: &Arc<str>, send: Pending, outcome: SendOutcome) -> Ended {
         key: Arc::clone(key),
         id: send.id,
         outcome,
+        bytes: send.bytes,
         completion: send.completion,
     }
 }

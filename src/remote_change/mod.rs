@@ -33,6 +33,8 @@ pub const MAX_CHANGES_BYTES: usize = 1 << 20;
 pub const MAX_OPERATION_ID_BYTES: usize = 128;
 /// The most sends of one sender that may wait to be answered.
 pub const MAX_SENDS: usize = 1 << 20;
+/// The most bytes of changes of one sender that may wait to be answered.
+pub const MAX_UNANSWERED_BYTES: usize = 1 << 28;
 /// The most changes that a record's inbox holds.
 pub const INBOX_MAX_CHANGES: usize = 10_000;
 /// The most that a record's inbox takes, in bytes of JSON.
@@ -118,4 +120,12 @@ pub enum SendError {
     /// The storage has not taken what was sent before.
     #[error("{MAX_SENDS} sends of this sender are not answered yet")]
     TooManySends,
+    /// The same, for they are large.
+    #[error(
+        "{bytes} bytes of this sender's changes are not answered yet, and at most {MAX_UNANSWERED_BYTES} may be"
+    )]
+    TooManyBytes {
+        /// How many, before this send.
+        bytes: usize,
+    },
 }

@@ -17,7 +17,7 @@ use crate::storage::{Fetched, Mailbox, Operation, Outcome, Reply, Request, Reque
 
 use super::job::{Context, Intent, Job, Pending};
 use super::timers::{NEVER, Timers};
-use super::{MAX_SENDS, SendCallback, SendError, SendId, SendOutcome};
+use super::{MAX_SENDS, MAX_UNANSWERED_BYTES, SendCallback, SendError, SendId, SendOutcome};
 
 /// What the host must do for a set, with no lock held.
 pub(super) enum Task {
@@ -36,6 +36,8 @@ pub(super) struct Ended {
     pub key: Arc<str>,
     pub id: SendId,
     pub outcome: SendOutcome,
+    /// As of [`Pending::bytes`].
+    pub bytes: usize,
     pub completion: Option<SendCallback>,
 }
 
@@ -120,6 +122,8 @@ pub(super) struct SendSet {
     answered: Vec<Ended>,
     /// Sends of which the host has not heard how they ended.
     unheard: usize,
+    /// How large they are.
+    unheard_bytes: usize,
     is_closed: bool,
     budget: Budget,
     touches: u64,
@@ -176,6 +180,7 @@ impl SendSet {
             tasks: VecDeque::new(),
             answered: Vec::new(),
             unheard: 0,
+            unheard_bytes: 0,
             is_closed: false,
             budget: Budget::default(),
             touches: 0,
@@ -214,14 +219,21 @@ impl SendSet {
         if self.unheard >= MAX_SENDS {
             return Err(SendError::TooManySends);
         }
+        let size = changes.iter().map(UnsentChange::size_bytes).sum::<usize>();
+        if self.unheard_bytes + size > MAX_UNANSWERED_BYTES {
+            let bytes = self.unheard_bytes;
+            return Err(SendError::TooManyBytes { bytes });
+        }
         self.last_id += 1;
         self.unheard += 1;
+        self.unheard_bytes += size;
         let id = SendId(self.last_id);
         if changes.is_empty() || self.is_disabled {
             self.answered.push(Ended {
                 key: key.into(),
                 id,
                 outcome: SendOutcome::Sent,
+                bytes: size,
                 completion: completion.take(),
             });
             return Ok(id);
@@ -229,6 +241,7 @@ impl SendSet {
         let (changes, sequence) = self.stamp(changes, operation_id.as_deref(), wall);
         let mut send = Pending::new(id, changes, sequence, self.now);
         send.operation_id = operation_id;
+        send.bytes = size;
         send.completion = completion.take();
         let slot = self.slot_of(key);
         if let Some(job) = &mut self.slots[slot as usize].job {
@@ -311,8 +324,9 @@ impl SendSet {
     /// What the host was to do already; nothing goes on.
     pub fn take_task(&mut self) -> Option<Task> {
         let task = self.tasks.pop_front()?;
-        if let Task::Ended(_) = task {
+        if let Task::Ended(ended) = &task {
             self.unheard -= 1;
+            self.unheard_bytes -= ended.bytes;
         }
         Some(task)
     }

@@ -74,6 +74,11 @@ impl<'t> UnsentChange<'t> {
         Ok(Self { kind, members })
     }
 
+    /// How long its own members are, in bytes of JSON.
+    pub fn size_bytes(&self) -> usize {
+        self.members.len()
+    }
+
     /// The change as it is put into an inbox; `at` is whole Unix seconds.
     pub fn stamp(self, id: &str, at: i64) -> RemoteChange {
         // Around the members, the id and the ten digits that a time has.

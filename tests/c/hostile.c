@@ -141,6 +141,7 @@ static void drive_another(void) {
     SlProfile *profile = NULL;
     int32_t is_loaded = 0;
     OK(easy_store_start_session(another.store, Z("guest"), NULL, &profile));
+    OK(profile_wait_until_loaded(profile, 1));
     OK(easy_store_update(another.store, 0));
     OK(profile_is_loaded(profile, &is_loaded));
     CHECK(is_loaded == 1);

@@ -1,5 +1,5 @@
 /* Purchases that are too large, too many, or not text: each is refused by name, or answered once. */
-#include "world.h"
+#include "locker_world.h"
 
 /* What `docs/protocol.md` says: unanswered purchases of one locker, and those looked at in one update. */
 enum { UNANSWERED_MAX = 65536, LOOKED_AT_MAX = 1024, MEGABYTE = 1 << 20 };
@@ -198,10 +198,84 @@ static void purchases_that_nobody_can_process_end_with_the_session(void) {
     server_close(&server);
 }
 
+static void a_host_that_reads_no_events_is_refused_purchases(void) {
+    Shop shop = {0, 0, 0, 0};
+    Server server;
+    SlProfile *profile, *nothing = NULL;
+    SlReceiptInfo receipt = receipt_of("a");
+    SlStatus status = SL_OK;
+    SlEvent event;
+    size_t count = 0;
+    int accepted = 0, frames = 0;
+    server_open(&server, "memory:", 1, 1);
+    profile = loaded(&server, "player");
+    /* What was granted before is granted at once, and each time there is an event of it. */
+    for (frames = 0; frames < 1000 && status == SL_OK; frames++) {
+        int at;
+        for (at = 0; at < 500 && status == SL_OK; at++) {
+            status = ask(profile, &receipt, &shop);
+            accepted += status == SL_OK;
+        }
+        OK(easy_store_update(server.store, 0));
+    }
+    CHECK(status == SL_ERROR_LIMIT && last_error_says("events are unread"));
+    CHECK(accepted >= 65536 && accepted < 65536 + 1000);
+    OK(easy_store_update(server.store, 0));
+    CHECK(shop.granted == accepted && shop.drops == accepted && shop.applied == 1);
+    CHECK_STATUS(SL_ERROR_LIMIT, easy_store_start_session(server.store, Z("other"), NULL, &nothing));
+    do {
+        OK(easy_store_poll_event(server.store, &event, 1, &count));
+        accepted -= count == 1 && event.kind == SL_EVENT_PURCHASE;
+    } while (count > 0);
+    CHECK(accepted == 0);
+    OK(ask(profile, &receipt, &shop));
+    server_close(&server);
+}
+
+static void a_spec_whose_events_nobody_reads_is_refused_purchases(void) {
+    Shop shop = {0, 0, 0, 0};
+    Full full;
+    SlProductPurchaser *purchaser = NULL;
+    SlLocker *locker;
+    SlReceiptInfo receipt = receipt_of("a");
+    SlStatus status = SL_OK;
+    int32_t should_remove = 0;
+    int accepted = 0, frames, at;
+    full_open(&full, "memory:", 1, 1);
+    locker = acquired(&full, "player");
+    OK(product_purchaser_create(&purchaser));
+#define ASK                                                                                        \
+    product_purchaser_call_when_product_is_processed_and_saved(purchaser, locker, sell, &receipt,  \
+                                                               on_answer, &shop, on_drop)
+    for (frames = 0; frames < 1000 && status == SL_OK; frames++) {
+        for (at = 0; at < 500 && status == SL_OK; at++) {
+            status = ASK;
+            accepted += status == SL_OK;
+        }
+        OK(product_purchaser_update(purchaser, frames));
+        OK(locker_update(locker, frames, &should_remove));
+    }
+    CHECK(status == SL_ERROR_LIMIT && last_error_says("events are unread"));
+    CHECK(accepted >= 65536 && accepted < 65536 + 1500);
+    OK(product_purchaser_update(purchaser, 1000));
+    CHECK(shop.granted == accepted && shop.drops == accepted && shop.applied == 1);
+    full.moment.seconds = 1000;
+    CHECK(locker_step(&full, locker, 0) == 0);
+    OK(ASK);
+#undef ASK
+    OK(product_purchaser_update(purchaser, 1001));
+    CHECK(shop.granted == accepted + 1);
+    released(&full, locker);
+    OK(product_purchaser_destroy(purchaser));
+    full_close(&full);
+}
+
 int main(void) {
     ids_that_cannot_be_are_refused_by_name();
     ten_thousand_purchases_at_once_are_answered_once_and_spread_over_updates();
     of_a_million_purchases_those_that_were_accepted_are_answered_once();
     purchases_that_nobody_can_process_end_with_the_session();
+    a_host_that_reads_no_events_is_refused_purchases();
+    a_spec_whose_events_nobody_reads_is_refused_purchases();
     return finish("limits_purchases");
 }

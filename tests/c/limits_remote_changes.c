@@ -322,6 +322,36 @@ static void of_more_than_a_million_sends_those_that_were_accepted_are_answered_o
     full_close(&full);
 }
 
+static void sends_that_are_too_large_together_are_refused(void) {
+    enum { UNANSWERED_MAX_BYTES = 1 << 28 };
+    const size_t each = 1000000;
+    char *json = changes_of(1, each), key[32];
+    Server server;
+    Sends sends;
+    SlStatus status = SL_OK;
+    int accepted = 0, at;
+    memset(&sends, 0, sizeof sends);
+    server_open(&server, "memory:", 0, 1);
+    while (accepted < 1000 && status == SL_OK) {
+        sprintf(key, "player/%d", accepted);
+        status = send_to(&server, key, json, &sends);
+        accepted += status == SL_OK;
+    }
+    CHECK(status == SL_ERROR_LIMIT && last_error_says("268435456"));
+    /* The braces of each are not counted. */
+    CHECK(accepted == (int)(UNANSWERED_MAX_BYTES / (each - 2)));
+    OK(send_to(&server, "small", "[{\"K\":\"k\"}]", &sends));
+    accepted++;
+    for (at = 0; at < 3000 && sends.answers < accepted; at++) {
+        frame(&server, 0.01);
+    }
+    CHECK(sends.outcomes[SL_SEND_SENT] == accepted && sends.drops == accepted);
+    OK(send_to(&server, "player/1000", json, &sends));
+    server_close(&server);
+    CHECK(sends.answers == accepted + 1);
+    free(json);
+}
+
 static void a_hundred_thousand_keys_are_sent_to_within_the_budget_of_each_update(void) {
     enum { KEYS = 100000 };
     Server server;
@@ -355,6 +385,7 @@ int main(void) {
     ten_thousand_changes_are_applied_once_each_over_several_updates(SL_OK, 3 * INBOX_MAX, 100);
     a_full_inbox_ends_sends_and_its_owner_goes_on();
     of_more_than_a_million_sends_those_that_were_accepted_are_answered_once();
+    sends_that_are_too_large_together_are_refused();
     a_hundred_thousand_keys_are_sent_to_within_the_budget_of_each_update();
     return finish("limits_remote_changes");
 }
