@@ -88,6 +88,10 @@ pub(super) struct Inner {
     pub purchases: Purchases,
 }
 
+/// Keeps a store's own sender from the name of a stand-alone one that was given the store's seed: the
+/// changes of the one would count as received from the other.
+const SENDER_OF_A_STORE: u64 = 0x6561_7379_5f73_746f;
+
 impl EasyStore {
     /// A store for the records of one storage. Refuses a configuration that cannot work.
     pub fn new(
@@ -98,7 +102,7 @@ impl EasyStore {
         let polls_events = options.polls_events;
         let sender_options = SenderOptions {
             create_if_missing: true,
-            ..SenderOptions::new(options.seed)
+            ..SenderOptions::new(options.seed ^ SENDER_OF_A_STORE)
         };
         let inbox_hooks = InboxHooks {
             remote_change: hooks.has_process_remote_change(),

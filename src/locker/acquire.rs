@@ -404,7 +404,7 @@ impl LockerState {
             return;
         };
         if acquire.lock_id == 0 {
-            acquire.lock_id = cx.claims.draw(&self.key, cx.rng);
+            acquire.lock_id = cx.claims.draw(&self.key, cx.wall, cx.rng);
         }
         let session = new_session(acquire.lock_id, cx);
         hold::stamp_saves(&mut draft.reserved_mut().saves, acquire.lock_id, 0);

@@ -21,7 +21,8 @@ pub struct SenderOptions {
     pub disable_apis: bool,
     /// What its log lines begin with, at most 1024 bytes.
     pub log_prefix: Box<str>,
-    /// What its name and its waits are drawn from. Must differ between senders.
+    /// What its name, together with the wall clock, and its waits are drawn from. Must differ between
+    /// senders; a store's own sender does not count.
     pub seed: u64,
     /// Told of failures, inside an update, with no lock held; without it, the process-wide reporter
     /// for senders is.
