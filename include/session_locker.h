@@ -180,7 +180,9 @@
 /** A new document could not be created. Final until asked anew. */
 #define SL_LOAD_STATUS_CREATE_FAILED 7
 
-/** The record was erased while its session was live. Final until asked anew. */
+/**
+ * The record was erased while its session was live or its key was asked for. Final until asked anew.
+ */
 #define SL_LOAD_STATUS_ERASED 8
 
 /** There is no answer. */
