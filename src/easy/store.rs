@@ -208,10 +208,11 @@ impl EasyStore {
         operation_id: Option<&str>,
         mut completion: Option<SendCallback>,
     ) -> Result<SendId, SendError> {
+        let sending = &self.0.sending;
+        let prepared = sending.prepare(key, json_array, operation_id)?;
         // Held until the send is taken: a store that is closed meanwhile waits for it.
         let _open = self.0.open_profiles()?;
-        let sending = &self.0.sending;
-        sending.send(key, json_array, operation_id, &mut completion)
+        sending.send(prepared, &mut completion)
     }
 
     /// Does all there is to do at `now`: seconds that never run backwards, from any epoch, time

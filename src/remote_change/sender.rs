@@ -86,7 +86,8 @@ impl RemoteChangeSender {
         mut completion: Option<SendCallback>,
     ) -> Result<SendId, SendError> {
         let sending = &self.0.sending;
-        sending.send(key, json_array, operation_id, &mut completion)
+        let prepared = sending.prepare(key, json_array, operation_id)?;
+        sending.send(prepared, &mut completion)
     }
 
     /// Does all there is to do at `now`: seconds that never run backwards, from any epoch. Refused
