@@ -180,7 +180,9 @@
 /** A new document could not be created. Final until asked anew. */
 #define SL_LOAD_STATUS_CREATE_FAILED 7
 
-/** The record was erased while its session was live. Final until asked anew. */
+/**
+ * The record was erased while its session was live or its key was asked for. Final until asked anew.
+ */
 #define SL_LOAD_STATUS_ERASED 8
 
 /** There is no answer. */
@@ -828,7 +830,8 @@ typedef struct SlEasyStoreConfig {
     const SlClock *clock;
     /**
      * What all chance is drawn from; 0 for a seed from the operating system. Servers that share a
-     * storage must never share a seed.
+     * storage must never share a seed; one that is started again may have its old one, for the wall
+     * clock goes into each lock id too.
      */
     uint64_t seed;
     /** Passed to the callbacks below. */
@@ -940,7 +943,11 @@ typedef struct SlLockerSpecConfig {
     int32_t verbose_logs;
     /** Clocks of the host's own; NULL for the system's. The table is copied. */
     const SlClock *clock;
-    /** What all chance is drawn from; 0 for a seed from the operating system. */
+    /**
+     * What all chance is drawn from; 0 for a seed from the operating system. Servers that share a
+     * storage must never share a seed; one that is started again may have its old one, for the wall
+     * clock goes into each lock id too.
+     */
     uint64_t seed;
     /** Passed to the callbacks below. */
     void *user_data;
@@ -1023,7 +1030,7 @@ typedef struct SlRemoteChangeSenderConfig {
     size_t log_prefix_length;
     /**
      * What the sender's name and its waits are drawn from; 0 for a seed from the operating system.
-     * No two senders that share a storage may share a seed.
+     * No two senders that share a storage may share a seed; a store's own sender does not count.
      */
     uint64_t seed;
     /** Passed to the callback below. */

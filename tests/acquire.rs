@@ -325,3 +325,26 @@ fn a_locked_key_whose_lock_turns_out_to_be_our_own_earlier_life_is_waited_for() 
     let profile = server.start(KEY);
     assert_eq!(profile.load_status(), Ok(LoadStatus::SessionIsLocked));
 }
+
+#[test]
+fn a_server_started_again_with_its_seed_is_not_taken_for_its_old_self() {
+    let storage = FaultyStorage::new();
+    storage.put("Ann", json!({"Version": 1, "Gold": 0}).to_string());
+    let clock = VirtualClock::new();
+    let old = Server::new(&storage, &clock, 1);
+    let there = old.load("Ann");
+    add_gold(&there, 1);
+    // It hangs, its lease passes, and the machine's manager starts another.
+    clock.advance(5000.0);
+    let new = Server::new(&storage, &clock, 1);
+    let here = new.load("Ann");
+    add_gold(&here, 100);
+    here.mark_force_save().unwrap();
+    new.update();
+    assert_eq!(storage.document("Ann")["Gold"], 100);
+    // The old one wakes up.
+    old.update();
+    old.update();
+    assert_eq!(storage.document("Ann")["Gold"], 100, "the owner's");
+    assert!(!there.is_loaded() || gold(&there) == 100, "lost");
+}

@@ -408,22 +408,28 @@ fn a_key_taken_again_after_its_release_keeps_what_was_sent_in_between() {
 }
 
 #[test]
-fn what_senders_have_got_through_is_remembered_for_seven_days() {
+fn of_more_than_256_senders_those_are_remembered_that_were_heard_within_seven_days() {
     let (storage, server, profile) = live();
     let days = |days: f64| WALL_START - days * 86_400.0;
     storage.edit(KEY, |document| {
-        document["Received"] = json!([["old", 4, days(7.1)], ["young", 9, days(6.9)]]);
+        let mut received = vec![json!(["young", 9, days(6.9)]), json!(["old", 4, days(7.1)])];
+        received.extend((0..255).map(|n| json!([format!("{n}"), 1, days(7.2)])));
+        received.push(json!(["oldest", 4, days(7.3)]));
+        document["Received"] = json!(received);
     });
     save(&server, &profile);
+    let document = storage.document(KEY);
+    let received = document["Received"].as_array().unwrap();
+    let names: Vec<_> = received
+        .iter()
+        .map(|one| one[0].as_str().unwrap())
+        .collect();
     assert_eq!(
-        ids(storage.document(KEY)["Received"].clone(), ""),
-        [Value::Null]
+        (names.len(), &names[..3]),
+        (256, &["young", "old", "1"][..])
     );
-    let received = &storage.document(KEY)["Received"];
-    assert_eq!(
-        (&received[0][0], &received[0][1]),
-        (&json!("young"), &json!(9))
-    );
+    assert!(!names.contains(&"oldest"));
+    assert_eq!(received[0][1], 9);
     // The sender's own entry counts, not what the owner knew.
     storage.edit(KEY, |document| document["Received"][0][1] = json!(10));
     save(&server, &profile);

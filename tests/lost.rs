@@ -262,3 +262,77 @@ fn a_session_that_was_lost_while_it_was_ending_finishes_all_the_same() {
     );
     assert_eq!(storage.document(KEY)["Gold"], 1);
 }
+
+#[test]
+fn a_record_erased_while_its_lock_is_waited_for_stays_erased() {
+    let storage = FaultyStorage::new();
+    storage.put_locked(KEY, 70, WALL_START);
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let profile = server.start(KEY);
+    assert!(!profile.is_loaded());
+    storage.erase(KEY);
+    server.run(60.0);
+    assert!(storage.stored(KEY).is_none(), "{:?}", storage.stored(KEY));
+}
+
+#[test]
+fn a_record_erased_while_its_acquire_was_unsettled_stays_erased() {
+    let storage = FaultyStorage::new();
+    storage.put(KEY, json!({"Version": 1, "Gold": 70}).to_string());
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    storage.on_commit(&[HoldAnswer]);
+    let profile = server.start(KEY);
+    assert!(!profile.is_loaded());
+    storage.erase(KEY);
+    server.run(120.0);
+    assert!(storage.stored(KEY).is_none(), "{:?}", storage.stored(KEY));
+}
+
+#[test]
+fn a_record_erased_after_its_session_was_lost_stays_erased() {
+    let (storage, server, profile) = world();
+    storage.put_locked(KEY, 1, WALL_START);
+    profile.mark_force_save().unwrap();
+    server.update();
+    assert_eq!(profile.load_status(), Ok(LoadStatus::SessionIsLocked));
+    storage.erase(KEY);
+    server.run(60.0);
+    assert_eq!(profile.load_status(), Ok(LoadStatus::Erased));
+    assert_eq!(storage.stored(KEY), None);
+}
+
+#[test]
+fn a_record_that_others_made_and_erased_while_its_acquire_failed_stays_erased() {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    storage.on_commit(&[FailBefore]);
+    let profile = server.start(KEY);
+    storage.put(KEY, r#"{"Version":1,"Gold":1}"#);
+    storage.erase(KEY);
+    server.run(60.0);
+    assert_eq!(profile.load_status(), Ok(LoadStatus::Erased));
+    assert_eq!(storage.stored(KEY), None);
+}
+
+#[test]
+fn a_record_erased_while_it_was_waited_for_is_made_anew_when_the_host_asks_anew() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    storage.put_locked(KEY, 1, WALL_START);
+    let locker = spec(&storage, options(&clock, 1))
+        .create_locker(KEY, &[])
+        .unwrap();
+    locker.mark_should_acquire().unwrap();
+    locker.update(clock.now()).unwrap();
+    storage.erase(KEY);
+    clock.advance(60.0);
+    locker.update(clock.now()).unwrap();
+    let heard = [
+        "Replaced(Released)",
+        "status SessionIsLocked",
+        "status Erased",
+    ];
+    assert_eq!(heard_by(&locker), heard);
+    locker.mark_should_acquire().unwrap();
+    locker.update(clock.now()).unwrap();
+    assert!(locker.is_available().unwrap());
+}

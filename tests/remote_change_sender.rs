@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use session_locker::clock::Clock;
 use session_locker::locker::{LockerError, SpecOptions};
 use session_locker::remote_change::{
     INBOX_MAX_CHANGES, RemoteChangeSender, SendCallback, SendError, SendId, SendOutcome,
@@ -13,7 +14,7 @@ use session_locker::remote_change::{
 };
 use session_locker::save_data::SaveData;
 use support::Fault::{Conflict, ConflictAfter, FailAfter, FailBefore, HoldAnswer, HoldRequest};
-use support::{Creator, FaultyStorage, VirtualClock, locked, options, spec};
+use support::{Creator, FaultyStorage, Server, VirtualClock, locked, options, spec};
 
 const KEY: &str = "Player_1";
 const DAY: f64 = 86_400.0;
@@ -644,18 +645,22 @@ fn an_inbox_takes_a_mebibyte() {
 }
 
 #[test]
-fn senders_are_forgotten_after_seven_days_and_ten_thousand_are_remembered() {
+fn beyond_256_senders_are_forgotten_after_seven_days_and_ten_thousand_are_remembered() {
     let now = support::WALL_START;
-    let old = json!(["old", 1, now - 7.0 * DAY - 1.0]);
+    let old = |name: &str| json!([name, 1, now - 7.0 * DAY - 1.0]);
     let young = json!(["young", 1, now - 7.0 * DAY + 1.0]);
-    let world = World::on(json!({"Version": 1, "Received": [old, young]}).to_string());
-    world.send(1);
-    world.update();
-    let received = world.storage.document(KEY)["Received"].clone();
-    assert_eq!(
-        (received[0][0].as_str(), received.as_array().unwrap().len()),
-        (Some("young"), 2)
-    );
+    for (others, first) in [(254, "old"), (255, "young")] {
+        let mut received = vec![old("old"), young.clone()];
+        received.extend((0..others).map(|_| json!(["another", 1, now])));
+        let world = World::on(json!({"Version": 1, "Received": received}).to_string());
+        world.send(1);
+        world.update();
+        let received = world.storage.document(KEY)["Received"].clone();
+        assert_eq!(
+            (received[0][0].as_str(), received.as_array().unwrap().len()),
+            (Some(first), 257)
+        );
+    }
 
     let many: Vec<Value> = (0..9_999)
         .map(|sender| json!([sender.to_string(), 1, now]))
@@ -957,4 +962,99 @@ fn an_owner_takes_over_what_was_sent_while_it_played() {
     let document = world.storage.document(KEY);
     assert_eq!((&document["Gold"], world.inbox()), (&json!(7), vec![1]));
     assert!(profile.is_available().unwrap());
+}
+
+#[test]
+fn a_sender_whose_wall_clock_is_far_behind_sends_once() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let server = Server::new(&storage, &clock, 1);
+    let ann = server.load(KEY);
+    // A machine whose clock is not set yet.
+    let behind = clock.skewed(-support::WALL_START + 1000.0);
+    let mut behind_options = options(&clock, 2);
+    behind_options.clock = behind as Arc<dyn Clock>;
+    let sender =
+        RemoteChangeSender::new(&spec(&storage, behind_options), SenderOptions::new(7)).unwrap();
+    storage.on_commit(&[HoldAnswer]);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&heard);
+    sender
+        .send(
+            KEY,
+            &json!([give(1)]).to_string(),
+            None,
+            Some(Box::new(move |_, outcome| into.lock().push(outcome))),
+        )
+        .unwrap();
+    sender.update(clock.now()).unwrap();
+    assert_eq!(
+        storage.document(KEY)["RemoteChanges"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    // The owner saves, takes the change over, and then the sender looks what became of it.
+    ann.mark_force_save().unwrap();
+    server.run(2.0);
+    for _ in 0..90 {
+        clock.advance(1.0);
+        sender.update(clock.now()).unwrap();
+        server.update();
+    }
+    assert_eq!(*heard.lock(), [SendOutcome::Sent]);
+    assert_eq!(
+        storage.document(KEY)["RemoteChanges"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1,
+        "{}",
+        storage.document(KEY)
+    );
+}
+
+#[test]
+fn a_sender_whose_wall_clock_is_a_week_ahead_does_not_double_anothers_changes() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    storage.put(KEY, json!({"Version": 1, "Gold": 0}).to_string());
+    let sender = |seed, skew| {
+        let mut of = options(&clock, seed);
+        of.clock = clock.skewed(skew) as Arc<dyn Clock>;
+        RemoteChangeSender::new(&spec(&storage, of), SenderOptions::new(seed)).unwrap()
+    };
+    let (right, fast) = (sender(1, 0.0), sender(2, 8.0 * DAY));
+    storage.on_commit(&[FailAfter]);
+    right
+        .send(KEY, &json!([give(1)]).to_string(), None, None)
+        .unwrap();
+    right.update(clock.now()).unwrap();
+    fast.send(KEY, &json!([give(2)]).to_string(), None, None)
+        .unwrap();
+    fast.update(clock.now()).unwrap();
+    for _ in 0..60 {
+        clock.advance(1.0);
+        right.update(clock.now()).unwrap();
+        fast.update(clock.now()).unwrap();
+    }
+    let changes = storage.document(KEY)["RemoteChanges"].clone();
+    assert_eq!(changes.as_array().unwrap().len(), 2, "{changes}");
+}
+
+#[test]
+fn the_time_noted_with_a_sender_does_not_run_backwards() {
+    let now = support::WALL_START;
+    let owner = json!({"PlaceId": 0, "JobId": "j", "LockId": 4, "UpdatedAt": now + 9.0});
+    for (session, newest) in [(Value::Null, 5.0), (owner, 9.0)] {
+        let mut document = json!({"Version": 1, "Received": [["another", 1, now + 5.0]]});
+        if session.is_object() {
+            document["Session"] = session;
+        }
+        let world = World::on(document.to_string());
+        world.send(1);
+        world.update();
+        let document = world.storage.document(KEY);
+        assert_eq!(document["Received"][1][2].as_f64(), Some(now + newest));
+        assert_eq!(document["RemoteChanges"][0]["A"], now as i64);
+    }
 }

@@ -9,9 +9,9 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use session_locker::easy::{ProfileEvent, ProfileId};
 use session_locker::locker::{LockerError, Reporter, set_default_report_error};
-use session_locker::remote_change::{SendError, SendOutcome};
+use session_locker::remote_change::{RemoteChangeSender, SendError, SendOutcome, SenderOptions};
 use support::Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
-use support::{FaultyStorage, Server, VirtualClock, add_gold, options};
+use support::{FaultyStorage, Server, VirtualClock, add_gold, options, spec};
 
 const KEY: &str = "Player_1";
 const GIVE: &str = r#"[{"K":"give","gold":1}]"#;
@@ -261,4 +261,26 @@ fn a_session_of_the_same_store_keeps_its_key() {
         (inbox(&storage, KEY), &storage.document(KEY)["Gold"]),
         (1, &Value::from(3))
     );
+}
+
+#[test]
+fn a_store_and_a_sender_with_one_seed_do_not_swallow_each_others_changes() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    storage.put(KEY, r#"{"Version":1,"Gold":0}"#);
+    let server = Server::new(&storage, &clock, 7);
+    let sender =
+        RemoteChangeSender::new(&spec(&storage, options(&clock, 7)), SenderOptions::new(7))
+            .unwrap();
+    server
+        .store
+        .send_remote_changes(KEY, GIVE, None, None)
+        .unwrap();
+    server.run(1.0);
+    sender.send(KEY, GIVE, None, None).unwrap();
+    for _ in 0..5 {
+        clock.advance(1.0);
+        sender.update(clock.now()).unwrap();
+    }
+    let changes = storage.document(KEY)["RemoteChanges"].clone();
+    assert_eq!(changes.as_array().unwrap().len(), 2, "{changes}");
 }

@@ -2,13 +2,15 @@
 
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use parking_lot::Mutex;
 use session_locker::easy::Profile;
-use session_locker::locker::{LockerError, SaveOutcome, WriteError};
+use session_locker::locker::{LockerError, SaveOutcome, SharedSaveData, WriteError};
+use session_locker::save_data::SaveData;
 use support::Fault::{FailBefore, HoldAnswer};
 use support::{FaultyStorage, Server, VirtualClock, add_gold, gold};
 
@@ -259,4 +261,41 @@ fn a_save_that_is_tried_again_runs_the_hooks_again() {
     assert_eq!(storage.commits(), 3);
     assert_eq!(storage.document(KEY)["Gold"], gold(&profile));
     assert_eq!(gold(&profile), 2);
+}
+
+/// The purchases that are stored, after host code that has put another document in the live one's place.
+fn purchases_stored_after(replace: impl FnOnce(&SharedSaveData, SaveData)) -> usize {
+    let storage = FaultyStorage::new();
+    storage.put(KEY, r#"{"Version":1,"Purchases":[[5,"a",1]]}"#);
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let profile = server.load(KEY);
+    let other = SaveData::from_json("{}", 1 << 20).unwrap();
+    replace(profile.save_data(), other);
+    profile.mark_force_save().unwrap();
+    server.update();
+    assert_eq!(server.heard(), ["Saved"]);
+    let purchases = storage.document(KEY)["Purchases"].clone();
+    purchases.as_array().map_or(0, Vec::len)
+}
+
+#[test]
+fn a_panic_inside_a_write_keeps_the_reserved_fields() {
+    let purchases = purchases_stored_after(|data, other| {
+        let panics = AssertUnwindSafe(|| {
+            data.write::<()>(|data| {
+                *data = other;
+                panic!("the host's");
+            })
+        });
+        assert!(catch_unwind(panics).is_err());
+    });
+    assert_eq!(purchases, 1);
+}
+
+#[test]
+fn a_read_that_puts_another_document_in_its_place_keeps_the_reserved_fields() {
+    let purchases = purchases_stored_after(|data, other| {
+        data.read(|data| drop(std::mem::replace(data, other)));
+    });
+    assert_eq!(purchases, 1);
 }

@@ -4,11 +4,13 @@
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use session_locker::clock::Clock;
-use session_locker::easy::{EasyStore, Signal, StoreEvent, StoreHooks};
+use session_locker::easy::{EasyStore, Profile, Signal, StoreEvent, StoreHooks};
 use session_locker::migration::MigratorBuilder;
 use session_locker::save_data::SaveData;
 use session_locker::storage::{Request, Storage};
@@ -175,4 +177,57 @@ fn a_change_made_on_another_thread_is_in_the_storage_when_its_wait_says_so() {
         .into_iter()
         .for_each(|writer| writer.join().unwrap());
     assert_eq!(gold(&profile), 2 * CHANGES);
+}
+
+/// A clock of the host's that calls the library.
+struct Nosy {
+    inner: Arc<VirtualClock>,
+    profile: Mutex<Option<Profile>>,
+}
+
+impl Clock for Nosy {
+    fn wall(&self) -> f64 {
+        let profile = self.profile.lock().clone();
+        if let Some(profile) = profile {
+            profile.is_active();
+        }
+        self.inner.wall()
+    }
+    fn monotonic(&self) -> f64 {
+        self.inner.monotonic()
+    }
+    fn sleep(&self, seconds: f64) {
+        self.inner.sleep(seconds);
+    }
+}
+
+/// False: it waits for itself.
+fn returns(what: impl FnOnce() + Send + 'static) -> bool {
+    let (tell, hear) = mpsc::channel();
+    std::thread::spawn(move || {
+        what();
+        let _ = tell.send(());
+    });
+    hear.recv_timeout(Duration::from_secs(3)).is_ok()
+}
+
+#[test]
+fn a_send_reads_the_clock_with_no_lock_held() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let nosy = Arc::new(Nosy {
+        inner: Arc::clone(&clock),
+        profile: Mutex::new(None),
+    });
+    let mut options = options(&clock, 1);
+    options.clock = Arc::clone(&nosy) as Arc<dyn Clock>;
+    let server = Server::with(&storage, &clock, options);
+    let profile = server.load("Ann");
+    *nosy.profile.lock() = Some(profile);
+    let store = server.store.clone();
+    let sends = move || {
+        store
+            .send_remote_changes("Ben", r#"[{"K":"k"}]"#, None, None)
+            .unwrap();
+    };
+    assert!(returns(sends), "deadlock");
 }

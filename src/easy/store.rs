@@ -88,6 +88,10 @@ pub(super) struct Inner {
     pub purchases: Purchases,
 }
 
+/// Keeps a store's own sender from the name of a stand-alone one that was given the store's seed: the
+/// changes of the one would count as received from the other.
+const SENDER_OF_A_STORE: u64 = 0x6561_7379_5f73_746f;
+
 impl EasyStore {
     /// A store for the records of one storage. Refuses a configuration that cannot work.
     pub fn new(
@@ -98,7 +102,7 @@ impl EasyStore {
         let polls_events = options.polls_events;
         let sender_options = SenderOptions {
             create_if_missing: true,
-            ..SenderOptions::new(options.seed)
+            ..SenderOptions::new(options.seed ^ SENDER_OF_A_STORE)
         };
         let inbox_hooks = InboxHooks {
             remote_change: hooks.has_process_remote_change(),
@@ -204,10 +208,11 @@ impl EasyStore {
         operation_id: Option<&str>,
         mut completion: Option<SendCallback>,
     ) -> Result<SendId, SendError> {
+        let sending = &self.0.sending;
+        let prepared = sending.prepare(key, json_array, operation_id)?;
         // Held until the send is taken: a store that is closed meanwhile waits for it.
         let _open = self.0.open_profiles()?;
-        let sending = &self.0.sending;
-        sending.send(key, json_array, operation_id, &mut completion)
+        sending.send(prepared, &mut completion)
     }
 
     /// Does all there is to do at `now`: seconds that never run backwards, from any epoch, time

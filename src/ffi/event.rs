@@ -72,7 +72,7 @@ pub const SL_LOAD_STATUS_CORRUPT_DATA: i32 = 5;
 pub const SL_LOAD_STATUS_MIGRATION_FAILED: i32 = 6;
 /// A new document could not be created. Final until asked anew.
 pub const SL_LOAD_STATUS_CREATE_FAILED: i32 = 7;
-/// The record was erased while its session was live. Final until asked anew.
+/// The record was erased while its session was live or its key was asked for. Final until asked anew.
 pub const SL_LOAD_STATUS_ERASED: i32 = 8;
 
 /// There is no answer.

@@ -61,7 +61,7 @@ pub struct SlRemoteChangeSenderConfig {
     /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub log_prefix_length: usize,
     /// What the sender's name and its waits are drawn from; 0 for a seed from the operating system.
-    /// No two senders that share a storage may share a seed.
+    /// No two senders that share a storage may share a seed; a store's own sender does not count.
     pub seed: u64,
     /// Passed to the callback below.
     pub user_data: *mut c_void,

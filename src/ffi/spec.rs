@@ -89,7 +89,9 @@ pub struct SlLockerSpecConfig {
     pub verbose_logs: i32,
     /// Clocks of the host's own; NULL for the system's. The table is copied.
     pub clock: *const SlClock,
-    /// What all chance is drawn from; 0 for a seed from the operating system.
+    /// What all chance is drawn from; 0 for a seed from the operating system. Servers that share a
+    /// storage must never share a seed; one that is started again may have its old one, for the wall
+    /// clock goes into each lock id too.
     pub seed: u64,
     /// Passed to the callbacks below.
     pub user_data: *mut c_void,

@@ -13,7 +13,7 @@ use crate::save_data::{SaveData, Session};
 use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError};
 
 use super::config::Config;
-use super::event::{Activity, ErrorReport, LoadStatus, SaveOutcome};
+use super::event::{Activity, ErrorReport, LoadStatus, Reason, SaveOutcome};
 use super::hold::{self, CONFLICTS_AT_ONCE, Stored};
 use super::lease;
 use super::state::{
@@ -34,6 +34,8 @@ pub(super) struct Acquire {
     commit_from: f64,
     /// A commit was handed over whose fate is not known: what it expected, and when it went.
     unsettled: Option<Attempt>,
+    /// What was seen of the record since the host last asked for it.
+    seen: Option<Seen>,
     step: Step,
 }
 
@@ -44,6 +46,14 @@ struct Attempt {
     expected: Expected,
     /// When the first of them was handed over: the lease cannot have begun earlier.
     sent_at: f64,
+}
+
+/// What is stored for the key. Once there was something else, an absence is an erasure.
+#[derive(Debug, PartialEq)]
+enum Seen {
+    Record,
+    /// Each erasure has a revision of its own.
+    Absence(Option<Revision>),
 }
 
 #[derive(Debug)]
@@ -112,6 +122,11 @@ impl Acquire {
         }
     }
 
+    /// The host asks anew: a record that is gone is to be made again.
+    pub fn forget_seen(&mut self) {
+        self.seen = None;
+    }
+
     pub fn has_unsettled_commit(&self) -> bool {
         self.unsettled.is_some() || matches!(self.step, Step::Committing { .. })
     }
@@ -131,12 +146,15 @@ impl LockerState {
         if !claimed {
             self.set_status(LoadStatus::SessionIsLocked);
         }
+        // A session that was lost was another's: its record was there.
+        let was_lost = matches!(self.phase, Phase::Released(Reason::Lost));
         let acquire = Acquire {
             lock_id: 0,
             failures: 0,
             conflicts: 0,
             commit_from: 0.0,
             unsettled: None,
+            seen: was_lost.then_some(Seen::Record),
             step,
         };
         self.phase = Phase::Acquire(Box::new(acquire));
@@ -256,7 +274,10 @@ impl LockerState {
                 }
                 cx.watches.forget(&self.key);
                 self.settle_acquire(&Expected::Absent(tombstone.clone()), cx);
-                if self.still_wanted(cx) {
+                if self.was_erased(&tombstone) {
+                    self.log(|_| "the record was erased".to_owned());
+                    self.end_refused(LoadStatus::Erased, cx);
+                } else if self.still_wanted(cx) {
                     self.draft_new(Expected::Absent(tombstone), cx);
                 }
             }
@@ -280,6 +301,9 @@ impl LockerState {
         (sent_at, clock): (f64, Option<f64>),
         cx: &mut Context<'_>,
     ) {
+        if let Phase::Acquire(acquire) = &mut self.phase {
+            acquire.seen = Some(Seen::Record);
+        }
         let expected = Expected::Present(revision.clone());
         let document = match SaveData::parse(bytes, cx.config.document_limit_bytes) {
             Ok(document) => document,
@@ -320,6 +344,15 @@ impl LockerState {
             self.acquire_reset_failures();
             self.acquire_step(Step::Cooldown { until });
         }
+    }
+
+    /// Whether the record was there, or absent in another way, since the host asked for it.
+    fn was_erased(&mut self, tombstone: &Option<Revision>) -> bool {
+        let Phase::Acquire(acquire) = &mut self.phase else {
+            return false;
+        };
+        let absence = || Seen::Absence(tombstone.clone());
+        *acquire.seen.get_or_insert_with(absence) != absence()
     }
 
     /// The key was seen in this state, without our session: an attempt that expected another
@@ -404,7 +437,7 @@ impl LockerState {
             return;
         };
         if acquire.lock_id == 0 {
-            acquire.lock_id = cx.claims.draw(&self.key, cx.rng);
+            acquire.lock_id = cx.claims.draw(&self.key, cx.wall, cx.rng);
         }
         let session = new_session(acquire.lock_id, cx);
         hold::stamp_saves(&mut draft.reserved_mut().saves, acquire.lock_id, 0);
@@ -516,6 +549,10 @@ impl LockerState {
             acquire.step = Step::Cooldown { until };
             return;
         }
+        self.end_refused(status, cx);
+    }
+
+    fn end_refused(&mut self, status: LoadStatus, cx: &mut Context<'_>) {
         self.forget_acquire(cx);
         self.phase = Phase::Refused;
         self.answer_waiters(|_| Some(SaveOutcome::NotSaved));

@@ -79,10 +79,16 @@ impl Claims {
         self.woken.pop()
     }
 
-    /// Draws a lock id and remembers it.
-    pub fn draw(&mut self, key: &Arc<str>, rng: &mut fastrand::Rng) -> u64 {
+    /// Draws a lock id and remembers it. `wall`, Unix seconds, keeps a process that is started again
+    /// with its old seed from drawing what its old self drew: each would take the other's session for
+    /// its own.
+    pub fn draw(&mut self, key: &Arc<str>, wall: f64, rng: &mut fastrand::Rng) -> u64 {
+        let moment = fastrand::Rng::with_seed(wall.to_bits()).u64(..);
         loop {
-            let id = rng.u64(1..1 << LOCK_ID_BITS);
+            let id = (rng.u64(..) ^ moment) >> (u64::BITS - LOCK_ID_BITS);
+            if id == 0 {
+                continue;
+            }
             if let Entry::Vacant(entry) = self.drawn.entry(id) {
                 entry.insert(Arc::clone(key));
                 return id;

@@ -52,7 +52,7 @@ pub enum LoadStatus {
     MigrationFailed,
     /// A new document could not be created. Final until asked anew.
     CreateFailed,
-    /// The record was erased while its session was live. Final until asked anew.
+    /// The record was erased while its session was live or its key was asked for. Final until asked anew.
     Erased,
 }
 

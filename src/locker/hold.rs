@@ -375,7 +375,7 @@ impl LockerState {
         let (bytes, covers) = self.data.with(|data, changes| {
             let reserved = data.reserved_mut();
             stamp_saves(&mut reserved.saves, lock_id, number);
-            inbox::prune_received(&mut reserved.received, cx);
+            inbox::prune_received(reserved, cx);
             let bytes = data.encode((!releases).then_some(&session));
             data.reserved_mut().session = Some(session);
             (bytes, changes.wrapping_add(marks))

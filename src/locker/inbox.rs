@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::save_data::{Received, RemoteChange, RemoteChangeId, Reserved, SaveData};
+use crate::save_data::{RemoteChange, RemoteChangeId, Reserved, SaveData};
 
 use super::event::{Activity, ErrorReport, Lifecycle, LoadStatus, Reason, SaveOutcome};
 use super::hold::{Held, Step};
@@ -19,9 +19,6 @@ use super::state::{Context, HookCall, LockerState, Phase};
 /// How many changes are offered for one grant. Each counts as a request of the update's budget, so
 /// a smaller number lets others have their turn sooner.
 const CHANGES_AT_ONCE: usize = 16;
-
-/// For so long a document remembers up to where it has received each sender's changes.
-const RECEIVED_KEPT_S: f64 = 7.0 * 86_400.0;
 
 /// Which of the hooks around the inbox a host has. What it has not costs nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -204,10 +201,9 @@ pub(super) fn run_offers(
 }
 
 /// Forgets up to where changes were received from senders that can no longer be sending them.
-pub(super) fn prune_received(received: &mut Vec<Received>, cx: &Context<'_>) {
+pub(super) fn prune_received(reserved: &mut Reserved, cx: &Context<'_>) {
     // Whichever clock is behind.
-    let now = cx.wall.min(cx.stamp());
-    received.retain(|received| now - received.at <= RECEIVED_KEPT_S);
+    reserved.prune_received(cx.wall.min(cx.stamp()));
 }
 
 impl LockerState {

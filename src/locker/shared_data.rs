@@ -11,7 +11,7 @@ use std::thread::{self, ThreadId};
 use parking_lot::Mutex;
 use thiserror::Error;
 
-use crate::save_data::{SaveData, SaveDataError};
+use crate::save_data::{SaveData, SaveDataError, Seal};
 
 use super::credit::CreditChange;
 
@@ -100,8 +100,10 @@ impl SharedSaveData {
         let mut guard = self.0.lock();
         let inner = &mut *guard;
         match &mut inner.hook {
-            Some(hook) if hook.owner != thread::current().id() => read(&mut hook.before),
-            _ => read(&mut inner.data),
+            Some(hook) if hook.owner != thread::current().id() => {
+                read(Sealed::new(&mut hook.before).data)
+            }
+            _ => read(Sealed::new(&mut inner.data).data),
         }
     }
 
@@ -114,10 +116,8 @@ impl SharedSaveData {
     ) -> Result<R, WriteError> {
         let mut inner = self.0.lock();
         inner.check_writable()?;
-        let seal = inner.data.seal();
-        let result = write(&mut inner.data);
-        inner.data.unseal(seal);
-        Ok(result?)
+        let sealed = Sealed::new(&mut inner.data);
+        Ok(write(sealed.data)?)
     }
 
     /// Changes product credit, which the host may do where it may write. `write` says whether it has
@@ -253,6 +253,28 @@ impl Inner {
             self.data = before;
         } else {
             self.replace(before);
+        }
+    }
+}
+
+/// A document that host code has in its hands. Dropped, also by a panic of the host's, it has its reserved
+/// fields back.
+struct Sealed<'a> {
+    data: &'a mut SaveData,
+    seal: Option<Seal>,
+}
+
+impl<'a> Sealed<'a> {
+    fn new(data: &'a mut SaveData) -> Self {
+        let seal = Some(data.seal());
+        Self { data, seal }
+    }
+}
+
+impl Drop for Sealed<'_> {
+    fn drop(&mut self) {
+        if let Some(seal) = self.seal.take() {
+            self.data.unseal(seal);
         }
     }
 }

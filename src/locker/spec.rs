@@ -112,7 +112,9 @@ pub struct SpecOptions {
     pub template: Option<SaveData>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
-    /// What all chance is drawn from: lock ids, spread and jitter. Must differ between servers.
+    /// What all chance is drawn from: lock ids, spread and jitter. Must differ between servers that run
+    /// at the same time. A server that is started again may have its old one: the wall clock goes into
+    /// each lock id too.
     pub seed: u64,
     /// Events wait to be polled instead of being called back.
     pub polls_events: bool,

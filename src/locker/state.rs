@@ -134,8 +134,8 @@ pub(super) enum Phase {
         reason: Reason,
         erased: bool,
     },
-    /// The save data is the default one; what comes next is not decided yet.
-    Released,
+    /// The save data is the default one, for this reason; what comes next is not decided yet.
+    Released(Reason),
     /// Nothing held, nothing under way.
     Idle,
     /// The load status says why nothing more is tried until the host asks anew.
@@ -550,8 +550,8 @@ impl LockerState {
             self.reset(reason, erased, cx);
         }
         match &self.phase {
-            Phase::Released | Phase::Idle if self.wanted => self.start_acquiring(cx),
-            Phase::Released => self.come_to_rest(cx),
+            Phase::Released(_) | Phase::Idle if self.wanted => self.start_acquiring(cx),
+            Phase::Released(_) => self.come_to_rest(cx),
             Phase::Refused if !self.wanted => self.come_to_rest(cx),
             // Others of this server may try their luck.
             Phase::Refused => cx.claims.release(&self.key, self.slot),
@@ -645,7 +645,7 @@ impl LockerState {
         self.phase = if erased {
             Phase::Refused
         } else {
-            Phase::Released
+            Phase::Released(reason)
         };
         self.set_status(if erased {
             LoadStatus::Erased

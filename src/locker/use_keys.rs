@@ -38,9 +38,11 @@ impl LockerState {
             }
             keys.insert(key);
         }
-        self.wanted = true;
-        if matches!(self.phase, Phase::Refused) {
-            self.phase = Phase::Idle;
+        let was_wanted = std::mem::replace(&mut self.wanted, true);
+        match &mut self.phase {
+            Phase::Refused => self.phase = Phase::Idle,
+            Phase::Acquire(acquire) if !was_wanted => acquire.forget_seen(),
+            _ => {}
         }
         true
     }

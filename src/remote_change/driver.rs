@@ -28,6 +28,15 @@ pub(crate) trait SendHost {
     fn error(&self, key: &Arc<str>, error: &ErrorReport);
 }
 
+/// Changes that can be sent.
+pub(crate) struct Prepared<'a> {
+    pub(super) key: &'a str,
+    pub(super) changes: Vec<UnsentChange<'a>>,
+    pub(super) operation_id: Option<Box<str>>,
+    /// Unix seconds now.
+    pub(super) wall: f64,
+}
+
 /// The sends of one sender. Who updates it sees to it that nobody else does meanwhile.
 pub(crate) struct Sending {
     set: Guarded<SendSet>,
@@ -71,15 +80,13 @@ impl Sending {
         &self.config
     }
 
-    /// Takes a JSON array of changes on its way to a key. The callback stays the caller's if this is
-    /// refused: it may only go with no lock held.
-    pub fn send(
+    /// Checks a JSON array of changes for a key, and reads the host's clock: with no lock held.
+    pub fn prepare<'a>(
         &self,
-        key: &str,
-        json_array: &str,
+        key: &'a str,
+        json_array: &'a str,
         operation_id: Option<&str>,
-        completion: &mut Option<SendCallback>,
-    ) -> Result<SendId, SendError> {
+    ) -> Result<Prepared<'a>, SendError> {
         check_key(key)?;
         let bytes = json_array.len();
         if bytes > MAX_CHANGES_BYTES {
@@ -94,10 +101,22 @@ impl Sending {
         if !(1..=MAX_OPERATION_ID_BYTES).contains(&bytes) {
             return Err(SendError::InvalidOperationId { bytes });
         }
-        let operation_id = operation_id.map(Into::into);
-        let wall = self.wall();
-        let mut set = self.set.lock()?;
-        set.send(key, changes, operation_id, completion, wall)
+        Ok(Prepared {
+            key,
+            changes,
+            operation_id: operation_id.map(Into::into),
+            wall: self.wall(),
+        })
+    }
+
+    /// Takes changes on their way. The callback stays the caller's if this is refused: it may only go
+    /// with no lock held.
+    pub fn send(
+        &self,
+        prepared: Prepared<'_>,
+        completion: &mut Option<SendCallback>,
+    ) -> Result<SendId, SendError> {
+        self.set.lock()?.send(prepared, completion)
     }
 
     pub fn is_sending(&self) -> Result<bool, LockerError> {

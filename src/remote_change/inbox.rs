@@ -6,9 +6,6 @@ use crate::save_data::{Received, RemoteChange, SaveData};
 
 use super::{INBOX_MAX_BYTES, INBOX_MAX_CHANGES};
 
-/// For how long a document remembers a sender, in seconds.
-const RECEIVED_FOR_S: f64 = 7.0 * 86_400.0;
-
 /// The most senders that a document remembers.
 const RECEIVED_MAX: usize = 10_000;
 
@@ -44,25 +41,25 @@ impl<'a> Progress<'a> {
 /// A draft whose inbox is added to.
 pub(super) struct Inbox<'a> {
     draft: &'a mut SaveData,
-    wall: f64,
+    /// What is noted with a sender, in Unix seconds.
+    at: f64,
     bytes: usize,
     /// Where each sender stands in the list, once there are many.
     index: Option<HashMap<Box<str>, usize>>,
 }
 
 impl<'a> Inbox<'a> {
-    /// Opens a draft's inbox, and forgets the senders that were heard last too long ago.
+    /// Opens a draft's inbox, and forgets the senders that need not be remembered.
     pub fn open(draft: &'a mut SaveData, wall: f64) -> Self {
         let reserved = draft.reserved_mut();
-        reserved
-            .received
-            .retain(|one| wall - one.at <= RECEIVED_FOR_S);
+        let at = reserved.received_at(wall);
+        reserved.prune_received(wall);
         let changes = reserved.remote_changes.iter();
         // Each with the comma or the bracket before it; the last bracket.
         let bytes = 1 + changes.map(|one| one.json().len() + 1).sum::<usize>();
         Self {
             draft,
-            wall,
+            at,
             bytes,
             index: None,
         }
@@ -88,7 +85,7 @@ impl<'a> Inbox<'a> {
         }
         self.bytes += bytes;
         reserved.remote_changes.append(changes);
-        let at = self.wall.trunc();
+        let at = self.at;
         match position {
             Some(position) => {
                 let one = &mut reserved.received[position];

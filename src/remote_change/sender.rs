@@ -21,7 +21,8 @@ pub struct SenderOptions {
     pub disable_apis: bool,
     /// What its log lines begin with, at most 1024 bytes.
     pub log_prefix: Box<str>,
-    /// What its name and its waits are drawn from. Must differ between senders.
+    /// What its name, together with the wall clock, and its waits are drawn from. Must differ between
+    /// senders; a store's own sender does not count.
     pub seed: u64,
     /// Told of failures, inside an update, with no lock held; without it, the process-wide reporter
     /// for senders is.
@@ -85,7 +86,8 @@ impl RemoteChangeSender {
         mut completion: Option<SendCallback>,
     ) -> Result<SendId, SendError> {
         let sending = &self.0.sending;
-        sending.send(key, json_array, operation_id, &mut completion)
+        let prepared = sending.prepare(key, json_array, operation_id)?;
+        sending.send(prepared, &mut completion)
     }
 
     /// Does all there is to do at `now`: seconds that never run backwards, from any epoch. Refused

@@ -15,6 +15,7 @@ use crate::locker::{Config, ErrorReport, LockerError, Time, Timeline};
 use crate::save_data::{RemoteChange, SaveData, UnsentChange};
 use crate::storage::{Fetched, Mailbox, Operation, Outcome, Reply, Request, RequestId, Responder};
 
+use super::driver::Prepared;
 use super::job::{Context, Intent, Job, Pending};
 use super::timers::{NEVER, Timers};
 use super::{MAX_SENDS, MAX_UNANSWERED_BYTES, SendCallback, SendError, SendId, SendOutcome};
@@ -203,16 +204,18 @@ impl SendSet {
         jobs.filter_map(left_of).collect()
     }
 
-    /// Takes changes on their way; `wall` is Unix seconds now. The callback stays the caller's if this
-    /// is refused.
+    /// Takes changes on their way. The callback stays the caller's if this is refused.
     pub fn send(
         &mut self,
-        key: &str,
-        changes: Vec<UnsentChange<'_>>,
-        operation_id: Option<Box<str>>,
+        prepared: Prepared<'_>,
         completion: &mut Option<SendCallback>,
-        wall: f64,
     ) -> Result<SendId, SendError> {
+        let Prepared {
+            key,
+            changes,
+            operation_id,
+            wall,
+        } = prepared;
         if self.is_closed {
             return Err(LockerError::Closed.into());
         }

@@ -16,6 +16,7 @@ mod patch;
 mod pointer;
 mod purchases;
 mod read;
+mod received;
 mod reserved;
 mod reserved_read;
 mod scan;
