@@ -105,7 +105,7 @@ fn a_gift_is_marked_applied_saved_cleared_and_granted_in_that_order() {
     assert_eq!(written[0].1["Purchases"], entry(&[BEN]));
     assert_eq!(written[0].1["Spent"], json!(null));
     assert_eq!(written[1].1["Gold"], 5);
-    let gifts = json!([["a", (WALL_START + 5000.0) as i64]]);
+    let gifts = json!([["a", (WALL_START + 5000.0) as i64, 5, ANN]]);
     assert_eq!(written[1].1["Gifts"], gifts);
     assert_eq!(written[2].1["Purchases"], entry(&[]));
     assert_eq!(written[2].1["Spent"], 100);
@@ -492,4 +492,27 @@ fn a_recipient_remembers_a_thousand_gifts_and_all_of_the_last_week() {
         let stored = stored.as_array().unwrap();
         assert_eq!((stored.len(), &stored[kept - 1][0]), (kept, &json!("a")));
     }
+}
+
+#[test]
+fn two_gifts_of_one_receipt_id_are_two_purchases() {
+    let world = World::new();
+    world.ask();
+    world.updates(4);
+    world.answers.ask(&world.ann, &world.shop, "a", 6);
+    world.updates(4);
+    assert_eq!(world.answers.heard(), ["a+", "a+"]);
+    assert_eq!(world.stored(BEN, "Gold"), 11);
+}
+
+#[test]
+fn gifts_of_two_purchasers_with_one_receipt_id_are_two_purchases() {
+    let world = World::new();
+    let cleo = world.server.load("Cleo");
+    world.ask();
+    world.updates(4);
+    world.answers.ask(&cleo, &world.shop, "a", 5);
+    world.updates(4);
+    assert_eq!(world.answers.heard(), ["a+", "a+"]);
+    assert_eq!(world.stored(BEN, "Gold"), 10);
 }

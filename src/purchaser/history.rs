@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::save_data::{Gift, Purchase, PurchaseMark, Purchases, SaveData};
+use crate::save_data::{Bought, Gift, Purchase, PurchaseMark, Purchases, SaveData};
 
 use super::ReceiptInfo;
 
@@ -103,14 +103,19 @@ pub(super) fn set_mark(data: &mut SaveData, receipt: &ReceiptInfo, mark: Option<
     }
 }
 
-/// Whether the gift was applied to this document's player.
-pub(super) fn has_gift(data: &SaveData, receipt: &ReceiptInfo) -> bool {
+/// Whether the gift of this purchaser was applied to this document's player. Of an entry that names
+/// the purchase id alone, nobody can tell whose it was.
+pub(super) fn has_gift(data: &SaveData, receipt: &ReceiptInfo, purchaser: &str) -> bool {
+    let is_of =
+        |bought: &Bought| bought.product_id == receipt.product_id && bought.purchaser == purchaser;
     let mut gifts = data.reserved().gifts.iter();
-    gifts.any(|gift| *gift.purchase_id == *receipt.purchase_id)
+    gifts.any(|gift| {
+        *gift.purchase_id == *receipt.purchase_id && gift.bought.as_ref().is_none_or(is_of)
+    })
 }
 
 /// Notes that the gift was applied.
-pub(super) fn add_gift(data: &mut SaveData, receipt: &ReceiptInfo, wall: f64) {
+pub(super) fn add_gift(data: &mut SaveData, receipt: &ReceiptInfo, purchaser: &str, wall: f64) {
     let gifts = &mut data.reserved_mut().gifts;
     let mut excess = (gifts.len() + 1).saturating_sub(GIFTS_MAX);
     gifts.retain(|gift| {
@@ -121,5 +126,9 @@ pub(super) fn add_gift(data: &mut SaveData, receipt: &ReceiptInfo, wall: f64) {
     gifts.push(Gift {
         purchase_id: receipt.purchase_id.to_string(),
         at: wall.floor(),
+        bought: Some(Bought {
+            product_id: receipt.product_id,
+            purchaser: purchaser.to_owned(),
+        }),
     });
 }

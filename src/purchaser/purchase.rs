@@ -159,10 +159,10 @@ impl Purchase {
     }
 
     /// The storage has answered; a reply that nobody waits for is dropped.
-    pub fn handle_reply(&mut self, reply: Reply, limit_bytes: usize) {
+    pub fn handle_reply(&mut self, reply: Reply, locker: &LockerRef) {
         if let Step::Fetching { key, .. } = &self.step {
             let key = Arc::clone(key);
-            let found = has_gift(reply, &self.receipt, limit_bytes);
+            let found = has_gift(reply, &self.receipt, locker);
             self.step = Step::Fetched { key, found };
         }
     }
@@ -437,7 +437,10 @@ impl Purchase {
         if !recipient.is_available() {
             return Next::Answer(false);
         }
-        if !read(recipient, |data| history::has_gift(data, &self.receipt)) {
+        let purchaser = pass.locker.key();
+        if !read(recipient, |data| {
+            history::has_gift(data, &self.receipt, purchaser)
+        }) {
             if from > pass.now {
                 // An ended session is not kept for a hook that fails.
                 let goes_on = pass.locker.is_wanted();
@@ -452,7 +455,7 @@ impl Purchase {
             let hook = self.apply_hook(recipient);
             let answer = run(recipient.save_data(), hook, |data, result| {
                 if let Ok(HookAnswer::Applied) = result {
-                    history::add_gift(data, receipt, wall);
+                    history::add_gift(data, receipt, purchaser, wall);
                 }
             });
             match answer {
@@ -551,13 +554,14 @@ fn write<R>(locker: &LockerRef, write: impl FnOnce(&mut SaveData) -> R) -> R {
     locker.save_data().with(|data, _| write(data))
 }
 
-/// Whether the fetched record of a recipient has the gift.
-fn has_gift(reply: Reply, receipt: &ReceiptInfo, limit_bytes: usize) -> Result<bool, String> {
+/// Whether the fetched record of a recipient has the gift of this purchaser.
+fn has_gift(reply: Reply, receipt: &ReceiptInfo, purchaser: &LockerRef) -> Result<bool, String> {
+    let limit_bytes = purchaser.config().document_limit_bytes;
     match reply.result {
         Ok(Outcome::Fetched(Fetched::Absent { .. })) => Ok(false),
         Ok(Outcome::Fetched(Fetched::Present { bytes, .. })) => {
             let record = SaveData::parse(bytes, limit_bytes).map_err(|error| error.to_string())?;
-            Ok(history::has_gift(&record, receipt))
+            Ok(history::has_gift(&record, receipt, purchaser.key()))
         }
         Ok(other) => Err(format!(
             "the storage engine answered a fetch with {other:?}"

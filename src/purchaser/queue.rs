@@ -332,10 +332,9 @@ impl State {
         let Some(queue) = self.queues.get_mut(&name) else {
             return;
         };
-        let limit_bytes = queue.locker.config().document_limit_bytes;
         let mut purchases = queue.purchases.iter_mut();
         if let Some(purchase) = purchases.find(|purchase| purchase.serial == serial) {
-            purchase.handle_reply(reply, limit_bytes);
+            purchase.handle_reply(reply, &queue.locker);
             self.wake(name);
         }
     }
