@@ -477,21 +477,61 @@ fn a_store_that_closes_finishes_its_gifts_or_answers_them_false() {
 }
 
 #[test]
-fn a_recipient_remembers_a_thousand_gifts_and_all_of_the_last_week() {
-    for (age, kept) in [(8.0, 1000), (6.0, 1003)] {
+fn a_recipient_remembers_ten_thousand_gifts_and_all_of_the_last_week() {
+    for (age, kept) in [(8.0, 10_000), (6.0, 10_003)] {
         let storage = FaultyStorage::new();
         let at = WALL_START + 5000.0 - age * 86_400.0;
-        let gifts: Vec<_> = (0..1002).map(|n| json!([n.to_string(), at])).collect();
+        let gifts: Vec<_> = (0..10_002).map(|n| json!([n.to_string(), at])).collect();
         let ben = json!({"Version": 1, "Gold": 0, "Gifts": gifts});
         storage.put(BEN, ben.to_string());
         let world = World::on(&storage, Server::new, 1);
         world.ask();
-        world.updates(4);
+        world.server.run(5.0);
         assert_eq!(world.answers.heard(), ["a+"]);
         let stored = world.stored(BEN, "Gifts");
         let stored = stored.as_array().unwrap();
         assert_eq!((stored.len(), &stored[kept - 1][0]), (kept, &json!("a")));
     }
+}
+
+/// Ann marked a gift eight days ago; Ben has it, and as many others of that time.
+fn given_before(others: usize) -> (World, Profile) {
+    let storage = FaultyStorage::new();
+    let at = (WALL_START - 8.0 * 86_400.0) as i64;
+    let ann = json!({"Version": 1, "Gold": 0, "Purchases": [[5, "a", at, BEN]]});
+    storage.put(ANN, ann.to_string());
+    let mut gifts = vec![json!(["a", at])];
+    gifts.extend((0..others).map(|n| json!([format!("x{n}"), at])));
+    let ben = json!({"Version": 1, "Gold": 5, "Gifts": gifts});
+    storage.put(BEN, ben.to_string());
+    let world = World::on(&storage, Server::new, 1);
+    let cleo = world.server.load("Cleo");
+    world.answers.ask(&cleo, &world.shop, "other", 1);
+    world.server.run(5.0);
+    assert_eq!(world.answers.heard(), ["other+"]);
+    assert_eq!(gold(&world.ben), 6);
+    (world, cleo)
+}
+
+#[test]
+fn a_marked_gift_is_given_once_however_many_others_came_since() {
+    let (world, _cleo) = given_before(999);
+    world.ask();
+    world.server.run(5.0);
+    assert_eq!(world.answers.heard(), ["a+"]);
+    assert_eq!(gold(&world.ben), 6, "given before");
+}
+
+#[test]
+fn an_old_mark_is_not_given_to_who_has_had_to_forget_gifts() {
+    let (world, _cleo) = given_before(9999);
+    world.ask();
+    world.server.run(5.0);
+    assert_eq!(world.answers.heard(), ["a-"]);
+    assert_eq!(gold(&world.ben), 6, "given before");
+    let message = "purchase a of product 5: its mark is older than what the recipient, who has had \
+                   10000 gifts, remembers";
+    assert_eq!(world.errors(), [message]);
 }
 
 #[test]

@@ -452,6 +452,12 @@ impl Purchase {
             }
             let receipt = &self.receipt;
             let wall = pass.wall;
+            let marked_at = read(pass.locker, |data| history::noted_at(data, receipt));
+            if marked_at
+                .is_some_and(|at| read(recipient, |data| history::may_be_forgotten(data, at, wall)))
+            {
+                return self.forgotten(pass);
+            }
             let hook = self.apply_hook(recipient);
             let answer = run(recipient.save_data(), hook, |data, result| {
                 if let Ok(HookAnswer::Applied) = result {
@@ -480,6 +486,18 @@ impl Purchase {
             }
             Err(_) => Next::Answer(false),
         }
+    }
+
+    /// It may have been applied, but nobody can tell any more.
+    fn forgotten(&self, pass: &Pass<'_>) -> Next {
+        let max = history::GIFTS_MAX;
+        self.report(
+            pass,
+            &format!(
+                "its mark is older than what the recipient, who has had {max} gifts, remembers"
+            ),
+        );
+        Next::Answer(false)
     }
 
     /// The gift is in the recipient's record: the mark goes.
