@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use session_locker::easy::{Profile, ProfileEvent};
-use session_locker::locker::Activity;
+use session_locker::locker::{Activity, SessionOptions};
 use shop::Command::{Fail, Refuse};
 use shop::{Answers, Shop};
 use support::Fault::{self, FailAfter, FailBefore, HoldAnswer, HoldRequest, None as NoFault};
@@ -532,6 +532,65 @@ fn an_old_mark_is_not_given_to_who_has_had_to_forget_gifts() {
     let message = "purchase a of product 5: its mark is older than what the recipient, who has had \
                    10000 gifts, remembers";
     assert_eq!(world.errors(), [message]);
+}
+
+const DISABLED: SessionOptions<'_> = SessionOptions {
+    user_ids: &[],
+    log_prefix: "",
+    disable_apis: true,
+};
+
+#[test]
+fn a_gift_to_a_session_that_is_never_stored_is_not_granted() {
+    let world = World::new();
+    let start = |key| world.server.store.start_session_with(key, &DISABLED);
+    let cleo = start("Cleo").unwrap();
+    world.server.run(2.0);
+    assert!(cleo.is_loaded());
+    world.shop.set_recipient(Some(cleo.to_ref().unwrap()));
+    world.ask();
+    // Nor one the other way, which would be stored though its purchase is not.
+    let to_ben = Shop::gifts_to(&world.ben);
+    world.answers.ask(&cleo, &to_ben, "b", 5);
+    world.server.run(5.0);
+    assert_eq!(world.answers.heard(), ["a-", "b-"]);
+    assert!(world.storage.stored("Cleo").is_none());
+    assert_eq!(gold(&world.ben), 0);
+    let message = "the recipient's session is stored elsewhere than the purchaser's";
+    let messages = [("a", 5), ("b", 5)]
+        .map(|(id, product_id)| format!("purchase {id} of product {product_id}: {message}"));
+    assert_eq!(world.errors(), messages);
+}
+
+#[test]
+fn a_marked_gift_is_not_given_to_a_session_that_is_never_stored() {
+    let (storage, server, ann) = marked(None);
+    let ben = server.store.start_session_with(BEN, &DISABLED).unwrap();
+    server.run(2.0);
+    assert!(ben.is_loaded());
+    let (heard, calls) = ask_again(&server, &ann);
+    assert_eq!((heard, calls), (vec!["a-".to_owned()], vec![]));
+    assert_eq!(storage.document(ANN)["Purchases"], entry(&[BEN]));
+}
+
+#[test]
+fn a_replayed_gift_of_a_session_with_disabled_apis_does_not_touch_the_storage() {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let start = |key| server.store.start_session_with(key, &DISABLED).unwrap();
+    let (ann, ben) = (start(ANN), start(BEN));
+    server.run(2.0);
+    let (shop, answers) = (Shop::gifts_to(&ben), Answers::default());
+    shop.on_apply(&[Refuse]);
+    answers.ask(&ann, &shop, "a", 5);
+    server.run(3.0);
+    assert_eq!(answers.heard(), ["a-"]);
+    ben.end_session().unwrap();
+    server.run(3.0);
+    answers.ask(&ann, &shop, "a", 5);
+    server.run(3.0);
+    assert_eq!(answers.heard(), ["a-"]);
+    assert_eq!(storage.fetches(), 0);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::credit::CreditError;
 use super::driver::{Driver, LockerError};
 use super::event::{Activity, ErrorReport, Event};
 use super::guarded::Driving;
+use super::no_storage;
 use super::saved_connection::{SavedConnection, Wake};
 use super::set::LockerId;
 use super::shared_data::SharedSaveData;
@@ -104,6 +105,11 @@ impl LockerRef {
         self.query(LockerState::has_unsaved_changes)
     }
 
+    /// Whether what it saves is kept nowhere.
+    pub(crate) fn disables_apis(&self) -> bool {
+        self.query(LockerState::disables_apis)
+    }
+
     /// Whether its host has not given up the session.
     pub(crate) fn is_wanted(&self) -> bool {
         self.query(LockerState::is_wanted_by_host)
@@ -147,10 +153,13 @@ impl LockerRef {
         Ok(Hold { locker, use_key })
     }
 
-    /// Fetches another record of the same storage.
+    /// Fetches another record of the same storage, or of none.
     pub(crate) fn fetch(&self, key: &str, id: RequestId, sink: Arc<dyn ReplySink>) {
         let operation = Operation::Fetch { key: key.into() };
         let responder = Responder::new(id, sink);
+        if self.disables_apis() {
+            return responder.answer(Ok(no_storage::outcome(&operation)));
+        }
         self.driver.submit(Request {
             operation,
             responder,

@@ -304,6 +304,11 @@ impl Purchase {
             self.report(pass, "the recipient is of another store or spec");
             return Err(Next::Answer(false));
         }
+        if recipient.disables_apis() != pass.locker.disables_apis() {
+            let message = "the recipient's session is stored elsewhere than the purchaser's";
+            self.report(pass, message);
+            return Err(Next::Answer(false));
+        }
         if !recipient.is_available() {
             return Err(Next::Answer(false));
         }
@@ -389,15 +394,8 @@ impl Purchase {
     /// The document says for whom the gift is, but not whether it has arrived.
     fn resume(&mut self, key: &str, pass: &mut Pass<'_>) -> Next {
         self.hold(pass);
-        match pass.locker.live(key).filter(LockerRef::is_available) {
-            Some(recipient) if pass.needs_save || pass.locker.has_unsaved_changes() => {
-                self.wait_for_save(Then::Give(recipient), pass)
-            }
-            Some(recipient) => {
-                let from = pass.now;
-                self.step = Step::Giving { recipient, from };
-                Next::Again
-            }
+        match present(key, pass) {
+            Some(recipient) => self.give_marked(recipient, pass),
             None => {
                 let until = pass.now + pass.locker.config().request_timeout;
                 let mailbox = Arc::clone(pass.mailbox);
@@ -412,12 +410,8 @@ impl Purchase {
     fn fetched(&mut self, key: &str, found: Result<bool, String>, pass: &mut Pass<'_>) -> Next {
         match found {
             Ok(true) => self.arrived(pass),
-            Ok(false) => match pass.locker.live(key).filter(LockerRef::is_available) {
-                Some(recipient) => {
-                    let from = pass.now;
-                    self.step = Step::Giving { recipient, from };
-                    Next::Again
-                }
+            Ok(false) => match present(key, pass) {
+                Some(recipient) => self.give_marked(recipient, pass),
                 None => Next::Answer(false),
             },
             Err(message) => {
@@ -425,6 +419,16 @@ impl Purchase {
                 Next::Answer(false)
             }
         }
+    }
+
+    /// The mark may have been noted just now: it is stored before the gift is applied.
+    fn give_marked(&mut self, recipient: LockerRef, pass: &mut Pass<'_>) -> Next {
+        if pass.needs_save || pass.locker.has_unsaved_changes() {
+            return self.wait_for_save(Then::Give(recipient), pass);
+        }
+        let from = pass.now;
+        self.step = Step::Giving { recipient, from };
+        Next::Again
     }
 
     /// Applies the gift to its recipient, unless that has been done.
@@ -561,6 +565,13 @@ pub(super) fn run(
     settle: impl FnOnce(&mut SaveData, &Result<HookAnswer, String>),
 ) -> Result<HookAnswer, String> {
     data.with_restorable_hook(|| guarded(hook), settle)
+}
+
+/// The recipient with this key, if a gift of this purchaser's can be applied to it now.
+fn present(key: &str, pass: &Pass<'_>) -> Option<LockerRef> {
+    let recipient = pass.locker.live(key)?;
+    let is_stored_alike = recipient.disables_apis() == pass.locker.disables_apis();
+    (is_stored_alike && recipient.is_available()).then_some(recipient)
 }
 
 fn read<R>(locker: &LockerRef, read: impl FnOnce(&SaveData) -> R) -> R {
