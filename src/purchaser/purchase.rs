@@ -28,7 +28,7 @@ use super::{ProductProcess, PurchaseCallback, ReceiptInfo, Validation};
 
 /// One purchase that is not answered yet.
 pub(super) struct Purchase {
-    /// Names it among those of its purchaser: its request to the storage, and its hold.
+    /// Names it among all purchases: its request to the storage, and its hold.
     pub serial: u64,
     pub process: Arc<dyn ProductProcess>,
     pub receipt: Arc<ReceiptInfo>,

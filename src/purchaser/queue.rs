@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -23,6 +23,9 @@ const UNANSWERED_MAX: usize = 65_536;
 /// So many purchases are begun in one run, of which a store's update has two. The others wait for the
 /// next.
 const LOOKS_PER_RUN: u32 = 512;
+
+/// The last serial given out. All purchasers share it: those of one locker hold its session by it.
+static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// A purchase that is over.
 pub(crate) struct Answered {
@@ -53,7 +56,6 @@ struct State {
     due: Vec<LockerName>,
     /// Whose requests to the storage are under way, by their purchases' serials.
     fetches: HashMap<u64, LockerName>,
-    last_serial: u64,
     unanswered: usize,
     now: f64,
     is_destroyed: bool,
@@ -106,8 +108,8 @@ impl Purchases {
         }
         queue.unanswered += 1;
         state.unanswered += 1;
-        state.last_serial += 1;
-        let (serial, answer) = (state.last_serial, (callback.take(), *tag));
+        let serial = LAST_SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
+        let answer = (callback.take(), *tag);
         let purchase = Purchase::new(serial, Arc::clone(process), receipt, answer);
         queue.purchases.push(purchase);
         state.wake(locker.name());
