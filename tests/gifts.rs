@@ -615,3 +615,30 @@ fn gifts_of_two_purchasers_with_one_receipt_id_are_two_purchases() {
     assert_eq!(world.answers.heard(), ["a+", "a+"]);
     assert_eq!(world.stored(BEN, "Gold"), 10);
 }
+
+#[test]
+fn replays_of_marked_gifts_take_half_of_the_budget_of_requests() {
+    const GIFTS: usize = 300;
+    let storage = FaultyStorage::new();
+    let entries: Vec<_> = (0..GIFTS)
+        .map(|n| json!([5, n.to_string(), 1, BEN]))
+        .collect();
+    let ann = json!({"Version": 1, "Gold": 0, "Purchases": entries});
+    storage.put(ANN, ann.to_string());
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let ann = server.load(ANN);
+    let (shop, answers) = (Shop::new(), Answers::default());
+    for n in 0..GIFTS {
+        answers.ask(&ann, &shop, &n.to_string(), 5);
+    }
+    let before = storage.fetches();
+    for _ in 0..10 {
+        let begun = storage.fetches();
+        server.update();
+        let begun = storage.fetches() - begun;
+        assert!(begun <= 64, "{begun} requests in one update");
+        server.clock.advance(0.1);
+    }
+    assert_eq!(storage.fetches() - before, GIFTS);
+    assert_eq!(answers.heard().len(), GIFTS);
+}

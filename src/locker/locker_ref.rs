@@ -153,17 +153,27 @@ impl LockerRef {
         Ok(Hold { locker, use_key })
     }
 
-    /// Fetches another record of the same storage, or of none.
-    pub(crate) fn fetch(&self, key: &str, id: RequestId, sink: Arc<dyn ReplySink>) {
+    /// Fetches another record of the same storage, or of none. False, and nothing is done, if no more
+    /// such requests may begin in this update.
+    pub(crate) fn fetch(&self, key: &str, id: RequestId, sink: Arc<dyn ReplySink>) -> bool {
+        let may_begin = self
+            .driver
+            .set()
+            .is_ok_and(|mut set| set.spend_spare_request().is_some());
+        if !may_begin {
+            return false;
+        }
         let operation = Operation::Fetch { key: key.into() };
         let responder = Responder::new(id, sink);
         if self.disables_apis() {
-            return responder.answer(Ok(no_storage::outcome(&operation)));
+            responder.answer(Ok(no_storage::outcome(&operation)));
+            return true;
         }
         self.driver.submit(Request {
             operation,
             responder,
         });
+        true
     }
 
     /// Lets the locker tell its host something, if it is still there.

@@ -397,9 +397,12 @@ impl Purchase {
         match present(key, pass) {
             Some(recipient) => self.give_marked(recipient, pass),
             None => {
-                let until = pass.now + pass.locker.config().request_timeout;
                 let mailbox = Arc::clone(pass.mailbox);
-                pass.locker.fetch(key, RequestId(self.serial), mailbox);
+                if !pass.locker.fetch(key, RequestId(self.serial), mailbox) {
+                    self.restart(pass.now);
+                    return Next::Wait;
+                }
+                let until = pass.now + pass.locker.config().request_timeout;
                 let key = key.into();
                 self.step = Step::Fetching { key, until };
                 Next::Wait
