@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use session_locker::easy::{Profile, ProfileEvent};
-use session_locker::locker::Activity;
+use session_locker::locker::{Activity, SessionOptions};
 use shop::Command::{Fail, Refuse};
 use shop::{Answers, Shop};
 use support::Fault::{self, FailAfter, FailBefore, HoldAnswer, HoldRequest, None as NoFault};
@@ -105,7 +105,7 @@ fn a_gift_is_marked_applied_saved_cleared_and_granted_in_that_order() {
     assert_eq!(written[0].1["Purchases"], entry(&[BEN]));
     assert_eq!(written[0].1["Spent"], json!(null));
     assert_eq!(written[1].1["Gold"], 5);
-    let gifts = json!([["a", (WALL_START + 5000.0) as i64]]);
+    let gifts = json!([["a", (WALL_START + 5000.0) as i64, 5, ANN]]);
     assert_eq!(written[1].1["Gifts"], gifts);
     assert_eq!(written[2].1["Purchases"], entry(&[]));
     assert_eq!(written[2].1["Spent"], 100);
@@ -477,19 +477,168 @@ fn a_store_that_closes_finishes_its_gifts_or_answers_them_false() {
 }
 
 #[test]
-fn a_recipient_remembers_a_thousand_gifts_and_all_of_the_last_week() {
-    for (age, kept) in [(8.0, 1000), (6.0, 1003)] {
+fn a_recipient_remembers_ten_thousand_gifts_and_all_of_the_last_week() {
+    for (age, kept) in [(8.0, 10_000), (6.0, 10_003)] {
         let storage = FaultyStorage::new();
         let at = WALL_START + 5000.0 - age * 86_400.0;
-        let gifts: Vec<_> = (0..1002).map(|n| json!([n.to_string(), at])).collect();
+        let gifts: Vec<_> = (0..10_002).map(|n| json!([n.to_string(), at])).collect();
         let ben = json!({"Version": 1, "Gold": 0, "Gifts": gifts});
         storage.put(BEN, ben.to_string());
         let world = World::on(&storage, Server::new, 1);
         world.ask();
-        world.updates(4);
+        world.server.run(5.0);
         assert_eq!(world.answers.heard(), ["a+"]);
         let stored = world.stored(BEN, "Gifts");
         let stored = stored.as_array().unwrap();
         assert_eq!((stored.len(), &stored[kept - 1][0]), (kept, &json!("a")));
     }
+}
+
+/// Ann marked a gift eight days ago; Ben has it, and as many others of that time.
+fn given_before(others: usize) -> (World, Profile) {
+    let storage = FaultyStorage::new();
+    let at = (WALL_START - 8.0 * 86_400.0) as i64;
+    let ann = json!({"Version": 1, "Gold": 0, "Purchases": [[5, "a", at, BEN]]});
+    storage.put(ANN, ann.to_string());
+    let mut gifts = vec![json!(["a", at])];
+    gifts.extend((0..others).map(|n| json!([format!("x{n}"), at])));
+    let ben = json!({"Version": 1, "Gold": 5, "Gifts": gifts});
+    storage.put(BEN, ben.to_string());
+    let world = World::on(&storage, Server::new, 1);
+    let cleo = world.server.load("Cleo");
+    world.answers.ask(&cleo, &world.shop, "other", 1);
+    world.server.run(5.0);
+    assert_eq!(world.answers.heard(), ["other+"]);
+    assert_eq!(gold(&world.ben), 6);
+    (world, cleo)
+}
+
+#[test]
+fn a_marked_gift_is_given_once_however_many_others_came_since() {
+    let (world, _cleo) = given_before(999);
+    world.ask();
+    world.server.run(5.0);
+    assert_eq!(world.answers.heard(), ["a+"]);
+    assert_eq!(gold(&world.ben), 6, "given before");
+}
+
+#[test]
+fn an_old_mark_is_not_given_to_who_has_had_to_forget_gifts() {
+    let (world, _cleo) = given_before(9999);
+    world.ask();
+    world.server.run(5.0);
+    assert_eq!(world.answers.heard(), ["a-"]);
+    assert_eq!(gold(&world.ben), 6, "given before");
+    let message = "purchase a of product 5: its mark is older than what the recipient, who has had \
+                   10000 gifts, remembers";
+    assert_eq!(world.errors(), [message]);
+}
+
+const DISABLED: SessionOptions<'_> = SessionOptions {
+    user_ids: &[],
+    log_prefix: "",
+    disable_apis: true,
+};
+
+#[test]
+fn a_gift_to_a_session_that_is_never_stored_is_not_granted() {
+    let world = World::new();
+    let start = |key| world.server.store.start_session_with(key, &DISABLED);
+    let cleo = start("Cleo").unwrap();
+    world.server.run(2.0);
+    assert!(cleo.is_loaded());
+    world.shop.set_recipient(Some(cleo.to_ref().unwrap()));
+    world.ask();
+    // Nor one the other way, which would be stored though its purchase is not.
+    let to_ben = Shop::gifts_to(&world.ben);
+    world.answers.ask(&cleo, &to_ben, "b", 5);
+    world.server.run(5.0);
+    assert_eq!(world.answers.heard(), ["a-", "b-"]);
+    assert!(world.storage.stored("Cleo").is_none());
+    assert_eq!(gold(&world.ben), 0);
+    let message = "the recipient's session is stored elsewhere than the purchaser's";
+    let messages = [("a", 5), ("b", 5)]
+        .map(|(id, product_id)| format!("purchase {id} of product {product_id}: {message}"));
+    assert_eq!(world.errors(), messages);
+}
+
+#[test]
+fn a_marked_gift_is_not_given_to_a_session_that_is_never_stored() {
+    let (storage, server, ann) = marked(None);
+    let ben = server.store.start_session_with(BEN, &DISABLED).unwrap();
+    server.run(2.0);
+    assert!(ben.is_loaded());
+    let (heard, calls) = ask_again(&server, &ann);
+    assert_eq!((heard, calls), (vec!["a-".to_owned()], vec![]));
+    assert_eq!(storage.document(ANN)["Purchases"], entry(&[BEN]));
+}
+
+#[test]
+fn a_replayed_gift_of_a_session_with_disabled_apis_does_not_touch_the_storage() {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let start = |key| server.store.start_session_with(key, &DISABLED).unwrap();
+    let (ann, ben) = (start(ANN), start(BEN));
+    server.run(2.0);
+    let (shop, answers) = (Shop::gifts_to(&ben), Answers::default());
+    shop.on_apply(&[Refuse]);
+    answers.ask(&ann, &shop, "a", 5);
+    server.run(3.0);
+    assert_eq!(answers.heard(), ["a-"]);
+    ben.end_session().unwrap();
+    server.run(3.0);
+    answers.ask(&ann, &shop, "a", 5);
+    server.run(3.0);
+    assert_eq!(answers.heard(), ["a-"]);
+    assert_eq!(storage.fetches(), 0);
+}
+
+#[test]
+fn two_gifts_of_one_receipt_id_are_two_purchases() {
+    let world = World::new();
+    world.ask();
+    world.updates(4);
+    world.answers.ask(&world.ann, &world.shop, "a", 6);
+    world.updates(4);
+    assert_eq!(world.answers.heard(), ["a+", "a+"]);
+    assert_eq!(world.stored(BEN, "Gold"), 11);
+}
+
+#[test]
+fn gifts_of_two_purchasers_with_one_receipt_id_are_two_purchases() {
+    let world = World::new();
+    let cleo = world.server.load("Cleo");
+    world.ask();
+    world.updates(4);
+    world.answers.ask(&cleo, &world.shop, "a", 5);
+    world.updates(4);
+    assert_eq!(world.answers.heard(), ["a+", "a+"]);
+    assert_eq!(world.stored(BEN, "Gold"), 10);
+}
+
+#[test]
+fn replays_of_marked_gifts_take_half_of_the_budget_of_requests() {
+    const GIFTS: usize = 300;
+    let storage = FaultyStorage::new();
+    let entries: Vec<_> = (0..GIFTS)
+        .map(|n| json!([5, n.to_string(), 1, BEN]))
+        .collect();
+    let ann = json!({"Version": 1, "Gold": 0, "Purchases": entries});
+    storage.put(ANN, ann.to_string());
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let ann = server.load(ANN);
+    let (shop, answers) = (Shop::new(), Answers::default());
+    for n in 0..GIFTS {
+        answers.ask(&ann, &shop, &n.to_string(), 5);
+    }
+    let before = storage.fetches();
+    for _ in 0..10 {
+        let begun = storage.fetches();
+        server.update();
+        let begun = storage.fetches() - begun;
+        assert!(begun <= 64, "{begun} requests in one update");
+        server.clock.advance(0.1);
+    }
+    assert_eq!(storage.fetches() - before, GIFTS);
+    assert_eq!(answers.heard().len(), GIFTS);
 }

@@ -398,3 +398,45 @@ fn a_hook_is_not_run_by_hand_inside_an_update() {
     server.update();
     assert_eq!(server.heard(), ["Saved"]);
 }
+
+#[test]
+fn a_gift_of_one_purchaser_does_not_let_go_of_the_session_for_another() {
+    let world = World::new();
+    let [ben, cleo] = ["Ben", "Cleo"].map(|key| acquired(&world.spec, key, &world.clock));
+    let purchasers = [ProductPurchaser::new(), ProductPurchaser::new()];
+    for (purchaser, (to, id)) in purchasers.iter().zip([(&ben, "b"), (&cleo, "c")]) {
+        let shop = Shop::new();
+        shop.set_recipient(Some(to.to_ref().unwrap()));
+        let callback = Some(world.answers.callback(id));
+        purchaser
+            .call_when_product_is_processed_and_saved(
+                &world.locker,
+                shop as Arc<dyn ProductProcess>,
+                receipt(id, 5),
+                callback,
+            )
+            .unwrap();
+    }
+    let frames = |lockers: &[&Locker]| {
+        for _ in 0..6 {
+            let now = world.clock.now();
+            purchasers
+                .iter()
+                .for_each(|purchaser| purchaser.update(now).unwrap());
+            lockers.iter().for_each(|locker| {
+                locker.update(now).unwrap();
+            });
+        }
+    };
+    // Ben is saved, Cleo's save is not begun.
+    frames(&[&world.locker, &ben]);
+    assert_eq!(world.answers.heard(), ["b+"]);
+    world.locker.mark_should_release().unwrap();
+    frames(&[&world.locker]);
+    let session = |storage: &FaultyStorage| storage.document("Ann")["Session"].clone();
+    assert!(session(&world.storage).is_object(), "held for Cleo's gift");
+    frames(&[&world.locker, &cleo]);
+    assert_eq!(world.answers.heard(), ["c+"]);
+    frames(&[&world.locker]);
+    assert!(session(&world.storage).is_null());
+}

@@ -627,3 +627,31 @@ fn idle_sessions_and_purchases_that_wait_for_a_save_cost_no_look() {
     world.server.run(5.0);
     assert_eq!(world.server.store.touches().unwrap(), touches);
 }
+
+#[test]
+fn a_callback_that_panics_does_not_take_the_answers_of_others_with_it() {
+    let world = World::new();
+    let other = world.server.load("Player_2");
+    let process = Arc::clone(&world.shop) as Arc<dyn ProductProcess>;
+    world
+        .profile
+        .call_when_product_is_processed_and_saved(
+            process,
+            receipt("x", 5),
+            Some(Box::new(|_| panic!("the host's"))),
+        )
+        .unwrap();
+    world.ask("a", 5);
+    world.answers.ask(&other, &world.shop, "b", 5);
+    for _ in 0..5 {
+        let update = std::panic::AssertUnwindSafe(|| world.server.update());
+        // The panic is the host's to see.
+        let _ = std::panic::catch_unwind(update);
+        world.server.clock.advance(1.0);
+    }
+    assert_eq!(world.answers.heard(), ["a+", "b+"]);
+    // A profile that has purchases under way is not finished.
+    world.profile.end_session().unwrap();
+    world.server.run(3.0);
+    assert!(world.profile.is_finished());
+}

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use session_locker::save_data::{
-    DEFAULT_LIMIT_BYTES, Gift, MAX_DEPTH, Purchase, PurchaseMark, Received, RemoteChange,
+    Bought, DEFAULT_LIMIT_BYTES, Gift, MAX_DEPTH, Purchase, PurchaseMark, Received, RemoteChange,
     RemoteChangeId, SaveData, SaveDataError, SaveMark,
 };
 
@@ -18,7 +18,7 @@ const NAMES: [&str; 9] = [
     "Gifts",
 ];
 
-const FULL: &str = r#"{"Version":4,"VersionPatch":1.5,"Session":{"PlaceId":-1,"JobId":"j","LockId":9007199254740991,"UpdatedAt":1800000000.25,"Expiry":900},"Purchases":[[1,"p1",2],[3,"p2",4.5,"Player_7"],[5,"p3",6,1]],"ProductCredit":[[9002,1],[-1,3]],"RemoteChanges":[{"A":1, "I":2,"K":"gold","gold":1.0},{"K":"k","I":"id","A":2.5}],"Saves":[[1,0],[9007199254740991,18446744073709551615]],"Received":[["sender",7,1800000000]],"Gifts":[["p9",1800000000.5]],"Gold":5}"#;
+const FULL: &str = r#"{"Version":4,"VersionPatch":1.5,"Session":{"PlaceId":-1,"JobId":"j","LockId":9007199254740991,"UpdatedAt":1800000000.25,"Expiry":900},"Purchases":[[1,"p1",2],[3,"p2",4.5,"Player_7"],[5,"p3",6,1]],"ProductCredit":[[9002,1],[-1,3]],"RemoteChanges":[{"A":1, "I":2,"K":"gold","gold":1.0},{"K":"k","I":"id","A":2.5}],"Saves":[[1,0],[9007199254740991,18446744073709551615]],"Received":[["sender",7,1800000000]],"Gifts":[["p9",1800000000.5],["p10",6,3,"Player_7"]],"Gold":5}"#;
 
 fn parse(text: &str) -> Result<SaveData, SaveDataError> {
     SaveData::parse(Bytes::copy_from_slice(text.as_bytes()), DEFAULT_LIMIT_BYTES)
@@ -69,10 +69,21 @@ fn every_reserved_field_is_read_and_stored_again_as_it_was() {
     );
     assert_eq!(
         reserved.gifts,
-        [Gift {
-            purchase_id: "p9".into(),
-            at: 1_800_000_000.5
-        }]
+        [
+            Gift {
+                purchase_id: "p9".into(),
+                at: 1_800_000_000.5,
+                bought: None
+            },
+            Gift {
+                purchase_id: "p10".into(),
+                at: 6.0,
+                bought: Some(Bought {
+                    product_id: 3,
+                    purchaser: "Player_7".into()
+                })
+            }
+        ]
     );
     assert_eq!(data.to_json(), FULL);
     let stored = data.encode(reserved.session.as_ref());
@@ -147,6 +158,8 @@ fn a_reserved_field_of_another_shape_is_refused_by_name_and_entry() {
             "entry 1: the sequence",
         ),
         ("Gifts", r#"[["p"]]"#, "entry 0:"),
+        ("Gifts", r#"[["p",1,2]]"#, "entry 0:"),
+        ("Gifts", r#"[["p",1,2.5,"k"]]"#, "entry 0:"),
         ("Gifts", "5", "integer"),
     ] {
         match parse(&format!(r#"{{"Gold":1,"{field}":{value}}}"#)).unwrap_err() {

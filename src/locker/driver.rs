@@ -208,8 +208,9 @@ impl Driver {
     }
 
     fn drive(&self, time: Time, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
-        host.begin();
         self.begin_update(time, scope)?;
+        // What it does counts against this update's budget.
+        host.begin();
         while let Some(task) = self.next_task(scope)? {
             self.run(task, host)?;
         }

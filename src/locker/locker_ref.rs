@@ -11,6 +11,7 @@ use super::credit::CreditError;
 use super::driver::{Driver, LockerError};
 use super::event::{Activity, ErrorReport, Event};
 use super::guarded::Driving;
+use super::no_storage;
 use super::saved_connection::{SavedConnection, Wake};
 use super::set::LockerId;
 use super::shared_data::SharedSaveData;
@@ -104,6 +105,11 @@ impl LockerRef {
         self.query(LockerState::has_unsaved_changes)
     }
 
+    /// Whether what it saves is kept nowhere.
+    pub(crate) fn disables_apis(&self) -> bool {
+        self.query(LockerState::disables_apis)
+    }
+
     /// Whether its host has not given up the session.
     pub(crate) fn is_wanted(&self) -> bool {
         self.query(LockerState::is_wanted_by_host)
@@ -147,14 +153,27 @@ impl LockerRef {
         Ok(Hold { locker, use_key })
     }
 
-    /// Fetches another record of the same storage.
-    pub(crate) fn fetch(&self, key: &str, id: RequestId, sink: Arc<dyn ReplySink>) {
+    /// Fetches another record of the same storage, or of none. False, and nothing is done, if no more
+    /// such requests may begin in this update.
+    pub(crate) fn fetch(&self, key: &str, id: RequestId, sink: Arc<dyn ReplySink>) -> bool {
+        let may_begin = self
+            .driver
+            .set()
+            .is_ok_and(|mut set| set.spend_spare_request().is_some());
+        if !may_begin {
+            return false;
+        }
         let operation = Operation::Fetch { key: key.into() };
         let responder = Responder::new(id, sink);
+        if self.disables_apis() {
+            responder.answer(Ok(no_storage::outcome(&operation)));
+            return true;
+        }
         self.driver.submit(Request {
             operation,
             responder,
         });
+        true
     }
 
     /// Lets the locker tell its host something, if it is still there.

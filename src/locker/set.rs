@@ -647,6 +647,15 @@ impl LockerSet {
         save.or_else(|| load_or_save(self))
     }
 
+    /// Takes one request from the budget for somebody who works on lockers. Half of the budget is left
+    /// to the lockers themselves, which have leases to keep.
+    pub fn spend_spare_request(&mut self) -> Option<()> {
+        match self.budget.requests > self.config.requests_per_update / 2 {
+            true => self.spend_request(),
+            false => None,
+        }
+    }
+
     /// Takes one request from the budget, if it has one left.
     fn spend_request(&mut self) -> Option<()> {
         let budget = &mut self.budget;

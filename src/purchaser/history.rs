@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::save_data::{Gift, Purchase, PurchaseMark, Purchases, SaveData};
+use crate::save_data::{Bought, Gift, Purchase, PurchaseMark, Purchases, SaveData};
 
 use super::ReceiptInfo;
 
@@ -14,7 +14,7 @@ const KEPT_S: f64 = 7.0 * 86_400.0;
 const KEPT_MAX: usize = 10_000;
 
 /// Gifts beyond this many are dropped, once they are old.
-const GIFTS_MAX: usize = 1000;
+pub(super) const GIFTS_MAX: usize = 10_000;
 
 /// What a document knows of a purchase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +95,13 @@ pub(super) fn add(
     });
 }
 
+/// When the purchase was noted, in Unix seconds.
+pub(super) fn noted_at(data: &SaveData, receipt: &ReceiptInfo) -> Option<f64> {
+    let entries = &data.reserved().purchases;
+    let place = entries.find(receipt.product_id, &receipt.purchase_id)?;
+    Some(entries.at(place))
+}
+
 /// Names another recipient, or none, for that the gift has arrived.
 pub(super) fn set_mark(data: &mut SaveData, receipt: &ReceiptInfo, mark: Option<PurchaseMark>) {
     let entries = &mut data.reserved_mut().purchases;
@@ -103,14 +110,25 @@ pub(super) fn set_mark(data: &mut SaveData, receipt: &ReceiptInfo, mark: Option<
     }
 }
 
-/// Whether the gift was applied to this document's player.
-pub(super) fn has_gift(data: &SaveData, receipt: &ReceiptInfo) -> bool {
+/// Whether the gift of this purchaser was applied to this document's player. Of an entry that names
+/// the purchase id alone, nobody can tell whose it was.
+pub(super) fn has_gift(data: &SaveData, receipt: &ReceiptInfo, purchaser: &str) -> bool {
+    let is_of =
+        |bought: &Bought| bought.product_id == receipt.product_id && bought.purchaser == purchaser;
     let mut gifts = data.reserved().gifts.iter();
-    gifts.any(|gift| *gift.purchase_id == *receipt.purchase_id)
+    gifts.any(|gift| {
+        *gift.purchase_id == *receipt.purchase_id && gift.bought.as_ref().is_none_or(is_of)
+    })
+}
+
+/// Whether a gift marked that long ago may have been applied and forgotten here, `data` being the
+/// recipient's document.
+pub(super) fn may_be_forgotten(data: &SaveData, marked_at: f64, wall: f64) -> bool {
+    data.reserved().gifts.len() >= GIFTS_MAX && wall - marked_at >= KEPT_S
 }
 
 /// Notes that the gift was applied.
-pub(super) fn add_gift(data: &mut SaveData, receipt: &ReceiptInfo, wall: f64) {
+pub(super) fn add_gift(data: &mut SaveData, receipt: &ReceiptInfo, purchaser: &str, wall: f64) {
     let gifts = &mut data.reserved_mut().gifts;
     let mut excess = (gifts.len() + 1).saturating_sub(GIFTS_MAX);
     gifts.retain(|gift| {
@@ -121,5 +139,9 @@ pub(super) fn add_gift(data: &mut SaveData, receipt: &ReceiptInfo, wall: f64) {
     gifts.push(Gift {
         purchase_id: receipt.purchase_id.to_string(),
         at: wall.floor(),
+        bought: Some(Bought {
+            product_id: receipt.product_id,
+            purchaser: purchaser.to_owned(),
+        }),
     });
 }

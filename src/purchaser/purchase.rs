@@ -28,7 +28,7 @@ use super::{ProductProcess, PurchaseCallback, ReceiptInfo, Validation};
 
 /// One purchase that is not answered yet.
 pub(super) struct Purchase {
-    /// Names it among those of its purchaser: its request to the storage, and its hold.
+    /// Names it among all purchases: its request to the storage, and its hold.
     pub serial: u64,
     pub process: Arc<dyn ProductProcess>,
     pub receipt: Arc<ReceiptInfo>,
@@ -159,10 +159,10 @@ impl Purchase {
     }
 
     /// The storage has answered; a reply that nobody waits for is dropped.
-    pub fn handle_reply(&mut self, reply: Reply, limit_bytes: usize) {
+    pub fn handle_reply(&mut self, reply: Reply, locker: &LockerRef) {
         if let Step::Fetching { key, .. } = &self.step {
             let key = Arc::clone(key);
-            let found = has_gift(reply, &self.receipt, limit_bytes);
+            let found = has_gift(reply, &self.receipt, locker);
             self.step = Step::Fetched { key, found };
         }
     }
@@ -304,6 +304,11 @@ impl Purchase {
             self.report(pass, "the recipient is of another store or spec");
             return Err(Next::Answer(false));
         }
+        if recipient.disables_apis() != pass.locker.disables_apis() {
+            let message = "the recipient's session is stored elsewhere than the purchaser's";
+            self.report(pass, message);
+            return Err(Next::Answer(false));
+        }
         if !recipient.is_available() {
             return Err(Next::Answer(false));
         }
@@ -389,19 +394,15 @@ impl Purchase {
     /// The document says for whom the gift is, but not whether it has arrived.
     fn resume(&mut self, key: &str, pass: &mut Pass<'_>) -> Next {
         self.hold(pass);
-        match pass.locker.live(key).filter(LockerRef::is_available) {
-            Some(recipient) if pass.needs_save || pass.locker.has_unsaved_changes() => {
-                self.wait_for_save(Then::Give(recipient), pass)
-            }
-            Some(recipient) => {
-                let from = pass.now;
-                self.step = Step::Giving { recipient, from };
-                Next::Again
-            }
+        match present(key, pass) {
+            Some(recipient) => self.give_marked(recipient, pass),
             None => {
-                let until = pass.now + pass.locker.config().request_timeout;
                 let mailbox = Arc::clone(pass.mailbox);
-                pass.locker.fetch(key, RequestId(self.serial), mailbox);
+                if !pass.locker.fetch(key, RequestId(self.serial), mailbox) {
+                    self.restart(pass.now);
+                    return Next::Wait;
+                }
+                let until = pass.now + pass.locker.config().request_timeout;
                 let key = key.into();
                 self.step = Step::Fetching { key, until };
                 Next::Wait
@@ -412,12 +413,8 @@ impl Purchase {
     fn fetched(&mut self, key: &str, found: Result<bool, String>, pass: &mut Pass<'_>) -> Next {
         match found {
             Ok(true) => self.arrived(pass),
-            Ok(false) => match pass.locker.live(key).filter(LockerRef::is_available) {
-                Some(recipient) => {
-                    let from = pass.now;
-                    self.step = Step::Giving { recipient, from };
-                    Next::Again
-                }
+            Ok(false) => match present(key, pass) {
+                Some(recipient) => self.give_marked(recipient, pass),
                 None => Next::Answer(false),
             },
             Err(message) => {
@@ -425,6 +422,16 @@ impl Purchase {
                 Next::Answer(false)
             }
         }
+    }
+
+    /// The mark may have been noted just now: it is stored before the gift is applied.
+    fn give_marked(&mut self, recipient: LockerRef, pass: &mut Pass<'_>) -> Next {
+        if pass.needs_save || pass.locker.has_unsaved_changes() {
+            return self.wait_for_save(Then::Give(recipient), pass);
+        }
+        let from = pass.now;
+        self.step = Step::Giving { recipient, from };
+        Next::Again
     }
 
     /// Applies the gift to its recipient, unless that has been done.
@@ -437,7 +444,10 @@ impl Purchase {
         if !recipient.is_available() {
             return Next::Answer(false);
         }
-        if !read(recipient, |data| history::has_gift(data, &self.receipt)) {
+        let purchaser = pass.locker.key();
+        if !read(recipient, |data| {
+            history::has_gift(data, &self.receipt, purchaser)
+        }) {
             if from > pass.now {
                 // An ended session is not kept for a hook that fails.
                 let goes_on = pass.locker.is_wanted();
@@ -449,10 +459,16 @@ impl Purchase {
             }
             let receipt = &self.receipt;
             let wall = pass.wall;
+            let marked_at = read(pass.locker, |data| history::noted_at(data, receipt));
+            if marked_at
+                .is_some_and(|at| read(recipient, |data| history::may_be_forgotten(data, at, wall)))
+            {
+                return self.forgotten(pass);
+            }
             let hook = self.apply_hook(recipient);
             let answer = run(recipient.save_data(), hook, |data, result| {
                 if let Ok(HookAnswer::Applied) = result {
-                    history::add_gift(data, receipt, wall);
+                    history::add_gift(data, receipt, purchaser, wall);
                 }
             });
             match answer {
@@ -477,6 +493,18 @@ impl Purchase {
             }
             Err(_) => Next::Answer(false),
         }
+    }
+
+    /// It may have been applied, but nobody can tell any more.
+    fn forgotten(&self, pass: &Pass<'_>) -> Next {
+        let max = history::GIFTS_MAX;
+        self.report(
+            pass,
+            &format!(
+                "its mark is older than what the recipient, who has had {max} gifts, remembers"
+            ),
+        );
+        Next::Answer(false)
     }
 
     /// The gift is in the recipient's record: the mark goes.
@@ -542,6 +570,13 @@ pub(super) fn run(
     data.with_restorable_hook(|| guarded(hook), settle)
 }
 
+/// The recipient with this key, if a gift of this purchaser's can be applied to it now.
+fn present(key: &str, pass: &Pass<'_>) -> Option<LockerRef> {
+    let recipient = pass.locker.live(key)?;
+    let is_stored_alike = recipient.disables_apis() == pass.locker.disables_apis();
+    (is_stored_alike && recipient.is_available()).then_some(recipient)
+}
+
 fn read<R>(locker: &LockerRef, read: impl FnOnce(&SaveData) -> R) -> R {
     locker.save_data().with(|data, _| read(data))
 }
@@ -551,13 +586,14 @@ fn write<R>(locker: &LockerRef, write: impl FnOnce(&mut SaveData) -> R) -> R {
     locker.save_data().with(|data, _| write(data))
 }
 
-/// Whether the fetched record of a recipient has the gift.
-fn has_gift(reply: Reply, receipt: &ReceiptInfo, limit_bytes: usize) -> Result<bool, String> {
+/// Whether the fetched record of a recipient has the gift of this purchaser.
+fn has_gift(reply: Reply, receipt: &ReceiptInfo, purchaser: &LockerRef) -> Result<bool, String> {
+    let limit_bytes = purchaser.config().document_limit_bytes;
     match reply.result {
         Ok(Outcome::Fetched(Fetched::Absent { .. })) => Ok(false),
         Ok(Outcome::Fetched(Fetched::Present { bytes, .. })) => {
             let record = SaveData::parse(bytes, limit_bytes).map_err(|error| error.to_string())?;
-            Ok(history::has_gift(&record, receipt))
+            Ok(history::has_gift(&record, receipt, purchaser.key()))
         }
         Ok(other) => Err(format!(
             "the storage engine answered a fetch with {other:?}"

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -23,6 +23,9 @@ const UNANSWERED_MAX: usize = 65_536;
 /// So many purchases are begun in one run, of which a store's update has two. The others wait for the
 /// next.
 const LOOKS_PER_RUN: u32 = 512;
+
+/// The last serial given out. All purchasers share it: those of one locker hold its session by it.
+static LAST_SERIAL: AtomicU64 = AtomicU64::new(0);
 
 /// A purchase that is over.
 pub(crate) struct Answered {
@@ -53,7 +56,9 @@ struct State {
     due: Vec<LockerName>,
     /// Whose requests to the storage are under way, by their purchases' serials.
     fetches: HashMap<u64, LockerName>,
-    last_serial: u64,
+    /// Those that are over and not told yet. They wait here, so that a callback that panics takes no
+    /// other answer with it.
+    over: VecDeque<Answered>,
     unanswered: usize,
     now: f64,
     is_destroyed: bool,
@@ -106,8 +111,8 @@ impl Purchases {
         }
         queue.unanswered += 1;
         state.unanswered += 1;
-        state.last_serial += 1;
-        let (serial, answer) = (state.last_serial, (callback.take(), *tag));
+        let serial = LAST_SERIAL.fetch_add(1, Ordering::Relaxed) + 1;
+        let answer = (callback.take(), *tag);
         let purchase = Purchase::new(serial, Arc::clone(process), receipt, answer);
         queue.purchases.push(purchase);
         state.wake(locker.name());
@@ -136,12 +141,14 @@ impl Purchases {
             std::mem::take(&mut state.due)
         };
         let mut looks_left = LOOKS_PER_RUN;
-        let is_later = |name: &LockerName| !self.look(*name, held, &mut looks_left, tell);
+        let is_later = |name: &LockerName| !self.look(*name, held, &mut looks_left);
         let mut later: Vec<_> = due.into_iter().filter(is_later).collect();
         // Who has not had a turn comes before who goes on.
         let mut state = self.state.lock();
         later.append(&mut state.due);
         state.due = later;
+        drop(state);
+        self.tell(tell);
         Ok(())
     }
 
@@ -156,21 +163,21 @@ impl Purchases {
         state.wake(locker);
         drop(state);
         let mut looks_left = LOOKS_PER_RUN;
-        self.look(locker, Some(driver), &mut looks_left, tell);
+        self.look(locker, Some(driver), &mut looks_left);
+        self.tell(tell);
     }
 
     /// Answers all purchases with no, and takes no more.
     pub fn destroy(&self, tell: &mut dyn FnMut(Answered)) {
         let mut state = self.state.lock();
         state.is_destroyed = true;
-        let queues = std::mem::take(&mut state.queues);
-        drop(state);
-        let mut over = Vec::new();
-        for queue in queues.into_values() {
+        for queue in std::mem::take(&mut state.queues).into_values() {
             let purchases = queue.purchases.into_iter();
-            over.extend(purchases.map(|purchase| answered(&queue.locker, purchase, false)));
+            let refuse = |purchase| answered(&queue.locker, purchase, false);
+            state.over.extend(purchases.map(refuse));
         }
-        self.tell(over, tell);
+        drop(state);
+        self.tell(tell);
     }
 
     fn begin_running(&self) -> Result<Running<'_>, LockerError> {
@@ -192,13 +199,7 @@ impl Purchases {
     }
 
     /// Looks at the purchases of a locker, if that is due; false if it stays due.
-    fn look(
-        &self,
-        name: LockerName,
-        held: Option<&Arc<Driver>>,
-        looks_left: &mut u32,
-        tell: &mut dyn FnMut(Answered),
-    ) -> bool {
+    fn look(&self, name: LockerName, held: Option<&Arc<Driver>>, looks_left: &mut u32) -> bool {
         if *looks_left == 0 {
             return false;
         }
@@ -223,9 +224,7 @@ impl Purchases {
         drop(state);
         let over = self.go_on(&locker, &mut purchases, now, looks_left);
         drop(driving);
-        let refused = self.put_back(&locker, purchases);
-        self.tell(over, tell);
-        self.tell(refused, tell);
+        self.put_back(&locker, purchases, over);
         true
     }
 
@@ -275,16 +274,17 @@ impl Purchases {
         over
     }
 
-    /// What waits goes back before what was asked meanwhile. Gives back what must be answered: all of
-    /// it, if the purchaser was destroyed.
-    fn put_back(&self, locker: &LockerRef, purchases: Vec<Purchase>) -> Vec<Answered> {
+    /// What waits goes back before what was asked meanwhile. If the purchaser was destroyed, it is
+    /// over, too.
+    fn put_back(&self, locker: &LockerRef, purchases: Vec<Purchase>, over: Vec<Answered>) {
         let name = locker.name();
         let mut guard = self.state.lock();
         let state = &mut *guard;
+        state.over.extend(over);
         let Some(queue) = state.queues.get_mut(&name) else {
             let purchases = purchases.into_iter();
             let refuse = |purchase| answered(locker, purchase, false);
-            return purchases.map(refuse).collect();
+            return state.over.extend(purchases.map(refuse));
         };
         let asked_meanwhile = std::mem::replace(&mut queue.purchases, purchases);
         for purchase in &queue.purchases {
@@ -301,15 +301,20 @@ impl Purchases {
         } else if queue.look_at < f64::INFINITY && !std::mem::replace(&mut queue.is_due, true) {
             state.due.push(name);
         }
-        Vec::new()
     }
 
-    fn tell(&self, over: Vec<Answered>, tell: &mut dyn FnMut(Answered)) {
-        if over.is_empty() {
-            return;
+    /// Tells of all that are over, one at a time.
+    fn tell(&self, tell: &mut dyn FnMut(Answered)) {
+        while let Some(answered) = self.next_over() {
+            tell(answered);
         }
-        self.state.lock().unanswered -= over.len();
-        over.into_iter().for_each(tell);
+    }
+
+    fn next_over(&self) -> Option<Answered> {
+        let mut state = self.state.lock();
+        let answered = state.over.pop_front()?;
+        state.unanswered -= 1;
+        Some(answered)
     }
 }
 
@@ -332,10 +337,9 @@ impl State {
         let Some(queue) = self.queues.get_mut(&name) else {
             return;
         };
-        let limit_bytes = queue.locker.config().document_limit_bytes;
         let mut purchases = queue.purchases.iter_mut();
         if let Some(purchase) = purchases.find(|purchase| purchase.serial == serial) {
-            purchase.handle_reply(reply, limit_bytes);
+            purchase.handle_reply(reply, &queue.locker);
             self.wake(name);
         }
     }

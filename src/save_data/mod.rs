@@ -32,8 +32,8 @@ pub use error::SaveDataError;
 pub use outbox::MAX_KIND_BYTES;
 pub use purchases::Purchases;
 pub use reserved::{
-    Gift, ProductId, Purchase, PurchaseMark, Received, RemoteChange, RemoteChangeId, Reserved,
-    SaveMark, Session,
+    Bought, Gift, ProductId, Purchase, PurchaseMark, Received, RemoteChange, RemoteChangeId,
+    Reserved, SaveMark, Session,
 };
 pub use value::ValueType;
 

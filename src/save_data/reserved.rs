@@ -178,6 +178,17 @@ pub struct Gift {
     pub purchase_id: String,
     /// When, in Unix seconds.
     pub at: f64,
+    /// What else the purchase is known by; documents of earlier versions do not say.
+    pub bought: Option<Bought>,
+}
+
+/// What was bought as a gift, and by whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bought {
+    /// The product.
+    pub product_id: ProductId,
+    /// The purchaser's key.
+    pub purchaser: String,
 }
 
 impl Reserved {
@@ -263,6 +274,12 @@ impl Reserved {
                 write_text(out, &gift.purchase_id);
                 out.push(b',');
                 write_number(out, gift.at);
+                if let Some(bought) = &gift.bought {
+                    out.push(b',');
+                    write_json(out, &bought.product_id);
+                    out.push(b',');
+                    write_text(out, &bought.purchaser);
+                }
             }),
         }
     }

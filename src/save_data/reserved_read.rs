@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
 use super::reserved::{
-    Gift, Purchase, PurchaseMark, Received, RemoteChange, RemoteChangeId, Reserved, SaveMark,
-    Session,
+    Bought, Gift, Purchase, PurchaseMark, Received, RemoteChange, RemoteChangeId, Reserved,
+    SaveMark, Session,
 };
 use super::scan::message;
 use super::{SaveDataError, ValueType, value};
@@ -131,10 +131,27 @@ fn received((sender, sequence, at): (String, Number, Number)) -> Result<Received
     })
 }
 
-fn gift((purchase_id, at): (String, Number)) -> Result<Gift, String> {
+#[derive(Deserialize)]
+struct GiftShape(
+    String,
+    Number,
+    #[serde(default)] Option<Number>,
+    #[serde(default)] Option<String>,
+);
+
+fn gift(shape: GiftShape) -> Result<Gift, String> {
+    let bought = match (shape.2, shape.3) {
+        (None, None) => None,
+        (Some(product_id), Some(purchaser)) => Some(Bought {
+            product_id: integer(&product_id, "the product")?,
+            purchaser,
+        }),
+        _ => return Err("it needs both a product and its purchaser, or neither".to_owned()),
+    };
     Ok(Gift {
-        purchase_id,
-        at: float(&at),
+        purchase_id: shape.0,
+        at: float(&shape.1),
+        bought,
     })
 }
 
