@@ -118,7 +118,7 @@ pub unsafe extern "C" fn product_purchaser_call_when_product_is_processed_and_sa
 ///
 /// Errors: as for `product_purchaser_call_when_product_is_processed_and_saved`, and
 /// SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update or wait of a locker
-/// of the same spec is under way).
+/// of the same spec, or of this purchaser, is under way, on another thread or around this callback).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn product_purchaser_wait_until_product_is_processed_and_saved(
     purchaser: *const SlProductPurchaser,

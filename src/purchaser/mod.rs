@@ -163,6 +163,8 @@ impl ProductPurchaser {
     /// Processes a purchase, and updates the lockers of its spec and this purchaser until it is
     /// answered. None: `timeout` seconds have passed; the purchase goes on, and the receipt can be
     /// asked for again. Blocks; for tools.
+    ///
+    /// Refused inside an update of this purchaser or of the spec, or while another thread has one.
     pub fn wait_until_product_is_processed_and_saved(
         &self,
         locker: &Locker,
@@ -181,6 +183,8 @@ impl ProductPurchaser {
             timeout,
             || {
                 let purchases = &self.0.purchases;
+                // An update around this call would look at no purchase until the wait is over.
+                let _running = purchases.begin_running()?;
                 purchases.ask(&named, &process, receipt, &mut (callback, 0))
             },
             || {

@@ -373,6 +373,72 @@ static void nobody_drives_the_store_from_inside_a_process_function(void) {
     server_close(&server);
 }
 
+/* Waits inside a callback of a purchaser, for the same purchaser. */
+typedef struct Waiter {
+    SlProductPurchaser *purchaser;
+    SlLocker *locker;
+    int calls;
+} Waiter;
+
+static SlStatus process_nothing(void *user_data, int32_t op, SlProductCall *call) {
+    (void)user_data, (void)op, (void)call;
+    return SL_OK;
+}
+
+static void wait_inside(Waiter *waiter) {
+    SlReceiptInfo receipt = receipt_of("inner", 5);
+    int32_t was_granted = 7;
+    waiter->calls++;
+    CHECK_STATUS(SL_ERROR_BUSY,
+                 product_purchaser_wait_until_product_is_processed_and_saved(
+                     waiter->purchaser, waiter->locker, process_nothing, NULL, NULL, &receipt, 1,
+                     &was_granted));
+    CHECK(was_granted == 7);
+}
+
+static void answer_that_waits(void *user_data, int32_t is_granted) {
+    CHECK(is_granted == 1);
+    wait_inside((Waiter *)user_data);
+}
+
+static SlStatus process_that_waits(void *user_data, int32_t op, SlProductCall *call) {
+    (void)op, (void)call;
+    wait_inside((Waiter *)user_data);
+    return SL_OK;
+}
+
+static void a_wait_inside_the_purchasers_own_callbacks_is_refused(void) {
+    Full full, other;
+    Waiter waiter;
+    SlReceiptInfo receipt = receipt_of("a", 5);
+    SlLocker *locker;
+    int32_t value = 7;
+
+    full_open(&full, "memory:", 0, 1);
+    full_open(&other, "memory:", 0, 2);
+    memset(&waiter, 0, sizeof waiter);
+    OK(product_purchaser_create(&waiter.purchaser));
+    waiter.locker = locker = acquired(&full, "ann");
+    OK(product_purchaser_call_when_product_is_processed_and_saved(
+        waiter.purchaser, locker, process_nothing, &receipt, answer_that_waits, &waiter, NULL));
+    OK(product_purchaser_update(waiter.purchaser, 0));
+    OK(locker_update(locker, 0, &value));
+    OK(product_purchaser_update(waiter.purchaser, 0));
+    CHECK(waiter.calls == 1);
+
+    waiter.locker = acquired(&other, "ben");
+    receipt = receipt_of("b", 5);
+    OK(product_purchaser_call_when_product_is_processed_and_saved(
+        waiter.purchaser, locker, process_that_waits, &receipt, NULL, &waiter, NULL));
+    OK(product_purchaser_update(waiter.purchaser, 0));
+    CHECK(waiter.calls == 4);
+    OK(product_purchaser_destroy(waiter.purchaser));
+    released(&full, locker);
+    released(&other, waiter.locker);
+    full_close(&full);
+    full_close(&other);
+}
+
 int main(void) {
     a_purchase_is_granted_once_it_is_stored_and_again_without_being_applied();
     a_host_that_polls_gets_the_answer_as_an_event();
@@ -383,5 +449,6 @@ int main(void) {
     a_lockers_purchases_are_a_purchasers(1);
     a_process_run_by_hand_gives_products_for_credit();
     nobody_drives_the_store_from_inside_a_process_function();
+    a_wait_inside_the_purchasers_own_callbacks_is_refused();
     return finish("purchases");
 }
