@@ -1238,9 +1238,11 @@ typedef void (*SlLogCallback)(void *user_data,
 #define SL_ERROR_NOT_APPLICABLE (-24)
 
 /**
- * Asks whether the product can be applied, and to whom; nothing may be written. SL_OK: it can, to the
- * purchaser, or to the recipient that is set in the call. SL_ERROR_NOT_APPLICABLE: it cannot, and
- * becomes credit. Anything else is a failure: it is asked again after a cooldown.
+ * Asks whether the product can be applied, and to whom; a write to save data of a session gets
+ * SL_ERROR_BUSY. SL_OK: it can, to the purchaser, or to the recipient that is set in the call; the
+ * purchase is answered with 0 if that one is not available, or of another store or spec, which is
+ * reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. Anything else, a recipient of both
+ * kinds or one that is gone is a failure: it is asked again after `session_retry_cooldown`.
  */
 #define SL_PRODUCT_OP_VALIDATE 1
 
@@ -2826,9 +2828,9 @@ SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profi
  */
 SlStatus profile_wait_until_product_is_processed_and_saved(const SlProfile *profile,
                                                            SlProductProcess process,
+                                                           const SlReceiptInfo *receipt,
                                                            void *user_data,
                                                            SlDrop drop,
-                                                           const SlReceiptInfo *receipt,
                                                            double timeout,
                                                            int32_t *was_granted);
 
@@ -2892,9 +2894,9 @@ SlStatus product_purchaser_call_when_product_is_processed_and_saved(const SlProd
 SlStatus product_purchaser_wait_until_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
                                                                      const SlLocker *locker,
                                                                      SlProductProcess process,
+                                                                     const SlReceiptInfo *receipt,
                                                                      void *user_data,
                                                                      SlDrop drop,
-                                                                     const SlReceiptInfo *receipt,
                                                                      double timeout,
                                                                      int32_t *was_granted);
 
@@ -2914,9 +2916,9 @@ SlStatus product_purchaser_destroy(SlProductPurchaser *purchaser);
  * Errors: SL_ERROR_INVALID_ARGUMENT (`process`, the receipt), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
  */
 SlStatus pending_product_purchase_from_receipt(SlProductProcess process,
+                                               const SlReceiptInfo *receipt,
                                                void *user_data,
                                                SlDrop drop,
-                                               const SlReceiptInfo *receipt,
                                                SlPendingProductPurchase **pending);
 
 /**
@@ -2926,11 +2928,11 @@ SlStatus pending_product_purchase_from_receipt(SlProductProcess process,
  * Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
  */
 SlStatus pending_product_purchase_from_ids(SlProductProcess process,
-                                           void *user_data,
-                                           SlDrop drop,
                                            int64_t product_id,
                                            const char *user_id,
                                            size_t user_id_length,
+                                           void *user_data,
+                                           SlDrop drop,
                                            SlPendingProductPurchase **pending);
 
 /**

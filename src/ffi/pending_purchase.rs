@@ -89,9 +89,9 @@ impl From<ByHandError> for FfiError {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pending_product_purchase_from_receipt(
     process: SlProductProcess,
+    receipt: *const SlReceiptInfo,
     user_data: *mut c_void,
     drop: SlDrop,
-    receipt: *const SlReceiptInfo,
     pending: *mut *mut SlPendingProductPurchase,
 ) -> SlStatus {
     boundary(|| {
@@ -110,11 +110,11 @@ pub unsafe extern "C" fn pending_product_purchase_from_receipt(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pending_product_purchase_from_ids(
     process: SlProductProcess,
-    user_data: *mut c_void,
-    drop: SlDrop,
     product_id: i64,
     user_id: *const c_char,
     user_id_length: usize,
+    user_data: *mut c_void,
+    drop: SlDrop,
     pending: *mut *mut SlPendingProductPurchase,
 ) -> SlStatus {
     boundary(|| {

@@ -69,9 +69,11 @@ unsafe impl Versioned for SlReceiptInfo {
 /// What a process function is called for: one of SL_PRODUCT_OP_.
 pub type SlProductOp = i32;
 
-/// Asks whether the product can be applied, and to whom; nothing may be written. SL_OK: it can, to the
-/// purchaser, or to the recipient that is set in the call. SL_ERROR_NOT_APPLICABLE: it cannot, and
-/// becomes credit. Anything else is a failure: it is asked again after a cooldown.
+/// Asks whether the product can be applied, and to whom; a write to save data of a session gets
+/// SL_ERROR_BUSY. SL_OK: it can, to the purchaser, or to the recipient that is set in the call; the
+/// purchase is answered with 0 if that one is not available, or of another store or spec, which is
+/// reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. Anything else, a recipient of both
+/// kinds or one that is gone is a failure: it is asked again after `session_retry_cooldown`.
 pub const SL_PRODUCT_OP_VALIDATE: SlProductOp = 1;
 /// Applies the product by writing to `save_data`, and to no other save data. SL_OK: it is applied.
 /// SL_ERROR_NOT_APPLICABLE: it cannot be, and becomes credit; a gift is answered with no. Anything else
@@ -375,9 +377,9 @@ pub unsafe extern "C" fn profile_call_when_product_is_processed_and_saved(
 pub unsafe extern "C" fn profile_wait_until_product_is_processed_and_saved(
     profile: *const SlProfile,
     process: SlProductProcess,
+    receipt: *const SlReceiptInfo,
     user_data: *mut c_void,
     drop: SlDrop,
-    receipt: *const SlReceiptInfo,
     timeout: f64,
     was_granted: *mut i32,
 ) -> SlStatus {

@@ -124,9 +124,9 @@ pub unsafe extern "C" fn product_purchaser_wait_until_product_is_processed_and_s
     purchaser: *const SlProductPurchaser,
     locker: *const SlLocker,
     process: SlProductProcess,
+    receipt: *const SlReceiptInfo,
     user_data: *mut c_void,
     drop: SlDrop,
-    receipt: *const SlReceiptInfo,
     timeout: f64,
     was_granted: *mut i32,
 ) -> SlStatus {

@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::locker::{
     Event, HookAnswer, Locker, LockerError, LockerRef, PURCHASE_ID_MAX_BYTES, SharedSaveData, Time,
-    Timeline,
+    Timeline, guarded, restorable,
 };
 use crate::save_data::ProductId;
 use crate::storage::MAX_USER_ID_BYTES;
@@ -62,7 +62,7 @@ pub enum Validation {
 /// It may run more often than the purchase is granted, on whatever server has the player's session
 /// then, so it should do nothing but change save data.
 pub trait ProductProcess: Send + Sync {
-    /// Whether the product can be applied, and to whom. Writes nothing. If it fails, it is asked again
+    /// Whether the product can be applied, and to whom. Writes to lockers are refused. If it fails, it is asked again
     /// after a cooldown.
     fn validate(&self, receipt: &ReceiptInfo) -> Result<Validation, String>;
 
@@ -215,6 +215,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.purchases.destroy(&mut tell);
     }
+}
+
+/// Runs the hook that only asks: it may write to no locker's document.
+fn validate(process: &dyn ProductProcess, receipt: &ReceiptInfo) -> Result<Validation, String> {
+    restorable(|| guarded(|| process.validate(receipt)))
 }
 
 fn tell(answered: Answered) {
