@@ -2821,7 +2821,7 @@ SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profi
  * most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. Blocks; for tools.
  *
  * When this returns SL_OK or SL_ERROR_TIMEOUT, `user_data` is the purchase's, and `drop` ends it after
- * the answer. After a timeout the purchase goes on, and the receipt can be asked for again.
+ * the answer; so it is when a bug in the library ends the wait, and `drop` may then have run. After a timeout the purchase goes on, and the receipt can be asked for again.
  *
  * Errors: as for `profile_call_when_product_is_processed_and_saved`, and SL_ERROR_OUT_OF_RANGE (the
  * timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update, wait or drain of the store is under way).
@@ -2922,8 +2922,8 @@ SlStatus pending_product_purchase_from_receipt(SlProductProcess process,
                                                SlPendingProductPurchase **pending);
 
 /**
- * Makes a pending purchase of a product by a player (`user_id` may be NULL with length 0), with an empty
- * purchase id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
+ * Makes a pending purchase of a product by a player (`user_id` may be NULL, for nobody), with an empty purchase
+ * id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
  */

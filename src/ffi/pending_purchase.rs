@@ -10,6 +10,7 @@ use super::handle::{self, Kind};
 use super::locker::SlLocker;
 use super::profile::SlProfile;
 use super::purchase::{Buyer, HostProcess, SlProductProcess, SlReceiptInfo, one_of, read_receipt};
+use super::settings::optional_text;
 use super::status::*;
 use crate::locker::{HookAnswer, LockerRef};
 use crate::purchaser::{self, ByHandError, ReceiptInfo, Validation};
@@ -103,8 +104,8 @@ pub unsafe extern "C" fn pending_product_purchase_from_receipt(
     })
 }
 
-/// Makes a pending purchase of a product by a player (`user_id` may be NULL with length 0), with an empty
-/// purchase id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
+/// Makes a pending purchase of a product by a player (`user_id` may be NULL, for nobody), with an empty purchase
+/// id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
 #[unsafe(no_mangle)]
@@ -118,7 +119,9 @@ pub unsafe extern "C" fn pending_product_purchase_from_ids(
     pending: *mut *mut SlPendingProductPurchase,
 ) -> SlStatus {
     boundary(|| {
-        let user_id = text!(user_id, user_id_length);
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        let user_id = unsafe { optional_text("user_id", (user_id, user_id_length)) }?;
+        let user_id = user_id.unwrap_or_default();
         let pending = out!(pending);
         let receipt = ReceiptInfo::from_ids(product_id, user_id);
         pending.set(insert(process, UserData::new(user_data, drop), receipt)?);

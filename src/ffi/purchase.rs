@@ -12,6 +12,7 @@ use super::handle;
 use super::locker::SlLocker;
 use super::profile::{SlProfile, timed_out, wait_seconds};
 use super::save_data::SlSaveData;
+use super::settings::optional_text;
 use super::spec::LockerHandles;
 use super::status::*;
 use super::store::ProfileHandles;
@@ -285,11 +286,9 @@ pub(crate) unsafe fn read_receipt(receipt: *const SlReceiptInfo) -> FfiResult<Re
             receipt.purchase_id_length,
         )
     }?;
-    let user_id = match receipt.user_id.is_null() {
-        true => "",
-        // SAFETY: as promised to this function.
-        false => unsafe { text("receipt.user_id", receipt.user_id, receipt.user_id_length) }?,
-    };
+    let user_id = (receipt.user_id, receipt.user_id_length);
+    // SAFETY: as promised to this function.
+    let user_id = unsafe { optional_text("receipt.user_id", user_id) }?.unwrap_or_default();
     Ok(ReceiptInfo {
         purchase_id: purchase_id.into(),
         product_id: receipt.product_id,
@@ -369,7 +368,7 @@ pub unsafe extern "C" fn profile_call_when_product_is_processed_and_saved(
 /// most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. Blocks; for tools.
 ///
 /// When this returns SL_OK or SL_ERROR_TIMEOUT, `user_data` is the purchase's, and `drop` ends it after
-/// the answer. After a timeout the purchase goes on, and the receipt can be asked for again.
+/// the answer; so it is when a bug in the library ends the wait, and `drop` may then have run. After a timeout the purchase goes on, and the receipt can be asked for again.
 ///
 /// Errors: as for `profile_call_when_product_is_processed_and_saved`, and SL_ERROR_OUT_OF_RANGE (the
 /// timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update, wait or drain of the store is under way).
@@ -394,8 +393,7 @@ pub unsafe extern "C" fn profile_wait_until_product_is_processed_and_saved(
         let was_granted = out!(was_granted);
         let waited = object
             .profile
-            .wait_until_product_is_processed_and_saved(process, receipt, seconds)?;
-        user_data.accept();
+            .wait_for_purchase(process, receipt, seconds, || user_data.accept())?;
         was_granted.set(answer(waited, timeout)?);
         Ok(())
     })

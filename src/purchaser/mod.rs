@@ -172,6 +172,18 @@ impl ProductPurchaser {
         receipt: ReceiptInfo,
         timeout: f64,
     ) -> Result<Option<bool>, LockerError> {
+        self.wait_for_purchase(locker, process, receipt, timeout, || ())
+    }
+
+    /// The same; says when the purchase is taken, which it stays even if the wait fails.
+    pub(crate) fn wait_for_purchase(
+        &self,
+        locker: &Locker,
+        process: Arc<dyn ProductProcess>,
+        receipt: ReceiptInfo,
+        timeout: f64,
+        taken: impl FnOnce(),
+    ) -> Result<Option<bool>, LockerError> {
         let answer = Arc::new(Mutex::new(None));
         let heard = Arc::clone(&answer);
         let callback = move |is_granted| *heard.lock() = Some(is_granted);
@@ -185,7 +197,9 @@ impl ProductPurchaser {
                 let purchases = &self.0.purchases;
                 // An update around this call would look at no purchase until the wait is over.
                 let _running = purchases.begin_running()?;
-                purchases.ask(&named, &process, receipt, &mut (callback, 0))
+                purchases.ask(&named, &process, receipt, &mut (callback, 0))?;
+                taken();
+                Ok(())
             },
             || {
                 let monotonic = driver.monotonic();

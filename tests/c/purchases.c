@@ -210,6 +210,10 @@ static void what_cannot_be_a_purchase_is_refused_and_stays_the_hosts(void) {
     receipt.purchase_id_length = 1;
     receipt.user_id = "\xff";
     CHECK_STATUS(SL_ERROR_INVALID_UTF8, ASK(&receipt));
+    receipt.user_id = NULL;
+    receipt.user_id_length = 5;
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, ASK(&receipt));
+    CHECK(last_error_says("receipt.user_id"));
     receipt = receipt_of("a", 5);
     receipt.reserved = 1;
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, ASK(&receipt));
@@ -450,6 +454,35 @@ static SlStatus process_that_writes_early(void *user_data, int32_t op, SlProduct
     return *(SlStatus *)user_data;
 }
 
+static SlStatus process_of_nobody(void *user_data, int32_t op, SlProductCall *call) {
+    (void)op;
+    CHECK(call->receipt->user_id_length == 0);
+    ++*(int *)user_data;
+    return SL_OK;
+}
+
+static void a_user_id_that_is_NULL_stands_for_nobody(void) {
+    SlPendingProductPurchase *pending = NULL;
+    SlReceiptInfo receipt = receipt_of("a", 5);
+    int32_t is_applicable = 0;
+    int calls = 0;
+    OK(pending_product_purchase_from_ids(process_of_nobody, 5, NULL, SL_NUL_TERMINATED, &calls,
+                                         NULL, &pending));
+    OK(pending_product_purchase_validate(pending, NULL, NULL, &is_applicable));
+    OK(pending_product_purchase_destroy(pending));
+    OK(pending_product_purchase_from_ids(process_of_nobody, 5, NULL, 0, &calls, NULL, &pending));
+    OK(pending_product_purchase_validate(pending, NULL, NULL, &is_applicable));
+    OK(pending_product_purchase_destroy(pending));
+    receipt.user_id = NULL;
+    OK(pending_product_purchase_from_receipt(process_of_nobody, &receipt, &calls, NULL, &pending));
+    OK(pending_product_purchase_validate(pending, NULL, NULL, &is_applicable));
+    OK(pending_product_purchase_destroy(pending));
+    CHECK(calls == 3 && is_applicable == 1);
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 pending_product_purchase_from_ids(process_of_nobody, 5, NULL, 5, &calls, NULL,
+                                                   &pending));
+}
+
 static void validate_cannot_write_whatever_it_answers(void) {
     static SlStatus statuses[] = {SL_OK, SL_ERROR_NOT_APPLICABLE, SL_ERROR_HOOK};
     static const char *const purchase_ids[] = {"a", "b", "c"};
@@ -492,5 +525,6 @@ int main(void) {
     nobody_drives_the_store_from_inside_a_process_function();
     a_wait_inside_the_purchasers_own_callbacks_is_refused();
     validate_cannot_write_whatever_it_answers();
+    a_user_id_that_is_NULL_stands_for_nobody();
     return finish("purchases");
 }
