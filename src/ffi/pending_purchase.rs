@@ -83,7 +83,8 @@ impl From<ByHandError> for FfiError {
     }
 }
 
-/// Makes a pending purchase with a receipt, which is copied: the seed's `DummyPPP_FromReceiptInfo`. When
+/// Makes a pending purchase with a receipt, which is copied: the seed's `DummyPPP_FromReceiptInfo`. Its
+/// purchase id may be empty or of any length, for nothing is known by it. When
 /// this returns SL_OK, `user_data` is its own, and `drop` ends it. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT (`process`, the receipt), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.

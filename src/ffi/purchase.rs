@@ -81,8 +81,8 @@ pub const SL_PRODUCT_OP_VALIDATE: SlProductOp = 1;
 /// is a failure: it is applied again after a cooldown. Unless it is applied, what was written is undone.
 pub const SL_PRODUCT_OP_APPLY: SlProductOp = 2;
 /// Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
-/// Runs once for a purchase, last. Of anything but SL_OK the failure is reported, what was written is
-/// undone, and the purchase goes on.
+/// Runs once for a purchase, last. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
+/// reported, what was written is undone, and the purchase goes on.
 pub const SL_PRODUCT_OP_RECORD: SlProductOp = 3;
 
 /// What a process function is called for. It lives until the function returns.
@@ -113,9 +113,11 @@ pub struct SlProductCall {
 /// Processes a product: the seed's `ProductProcessFunction`. `op` is one of SL_PRODUCT_OP_, which say
 /// what to return; say why it failed with `session_locker_set_hook_error`.
 ///
-/// Runs inside an update or wait that the host called, on that thread, with no lock held, and may call
-/// any function but another update of the same store, spec or purchaser. It may run more often than the
-/// purchase is granted, so it should do nothing but change save data.
+/// Runs inside an update, wait or drain that the host called, or a `pending_product_purchase_` call, on
+/// that thread, with no lock held. It may call any function, but an update, wait or drain of the same
+/// store, spec or purchaser gets SL_ERROR_BUSY, here and on other threads, and so does a write to other
+/// save data than the call's. What fails is told with SL_ACTIVITY_PURCHASE. It may run more often than
+/// the purchase is granted, so it should do nothing but change save data.
 pub type SlProductProcess = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -327,6 +329,8 @@ pub unsafe extern "C" fn receipt_info_init(
 /// Processes a purchase once the profile's save data is available, inside the store's updates, and
 /// answers it once: the seed's `CallWhenProductIsProcessedAndSaved`. Call it for each receipt that the
 /// platform brings, as often as it brings it: a purchase is applied once and granted each time.
+/// That is so while the document remembers it: for at least seven days, and beyond them among the last
+/// `purchase_history_limit` (100). With 10 000 that must be kept, further ones wait, which is reported.
 ///
 /// It is granted when its effect, and the entry in the history, are in the storage. It is answered with
 /// 0 when the session is over before that, or when it is a gift and the recipient cannot be given it now.
@@ -365,7 +369,8 @@ pub unsafe extern "C" fn profile_call_when_product_is_processed_and_saved(
 }
 
 /// Processes a purchase, and updates the store until it is answered (1 or 0 in `was_granted`), for at
-/// most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. Blocks; for tools.
+/// most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. SL_EVENT_PURCHASE tells
+/// the answer too. Blocks; for tools.
 ///
 /// When this returns SL_OK or SL_ERROR_TIMEOUT, `user_data` is the purchase's, and `drop` ends it after
 /// the answer; so it is when a bug in the library ends the wait, and `drop` may then have run. After a timeout the purchase goes on, and the receipt can be asked for again.

@@ -76,8 +76,10 @@ pub unsafe extern "C" fn product_purchaser_has_incomplete_purchases(
 }
 
 /// Processes a purchase once the locker is available, inside the purchaser's updates, and answers it
-/// once; all as for `profile_call_when_product_is_processed_and_saved`. The locker tells it too, by
-/// SL_EVENT_PURCHASE at its next update, if it is still there. Any thread; also inside callbacks.
+/// once; all as for `profile_call_when_product_is_processed_and_saved`, but that a purchase outlives a
+/// session: it waits for the locker's next one, and is answered with 0 when the locker is deleted. The
+/// locker tells it too, by SL_EVENT_PURCHASE at its next update, if it is still there. Any thread; also
+/// inside callbacks.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
 /// an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_LIMIT (65 536
@@ -114,7 +116,8 @@ pub unsafe extern "C" fn product_purchaser_call_when_product_is_processed_and_sa
 
 /// Processes a purchase, and updates this purchaser and all lockers of the locker's spec until it is
 /// answered (1 or 0 in `was_granted`), for at most `timeout` seconds; all else as for
-/// `profile_wait_until_product_is_processed_and_saved`. Blocks; for tools.
+/// `profile_wait_until_product_is_processed_and_saved`. A purchase that the session's end leaves waits
+/// for the locker's next session. Blocks; for tools.
 ///
 /// Errors: as for `product_purchaser_call_when_product_is_processed_and_saved`, and
 /// SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update or wait of a locker
@@ -150,8 +153,9 @@ pub unsafe extern "C" fn product_purchaser_wait_until_product_is_processed_and_s
 }
 
 /// Answers every purchase that is left with 0, inside this call, and frees the purchaser. What was
-/// applied stays applied: its receipt, when it comes again, is granted. Inside a process function it
-/// takes effect when that returns. Any thread.
+/// applied stays applied: its receipt, when it comes again, is granted. During an update of
+/// it, the purchases that are being looked at go as far as they can, and are answered before the update
+/// returns. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
