@@ -282,7 +282,7 @@ static void buy_two_hats(Game *game) {
     MUST(has_hat(game->ann.data) && credit == 1, "the second hat was not kept as credit");
 
     /* The same process function, run by hand, for no receipt. */
-    OK(pending_product_purchase_from_ids(process, new_question(game, NULL), free, HAT, TEXT("ann"),
+    OK(pending_product_purchase_from_ids(process, HAT, TEXT("ann"), new_question(game, NULL), free,
                                          &another));
     OK(pending_product_purchase_validate(another, NULL, game->ann.profile, &is_applicable));
     MUST(!is_applicable, "the shop would offer her another hat");

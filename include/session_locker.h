@@ -29,6 +29,8 @@
  *   longjmp may leave them. drop(user_data), where there is one, is called exactly once, and only
  *   if the call that took it returned SL_OK. Where there is none, user_data must live as long as
  *   what it was given to: the connection, the wait, the profile.
+ * - Hooks are never polled. A LuaJIT host must keep every call that runs them from being compiled:
+ *   updates, waits, drains and the pending_product_purchase_ calls (jit.off for what calls them).
  * - Threads. Every function may be called from any thread, at any time.
  */
 
@@ -188,10 +190,12 @@
 /** There is no answer. */
 #define SL_OUTCOME_NONE (-1)
 
-/** The changes were not saved: the session ended without them. */
+/**
+ * The changes were not saved: the session ended without them. Of a purchase: it is not granted.
+ */
 #define SL_OUTCOME_NOT_SAVED 0
 
-/** The changes are in the storage. */
+/** The changes are in the storage. Of a purchase: it is granted. */
 #define SL_OUTCOME_SAVED 1
 
 /** The store was closed while the fate of the changes' commit was not known. */
@@ -694,7 +698,7 @@ typedef struct SlEvent {
     SlLocker *locker;
     /** The wait that was answered; NULL if the host has no handle of it. */
     SlSavedConnection *saved_connection;
-    /** An error's message, or the document that was lost. */
+    /** An error's message, the document that was lost, or a purchase's id. */
     SlText text;
     /**
      * The profile's key, for a store, also when the profile was destroyed; or the key that remote
@@ -1121,9 +1125,11 @@ typedef struct SlProductCall {
  * Processes a product: the seed's `ProductProcessFunction`. `op` is one of SL_PRODUCT_OP_, which say
  * what to return; say why it failed with `session_locker_set_hook_error`.
  *
- * Runs inside an update or wait that the host called, on that thread, with no lock held, and may call
- * any function but another update of the same store, spec or purchaser. It may run more often than the
- * purchase is granted, so it should do nothing but change save data.
+ * Runs inside an update, wait or drain that the host called, or a `pending_product_purchase_` call, on
+ * that thread, with no lock held. It may call any function, but an update, wait or drain of the same
+ * store, spec or purchaser gets SL_ERROR_BUSY, here and on other threads, and so does a write to other
+ * save data than the call's. What fails is told with SL_ACTIVITY_PURCHASE. It may run more often than
+ * the purchase is granted, so it should do nothing but change save data.
  */
 typedef SlStatus (*SlProductProcess)(void *user_data, SlProductOp op, SlProductCall *call);
 
@@ -1245,9 +1251,11 @@ typedef void (*SlLogCallback)(void *user_data,
 #define SL_ERROR_NOT_APPLICABLE (-24)
 
 /**
- * Asks whether the product can be applied, and to whom; nothing may be written. SL_OK: it can, to the
- * purchaser, or to the recipient that is set in the call. SL_ERROR_NOT_APPLICABLE: it cannot, and
- * becomes credit. Anything else is a failure: it is asked again after a cooldown.
+ * Asks whether the product can be applied, and to whom; a write to save data of a session gets
+ * SL_ERROR_BUSY. SL_OK: it can, to the purchaser, or to the recipient that is set in the call; the
+ * purchase is answered with 0 if that one is not available, or of another store or spec, which is
+ * reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. Anything else, a recipient of both
+ * kinds or one that is gone is a failure: it is asked again after `session_retry_cooldown`.
  */
 #define SL_PRODUCT_OP_VALIDATE 1
 
@@ -1260,8 +1268,8 @@ typedef void (*SlLogCallback)(void *user_data,
 
 /**
  * Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
- * Runs once for a purchase, last. Of anything but SL_OK the failure is reported, what was written is
- * undone, and the purchase goes on.
+ * Runs once for a purchase, last. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
+ * reported, what was written is undone, and the purchase goes on.
  */
 #define SL_PRODUCT_OP_RECORD 3
 
@@ -1946,7 +1954,7 @@ SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
 
 /**
  * Does all there is to do, once a frame: takes what the storage has answered, saves, loads, runs
- * hooks and tells events, all on this thread. Never waits for the storage.
+ * hooks, processes purchases, sends remote changes and tells events, all on this thread. Never waits for the storage.
  *
  * `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
  * value than the last counts as the last.
@@ -1955,7 +1963,8 @@ SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
  * SL_ERROR_BUSY (an update, wait or drain of this store is under way, on another thread or around
  * this callback), SL_ERROR_PANIC.
  */
-SlStatus easy_store_update(const SlEasyStore *store, double now);
+SlStatus easy_store_update(const SlEasyStore *store,
+                           double now);
 
 /**
  * Takes up to `capacity` unread events, oldest first, into the array `events`, and says in `count`
@@ -1973,7 +1982,8 @@ SlStatus easy_store_poll_event(const SlEasyStore *store,
 
 /**
  * Begins shutdown: no session or send starts any more, all sessions are saved and end, and remote
- * changes that are on their way go on. Goes on in
+ * changes that are on their way go on. A purchase that is not granted by its session's end is answered
+ * with 0; a gift that is on its way keeps the purchaser's session until it has arrived. Goes on in
  * `easy_store_update` until `easy_store_is_closed`, or all at once in `easy_store_drain`. Any
  * thread.
  *
@@ -1982,16 +1992,17 @@ SlStatus easy_store_poll_event(const SlEasyStore *store,
 SlStatus easy_store_close(const SlEasyStore *store);
 
 /**
- * Whether the store was closed, every session is released and every send answered: 1 or 0 in
- * `is_closed`. Any thread.
+ * Whether the store was closed, every session is released and every purchase and send answered: 1 or 0
+ * in `is_closed`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
  */
-SlStatus easy_store_is_closed(const SlEasyStore *store, int32_t *is_closed);
+SlStatus easy_store_is_closed(const SlEasyStore *store,
+                              int32_t *is_closed);
 
 /**
- * Closes the store and updates it until every session is released and every send answered, or
- * `timeout` seconds have passed; saves come first, then loads, then sends. Blocks; for shutdown. May
+ * Closes the store and updates it until every session is released and every purchase and send answered,
+ * or `timeout` seconds have passed; saves come first, then loads, then sends. Blocks; for shutdown. May
  * be called again to go on.
  *
  * `report` (may be NULL) gets what was not released or sent in time: free it with `drain_report_destroy`.
@@ -2005,7 +2016,7 @@ SlStatus easy_store_drain(const SlEasyStore *store,
 
 /**
  * Frees a store, and the handles of its profiles with it. Sessions that are not released by then
- * are left to expire, and waits and sends are answered: so drain it first. Inside a callback of its own it
+ * are left to expire, and waits and sends are answered, purchases with 0: so drain it first. Inside a callback of its own it
  * takes effect when the outermost call has returned. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE.
@@ -2239,7 +2250,8 @@ SlStatus profile_end_session(const SlProfile *profile);
 /**
  * Ends the session and frees the profile, the handle of its save data, and those of its signal
  * connections. The store saves and releases the session by itself; waits are still answered, but
- * nothing else that the profile was given is called any more. So where hooks are to run before the
+ * but for purchases, whose functions run on with a NULL profile, nothing else that the profile was given
+ * is called any more. So where hooks are to run before the
  * final save, end the session first, and destroy the profile once it has finished. Any thread;
  * also inside the profile's own callbacks.
  *
@@ -2481,7 +2493,9 @@ SlStatus locker_set_log_prefix(const SlLocker *locker,
 
 /**
  * Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
- * this call, or waits to be polled. The handle stays until `locker_destroy`. Any thread.
+ * this call, or waits to be polled. The handle stays until `locker_destroy`. Purchases that wait are
+ * answered with 0 at the purchaser's next update; a gift that is on its way keeps the locker from
+ * being idle. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle: release it and update it until
  * `should_remove`), SL_ERROR_NOT_ACTIVE (it was deleted before), SL_ERROR_PANIC.
@@ -2489,8 +2503,8 @@ SlStatus locker_set_log_prefix(const SlLocker *locker,
 SlStatus locker_mark_deleted(const SlLocker *locker);
 
 /**
- * Deletes a locker if that has not been done, and frees its handle and that of its save data, and
- * with them the events that were not polled. Any thread; also inside its own callbacks.
+ * Deletes a locker if that has not been done, as `locker_mark_deleted` does, and frees its handle and
+ * that of its save data, and with them the events that were not polled. Any thread; also inside its own callbacks.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done).
  */
@@ -2801,6 +2815,8 @@ SlStatus receipt_info_init(SlReceiptInfo *receipt,
  * Processes a purchase once the profile's save data is available, inside the store's updates, and
  * answers it once: the seed's `CallWhenProductIsProcessedAndSaved`. Call it for each receipt that the
  * platform brings, as often as it brings it: a purchase is applied once and granted each time.
+ * That is so while the document remembers it: for at least seven days, and beyond them among the last
+ * `purchase_history_limit` (100). With 10 000 that must be kept, further ones wait, which is reported.
  *
  * It is granted when its effect, and the entry in the history, are in the storage. It is answered with
  * 0 when the session is over before that, or when it is a gift and the recipient cannot be given it now.
@@ -2823,19 +2839,20 @@ SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profi
 
 /**
  * Processes a purchase, and updates the store until it is answered (1 or 0 in `was_granted`), for at
- * most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. Blocks; for tools.
+ * most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. SL_EVENT_PURCHASE tells
+ * the answer too. Blocks; for tools.
  *
  * When this returns SL_OK or SL_ERROR_TIMEOUT, `user_data` is the purchase's, and `drop` ends it after
- * the answer. After a timeout the purchase goes on, and the receipt can be asked for again.
+ * the answer; so it is when a bug in the library ends the wait, and `drop` may then have run. After a timeout the purchase goes on, and the receipt can be asked for again.
  *
  * Errors: as for `profile_call_when_product_is_processed_and_saved`, and SL_ERROR_OUT_OF_RANGE (the
  * timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update, wait or drain of the store is under way).
  */
 SlStatus profile_wait_until_product_is_processed_and_saved(const SlProfile *profile,
                                                            SlProductProcess process,
+                                                           const SlReceiptInfo *receipt,
                                                            void *user_data,
                                                            SlDrop drop,
-                                                           const SlReceiptInfo *receipt,
                                                            double timeout,
                                                            int32_t *was_granted);
 
@@ -2872,8 +2889,10 @@ SlStatus product_purchaser_has_incomplete_purchases(const SlProductPurchaser *pu
 
 /**
  * Processes a purchase once the locker is available, inside the purchaser's updates, and answers it
- * once; all as for `profile_call_when_product_is_processed_and_saved`. The locker tells it too, by
- * SL_EVENT_PURCHASE at its next update, if it is still there. Any thread; also inside callbacks.
+ * once; all as for `profile_call_when_product_is_processed_and_saved`, but that a purchase outlives a
+ * session: it waits for the locker's next one, and is answered with 0 when the locker is deleted. The
+ * locker tells it too, by SL_EVENT_PURCHASE at its next update, if it is still there. Any thread; also
+ * inside callbacks.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (`process`, the receipt, the length of
  * an id), SL_ERROR_INVALID_UTF8, SL_ERROR_NOT_ACTIVE (the locker was deleted), SL_ERROR_LIMIT (65 536
@@ -2890,54 +2909,57 @@ SlStatus product_purchaser_call_when_product_is_processed_and_saved(const SlProd
 /**
  * Processes a purchase, and updates this purchaser and all lockers of the locker's spec until it is
  * answered (1 or 0 in `was_granted`), for at most `timeout` seconds; all else as for
- * `profile_wait_until_product_is_processed_and_saved`. Blocks; for tools.
+ * `profile_wait_until_product_is_processed_and_saved`. A purchase that the session's end leaves waits
+ * for the locker's next session. Blocks; for tools.
  *
  * Errors: as for `product_purchaser_call_when_product_is_processed_and_saved`, and
  * SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update or wait of a locker
- * of the same spec is under way).
+ * of the same spec, or of this purchaser, is under way, on another thread or around this callback).
  */
 SlStatus product_purchaser_wait_until_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
                                                                      const SlLocker *locker,
                                                                      SlProductProcess process,
+                                                                     const SlReceiptInfo *receipt,
                                                                      void *user_data,
                                                                      SlDrop drop,
-                                                                     const SlReceiptInfo *receipt,
                                                                      double timeout,
                                                                      int32_t *was_granted);
 
 /**
  * Answers every purchase that is left with 0, inside this call, and frees the purchaser. What was
- * applied stays applied: its receipt, when it comes again, is granted. Inside a process function it
- * takes effect when that returns. Any thread.
+ * applied stays applied: its receipt, when it comes again, is granted. During an update of
+ * it, the purchases that are being looked at go as far as they can, and are answered before the update
+ * returns. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE.
  */
 SlStatus product_purchaser_destroy(SlProductPurchaser *purchaser);
 
 /**
- * Makes a pending purchase with a receipt, which is copied: the seed's `DummyPPP_FromReceiptInfo`. When
+ * Makes a pending purchase with a receipt, which is copied: the seed's `DummyPPP_FromReceiptInfo`. Its
+ * purchase id may be empty or of any length, for nothing is known by it. When
  * this returns SL_OK, `user_data` is its own, and `drop` ends it. Any thread.
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT (`process`, the receipt), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
  */
 SlStatus pending_product_purchase_from_receipt(SlProductProcess process,
+                                               const SlReceiptInfo *receipt,
                                                void *user_data,
                                                SlDrop drop,
-                                               const SlReceiptInfo *receipt,
                                                SlPendingProductPurchase **pending);
 
 /**
- * Makes a pending purchase of a product by a player (`user_id` may be NULL with length 0), with an empty
- * purchase id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
+ * Makes a pending purchase of a product by a player (`user_id` may be NULL, for nobody), with an empty purchase
+ * id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
  */
 SlStatus pending_product_purchase_from_ids(SlProductProcess process,
-                                           void *user_data,
-                                           SlDrop drop,
                                            int64_t product_id,
                                            const char *user_id,
                                            size_t user_id_length,
+                                           void *user_data,
+                                           SlDrop drop,
                                            SlPendingProductPurchase **pending);
 
 /**

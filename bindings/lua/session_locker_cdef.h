@@ -1054,9 +1054,9 @@ SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profi
 
 SlStatus profile_wait_until_product_is_processed_and_saved(const SlProfile *profile,
                                                            SlProductProcess process,
+                                                           const SlReceiptInfo *receipt,
                                                            void *user_data,
                                                            SlDrop drop,
-                                                           const SlReceiptInfo *receipt,
                                                            double timeout,
                                                            int32_t *was_granted);
 
@@ -1078,26 +1078,26 @@ SlStatus product_purchaser_call_when_product_is_processed_and_saved(const SlProd
 SlStatus product_purchaser_wait_until_product_is_processed_and_saved(const SlProductPurchaser *purchaser,
                                                                      const SlLocker *locker,
                                                                      SlProductProcess process,
+                                                                     const SlReceiptInfo *receipt,
                                                                      void *user_data,
                                                                      SlDrop drop,
-                                                                     const SlReceiptInfo *receipt,
                                                                      double timeout,
                                                                      int32_t *was_granted);
 
 SlStatus product_purchaser_destroy(SlProductPurchaser *purchaser);
 
 SlStatus pending_product_purchase_from_receipt(SlProductProcess process,
+                                               const SlReceiptInfo *receipt,
                                                void *user_data,
                                                SlDrop drop,
-                                               const SlReceiptInfo *receipt,
                                                SlPendingProductPurchase **pending);
 
 SlStatus pending_product_purchase_from_ids(SlProductProcess process,
-                                           void *user_data,
-                                           SlDrop drop,
                                            int64_t product_id,
                                            const char *user_id,
                                            size_t user_id_length,
+                                           void *user_data,
+                                           SlDrop drop,
                                            SlPendingProductPurchase **pending);
 
 SlStatus pending_product_purchase_validate(const SlPendingProductPurchase *pending,

@@ -52,13 +52,28 @@ impl Profile {
         receipt: ReceiptInfo,
         timeout: f64,
     ) -> Result<Option<bool>, LockerError> {
+        self.wait_for_purchase(process, receipt, timeout, || ())
+    }
+
+    /// The same; says when the purchase is taken, which it stays even if the wait fails.
+    pub(crate) fn wait_for_purchase(
+        &self,
+        process: Arc<dyn ProductProcess>,
+        receipt: ReceiptInfo,
+        timeout: f64,
+        taken: impl FnOnce(),
+    ) -> Result<Option<bool>, LockerError> {
         let answer = Arc::new(parking_lot::Mutex::new(None));
         let heard = Arc::clone(&answer);
         let callback = move |is_granted| *heard.lock() = Some(is_granted);
         let callback = Some(Box::new(callback) as PurchaseCallback);
         self.store.wait(
             timeout,
-            || self.call_when_product_is_processed_and_saved(process, receipt, callback),
+            || {
+                self.call_when_product_is_processed_and_saved(process, receipt, callback)?;
+                taken();
+                Ok(())
+            },
             || Ok(answer.lock().is_some()),
         )?;
         let answer = *answer.lock();

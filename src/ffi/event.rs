@@ -77,9 +77,9 @@ pub const SL_LOAD_STATUS_ERASED: i32 = 8;
 
 /// There is no answer.
 pub const SL_OUTCOME_NONE: i32 = -1;
-/// The changes were not saved: the session ended without them.
+/// The changes were not saved: the session ended without them. Of a purchase: it is not granted.
 pub const SL_OUTCOME_NOT_SAVED: i32 = 0;
-/// The changes are in the storage.
+/// The changes are in the storage. Of a purchase: it is granted.
 pub const SL_OUTCOME_SAVED: i32 = 1;
 /// The store was closed while the fate of the changes' commit was not known.
 pub const SL_OUTCOME_UNKNOWN: i32 = 2;
@@ -181,7 +181,7 @@ pub struct SlEvent {
     pub locker: *mut SlLocker,
     /// The wait that was answered; NULL if the host has no handle of it.
     pub saved_connection: *mut SlSavedConnection,
-    /// An error's message, or the document that was lost.
+    /// An error's message, the document that was lost, or a purchase's id.
     pub text: SlText,
     /// The profile's key, for a store, also when the profile was destroyed; or the key that remote
     /// changes are sent to. Not NUL-terminated.

@@ -228,7 +228,9 @@ pub unsafe extern "C" fn locker_set_log_prefix(
 }
 
 /// Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
-/// this call, or waits to be polled. The handle stays until `locker_destroy`. Any thread.
+/// this call, or waits to be polled. The handle stays until `locker_destroy`. Purchases that wait are
+/// answered with 0 at the purchaser's next update; a gift that is on its way keeps the locker from
+/// being idle. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle: release it and update it until
 /// `should_remove`), SL_ERROR_NOT_ACTIVE (it was deleted before), SL_ERROR_PANIC.
@@ -237,8 +239,8 @@ pub unsafe extern "C" fn locker_mark_deleted(locker: *const SlLocker) -> SlStatu
     boundary(|| Ok(handle::get(locker)?.locker.mark_deleted()?))
 }
 
-/// Deletes a locker if that has not been done, and frees its handle and that of its save data, and
-/// with them the events that were not polled. Any thread; also inside its own callbacks.
+/// Deletes a locker if that has not been done, as `locker_mark_deleted` does, and frees its handle and
+/// that of its save data, and with them the events that were not polled. Any thread; also inside its own callbacks.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_BUSY (it is not idle; nothing is done).
 #[unsafe(no_mangle)]

@@ -10,6 +10,7 @@ use super::handle::{self, Kind};
 use super::locker::SlLocker;
 use super::profile::SlProfile;
 use super::purchase::{Buyer, HostProcess, SlProductProcess, SlReceiptInfo, one_of, read_receipt};
+use super::settings::optional_text;
 use super::status::*;
 use crate::locker::{HookAnswer, LockerRef};
 use crate::purchaser::{self, ByHandError, ReceiptInfo, Validation};
@@ -82,16 +83,17 @@ impl From<ByHandError> for FfiError {
     }
 }
 
-/// Makes a pending purchase with a receipt, which is copied: the seed's `DummyPPP_FromReceiptInfo`. When
+/// Makes a pending purchase with a receipt, which is copied: the seed's `DummyPPP_FromReceiptInfo`. Its
+/// purchase id may be empty or of any length, for nothing is known by it. When
 /// this returns SL_OK, `user_data` is its own, and `drop` ends it. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT (`process`, the receipt), SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pending_product_purchase_from_receipt(
     process: SlProductProcess,
+    receipt: *const SlReceiptInfo,
     user_data: *mut c_void,
     drop: SlDrop,
-    receipt: *const SlReceiptInfo,
     pending: *mut *mut SlPendingProductPurchase,
 ) -> SlStatus {
     boundary(|| {
@@ -103,22 +105,24 @@ pub unsafe extern "C" fn pending_product_purchase_from_receipt(
     })
 }
 
-/// Makes a pending purchase of a product by a player (`user_id` may be NULL with length 0), with an empty
-/// purchase id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
+/// Makes a pending purchase of a product by a player (`user_id` may be NULL, for nobody), with an empty purchase
+/// id: the seed's `DummyPPP_FromIds`. All else as for `pending_product_purchase_from_receipt`.
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_LIMIT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pending_product_purchase_from_ids(
     process: SlProductProcess,
-    user_data: *mut c_void,
-    drop: SlDrop,
     product_id: i64,
     user_id: *const c_char,
     user_id_length: usize,
+    user_data: *mut c_void,
+    drop: SlDrop,
     pending: *mut *mut SlPendingProductPurchase,
 ) -> SlStatus {
     boundary(|| {
-        let user_id = text!(user_id, user_id_length);
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        let user_id = unsafe { optional_text("user_id", (user_id, user_id_length)) }?;
+        let user_id = user_id.unwrap_or_default();
         let pending = out!(pending);
         let receipt = ReceiptInfo::from_ids(product_id, user_id);
         pending.set(insert(process, UserData::new(user_data, drop), receipt)?);

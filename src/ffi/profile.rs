@@ -568,7 +568,8 @@ pub unsafe extern "C" fn profile_end_session(profile: *const SlProfile) -> SlSta
 
 /// Ends the session and frees the profile, the handle of its save data, and those of its signal
 /// connections. The store saves and releases the session by itself; waits are still answered, but
-/// nothing else that the profile was given is called any more. So where hooks are to run before the
+/// but for purchases, whose functions run on with a NULL profile, nothing else that the profile was given
+/// is called any more. So where hooks are to run before the
 /// final save, end the session first, and destroy the profile once it has finished. Any thread;
 /// also inside the profile's own callbacks.
 ///

@@ -12,6 +12,7 @@ use super::handle;
 use super::locker::SlLocker;
 use super::profile::{SlProfile, timed_out, wait_seconds};
 use super::save_data::SlSaveData;
+use super::settings::optional_text;
 use super::spec::LockerHandles;
 use super::status::*;
 use super::store::ProfileHandles;
@@ -69,17 +70,19 @@ unsafe impl Versioned for SlReceiptInfo {
 /// What a process function is called for: one of SL_PRODUCT_OP_.
 pub type SlProductOp = i32;
 
-/// Asks whether the product can be applied, and to whom; nothing may be written. SL_OK: it can, to the
-/// purchaser, or to the recipient that is set in the call. SL_ERROR_NOT_APPLICABLE: it cannot, and
-/// becomes credit. Anything else is a failure: it is asked again after a cooldown.
+/// Asks whether the product can be applied, and to whom; a write to save data of a session gets
+/// SL_ERROR_BUSY. SL_OK: it can, to the purchaser, or to the recipient that is set in the call; the
+/// purchase is answered with 0 if that one is not available, or of another store or spec, which is
+/// reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. Anything else, a recipient of both
+/// kinds or one that is gone is a failure: it is asked again after `session_retry_cooldown`.
 pub const SL_PRODUCT_OP_VALIDATE: SlProductOp = 1;
 /// Applies the product by writing to `save_data`, and to no other save data. SL_OK: it is applied.
 /// SL_ERROR_NOT_APPLICABLE: it cannot be, and becomes credit; a gift is answered with no. Anything else
 /// is a failure: it is applied again after a cooldown. Unless it is applied, what was written is undone.
 pub const SL_PRODUCT_OP_APPLY: SlProductOp = 2;
 /// Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
-/// Runs once for a purchase, last. Of anything but SL_OK the failure is reported, what was written is
-/// undone, and the purchase goes on.
+/// Runs once for a purchase, last. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
+/// reported, what was written is undone, and the purchase goes on.
 pub const SL_PRODUCT_OP_RECORD: SlProductOp = 3;
 
 /// What a process function is called for. It lives until the function returns.
@@ -110,9 +113,11 @@ pub struct SlProductCall {
 /// Processes a product: the seed's `ProductProcessFunction`. `op` is one of SL_PRODUCT_OP_, which say
 /// what to return; say why it failed with `session_locker_set_hook_error`.
 ///
-/// Runs inside an update or wait that the host called, on that thread, with no lock held, and may call
-/// any function but another update of the same store, spec or purchaser. It may run more often than the
-/// purchase is granted, so it should do nothing but change save data.
+/// Runs inside an update, wait or drain that the host called, or a `pending_product_purchase_` call, on
+/// that thread, with no lock held. It may call any function, but an update, wait or drain of the same
+/// store, spec or purchaser gets SL_ERROR_BUSY, here and on other threads, and so does a write to other
+/// save data than the call's. What fails is told with SL_ACTIVITY_PURCHASE. It may run more often than
+/// the purchase is granted, so it should do nothing but change save data.
 pub type SlProductProcess = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -283,11 +288,9 @@ pub(crate) unsafe fn read_receipt(receipt: *const SlReceiptInfo) -> FfiResult<Re
             receipt.purchase_id_length,
         )
     }?;
-    let user_id = match receipt.user_id.is_null() {
-        true => "",
-        // SAFETY: as promised to this function.
-        false => unsafe { text("receipt.user_id", receipt.user_id, receipt.user_id_length) }?,
-    };
+    let user_id = (receipt.user_id, receipt.user_id_length);
+    // SAFETY: as promised to this function.
+    let user_id = unsafe { optional_text("receipt.user_id", user_id) }?.unwrap_or_default();
     Ok(ReceiptInfo {
         purchase_id: purchase_id.into(),
         product_id: receipt.product_id,
@@ -326,6 +329,8 @@ pub unsafe extern "C" fn receipt_info_init(
 /// Processes a purchase once the profile's save data is available, inside the store's updates, and
 /// answers it once: the seed's `CallWhenProductIsProcessedAndSaved`. Call it for each receipt that the
 /// platform brings, as often as it brings it: a purchase is applied once and granted each time.
+/// That is so while the document remembers it: for at least seven days, and beyond them among the last
+/// `purchase_history_limit` (100). With 10 000 that must be kept, further ones wait, which is reported.
 ///
 /// It is granted when its effect, and the entry in the history, are in the storage. It is answered with
 /// 0 when the session is over before that, or when it is a gift and the recipient cannot be given it now.
@@ -364,10 +369,11 @@ pub unsafe extern "C" fn profile_call_when_product_is_processed_and_saved(
 }
 
 /// Processes a purchase, and updates the store until it is answered (1 or 0 in `was_granted`), for at
-/// most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. Blocks; for tools.
+/// most `timeout` seconds: the seed's `YieldUntilProductIsProcessedAndSaved`. SL_EVENT_PURCHASE tells
+/// the answer too. Blocks; for tools.
 ///
 /// When this returns SL_OK or SL_ERROR_TIMEOUT, `user_data` is the purchase's, and `drop` ends it after
-/// the answer. After a timeout the purchase goes on, and the receipt can be asked for again.
+/// the answer; so it is when a bug in the library ends the wait, and `drop` may then have run. After a timeout the purchase goes on, and the receipt can be asked for again.
 ///
 /// Errors: as for `profile_call_when_product_is_processed_and_saved`, and SL_ERROR_OUT_OF_RANGE (the
 /// timeout), SL_ERROR_TIMEOUT, SL_ERROR_BUSY (an update, wait or drain of the store is under way).
@@ -375,9 +381,9 @@ pub unsafe extern "C" fn profile_call_when_product_is_processed_and_saved(
 pub unsafe extern "C" fn profile_wait_until_product_is_processed_and_saved(
     profile: *const SlProfile,
     process: SlProductProcess,
+    receipt: *const SlReceiptInfo,
     user_data: *mut c_void,
     drop: SlDrop,
-    receipt: *const SlReceiptInfo,
     timeout: f64,
     was_granted: *mut i32,
 ) -> SlStatus {
@@ -392,8 +398,7 @@ pub unsafe extern "C" fn profile_wait_until_product_is_processed_and_saved(
         let was_granted = out!(was_granted);
         let waited = object
             .profile
-            .wait_until_product_is_processed_and_saved(process, receipt, seconds)?;
-        user_data.accept();
+            .wait_for_purchase(process, receipt, seconds, || user_data.accept())?;
         was_granted.set(answer(waited, timeout)?);
         Ok(())
     })

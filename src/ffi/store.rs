@@ -375,7 +375,7 @@ pub unsafe extern "C" fn easy_store_start_session_reusable(
 }
 
 /// Does all there is to do, once a frame: takes what the storage has answered, saves, loads, runs
-/// hooks and tells events, all on this thread. Never waits for the storage.
+/// hooks, processes purchases, sends remote changes and tells events, all on this thread. Never waits for the storage.
 ///
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
 /// value than the last counts as the last.
@@ -420,7 +420,8 @@ pub unsafe extern "C" fn easy_store_poll_event(
 }
 
 /// Begins shutdown: no session or send starts any more, all sessions are saved and end, and remote
-/// changes that are on their way go on. Goes on in
+/// changes that are on their way go on. A purchase that is not granted by its session's end is answered
+/// with 0; a gift that is on its way keeps the purchaser's session until it has arrived. Goes on in
 /// `easy_store_update` until `easy_store_is_closed`, or all at once in `easy_store_drain`. Any
 /// thread.
 ///
@@ -430,8 +431,8 @@ pub unsafe extern "C" fn easy_store_close(store: *const SlEasyStore) -> SlStatus
     boundary(|| Ok(handle::get(store)?.store.close()?))
 }
 
-/// Whether the store was closed, every session is released and every send answered: 1 or 0 in
-/// `is_closed`. Any thread.
+/// Whether the store was closed, every session is released and every purchase and send answered: 1 or 0
+/// in `is_closed`. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
@@ -447,8 +448,8 @@ pub unsafe extern "C" fn easy_store_is_closed(
     })
 }
 
-/// Closes the store and updates it until every session is released and every send answered, or
-/// `timeout` seconds have passed; saves come first, then loads, then sends. Blocks; for shutdown. May
+/// Closes the store and updates it until every session is released and every purchase and send answered,
+/// or `timeout` seconds have passed; saves come first, then loads, then sends. Blocks; for shutdown. May
 /// be called again to go on.
 ///
 /// `report` (may be NULL) gets what was not released or sent in time: free it with `drain_report_destroy`.
@@ -474,7 +475,7 @@ pub unsafe extern "C" fn easy_store_drain(
 }
 
 /// Frees a store, and the handles of its profiles with it. Sessions that are not released by then
-/// are left to expire, and waits and sends are answered: so drain it first. Inside a callback of its own it
+/// are left to expire, and waits and sends are answered, purchases with 0: so drain it first. Inside a callback of its own it
 /// takes effect when the outermost call has returned. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE.

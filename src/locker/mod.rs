@@ -39,6 +39,7 @@ pub use report::{ReportError, Reporter, UnheardError, set_default_report_error};
 pub use saved_connection::{SavedCallback, SavedConnection};
 pub use session_options::SessionOptions;
 pub use set::LockerId;
+pub(crate) use shared_data::restorable;
 pub use shared_data::{HookAnswer, SharedSaveData, WriteError};
 pub use spec::{Locker, LockerHooks, LockerSpec, SpecOptions, WeakLocker};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::locker::{HookAnswer, LockerError, LockerRef, guarded};
+use crate::locker::{HookAnswer, LockerError, LockerRef};
 use crate::save_data::ProductId;
 
 use super::purchase::run;
@@ -47,7 +47,7 @@ impl PendingProductPurchase {
 
     /// Asks whether the product can be applied, and to whom.
     pub fn validate(&self) -> Result<Validation, ByHandError> {
-        guarded(|| self.process.validate(&self.receipt)).map_err(ByHandError::Hook)
+        super::validate(&*self.process, &self.receipt).map_err(ByHandError::Hook)
     }
 
     /// Applies the product to the save data of a locker, for nothing: no history, no record, no

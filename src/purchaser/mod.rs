@@ -23,7 +23,7 @@ use parking_lot::Mutex;
 
 use crate::locker::{
     Event, HookAnswer, Locker, LockerError, LockerRef, PURCHASE_ID_MAX_BYTES, SharedSaveData, Time,
-    Timeline,
+    Timeline, guarded, restorable,
 };
 use crate::save_data::ProductId;
 use crate::storage::MAX_USER_ID_BYTES;
@@ -62,7 +62,7 @@ pub enum Validation {
 /// It may run more often than the purchase is granted, on whatever server has the player's session
 /// then, so it should do nothing but change save data.
 pub trait ProductProcess: Send + Sync {
-    /// Whether the product can be applied, and to whom. Writes nothing. If it fails, it is asked again
+    /// Whether the product can be applied, and to whom. Writes to lockers are refused. If it fails, it is asked again
     /// after a cooldown.
     fn validate(&self, receipt: &ReceiptInfo) -> Result<Validation, String>;
 
@@ -164,12 +164,26 @@ impl ProductPurchaser {
     /// Processes a purchase, and updates the lockers of its spec and this purchaser until it is
     /// answered. None: `timeout` seconds have passed; the purchase goes on, and the receipt can be
     /// asked for again. Blocks; for tools.
+    ///
+    /// Refused inside an update of this purchaser or of the spec, or while another thread has one.
     pub fn wait_until_product_is_processed_and_saved(
         &self,
         locker: &Locker,
         process: Arc<dyn ProductProcess>,
         receipt: ReceiptInfo,
         timeout: f64,
+    ) -> Result<Option<bool>, LockerError> {
+        self.wait_for_purchase(locker, process, receipt, timeout, || ())
+    }
+
+    /// The same; says when the purchase is taken, which it stays even if the wait fails.
+    pub(crate) fn wait_for_purchase(
+        &self,
+        locker: &Locker,
+        process: Arc<dyn ProductProcess>,
+        receipt: ReceiptInfo,
+        timeout: f64,
+        taken: impl FnOnce(),
     ) -> Result<Option<bool>, LockerError> {
         let answer = Arc::new(Mutex::new(None));
         let heard = Arc::clone(&answer);
@@ -182,7 +196,11 @@ impl ProductPurchaser {
             timeout,
             || {
                 let purchases = &self.0.purchases;
-                purchases.ask(&named, &process, receipt, &mut (callback, 0))
+                // An update around this call would look at no purchase until the wait is over.
+                let _running = purchases.begin_running()?;
+                purchases.ask(&named, &process, receipt, &mut (callback, 0))?;
+                taken();
+                Ok(())
             },
             || {
                 let monotonic = driver.monotonic();
@@ -212,6 +230,11 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.purchases.destroy(&mut tell);
     }
+}
+
+/// Runs the hook that only asks: it may write to no locker's document.
+fn validate(process: &dyn ProductProcess, receipt: &ReceiptInfo) -> Result<Validation, String> {
+    restorable(|| guarded(|| process.validate(receipt)))
 }
 
 fn tell(answered: Answered) {

@@ -296,7 +296,7 @@ impl Purchase {
     }
 
     fn validate(&self) -> Result<Validation, String> {
-        guarded(|| self.process.validate(&self.receipt))
+        super::validate(&*self.process, &self.receipt)
     }
 
     fn check_recipient(&self, recipient: &LockerRef, pass: &Pass<'_>) -> Result<(), Next> {

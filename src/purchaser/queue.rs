@@ -77,7 +77,7 @@ struct Queue {
 }
 
 /// The right to look at purchases, one at a time.
-struct Running<'a>(&'a AtomicBool);
+pub(crate) struct Running<'a>(&'a AtomicBool);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
@@ -180,7 +180,8 @@ impl Purchases {
         self.tell(tell);
     }
 
-    fn begin_running(&self) -> Result<Running<'_>, LockerError> {
+    /// The right to look at purchases; refused while another thread, or a caller of this one, has it.
+    pub fn begin_running(&self) -> Result<Running<'_>, LockerError> {
         match self.is_running.swap(true, Ordering::Acquire) {
             false => Ok(Running(&self.is_running)),
             true => Err(LockerError::Busy),

@@ -57,8 +57,8 @@ int main(void) {
                                                                        drop_nothing));
     REFUSED(SlProductPurchaser,
             product_purchaser_wait_until_product_is_processed_and_saved(handle, locker,
-                                                                        process_nothing, NULL,
-                                                                        drop_nothing, &receipt, 1,
+                                                                        process_nothing, &receipt,
+                                                                        NULL, drop_nothing, 1,
                                                                         &value));
     REFUSED(SlProductPurchaser, product_purchaser_destroy(handle));
 
@@ -68,18 +68,18 @@ int main(void) {
                 live, handle, process_nothing, &receipt, answer_nothing, NULL, drop_nothing));
     REFUSED(SlLocker,
             product_purchaser_wait_until_product_is_processed_and_saved(
-                live, handle, process_nothing, NULL, drop_nothing, &receipt, 1, &value));
+                live, handle, process_nothing, &receipt, NULL, drop_nothing, 1, &value));
 
     prepare(stale_profile, profile, live);
     REFUSED(SlProfile,
             profile_call_when_product_is_processed_and_saved(handle, process_nothing, &receipt,
                                                              answer_nothing, NULL, drop_nothing));
     REFUSED(SlProfile,
-            profile_wait_until_product_is_processed_and_saved(handle, process_nothing, NULL,
-                                                              drop_nothing, &receipt, 1, &value));
+            profile_wait_until_product_is_processed_and_saved(handle, process_nothing, &receipt,
+                                                              NULL, drop_nothing, 1, &value));
 
-    OK(pending_product_purchase_from_receipt(process_nothing, NULL, NULL, &receipt, &pending));
-    OK(pending_product_purchase_from_receipt(process_nothing, NULL, NULL, &receipt,
+    OK(pending_product_purchase_from_receipt(process_nothing, &receipt, NULL, NULL, &pending));
+    OK(pending_product_purchase_from_receipt(process_nothing, &receipt, NULL, NULL,
                                              &stale_pending));
     OK(pending_product_purchase_destroy(stale_pending));
     prepare(stale_pending, pending, profile);

@@ -159,7 +159,7 @@ static void of_a_million_purchases_those_that_were_accepted_are_answered_once(vo
     CHECK(accepted == UNANSWERED_MAX && accepted + refused == 1000000);
     CHECK(last_error_says("65536"));
     CHECK_STATUS(SL_ERROR_LIMIT, profile_wait_until_product_is_processed_and_saved(
-                                     profile, sell, &shop, on_drop, &receipt, 1, &was_granted));
+                                     profile, sell, &receipt, &shop, on_drop, 1, &was_granted));
     CHECK(shop.drops == 0 && was_granted == 7);
     /* It is a limit of each locker. */
     OK(ask(other, &receipt, &other_shop));

@@ -210,6 +210,10 @@ static void what_cannot_be_a_purchase_is_refused_and_stays_the_hosts(void) {
     receipt.purchase_id_length = 1;
     receipt.user_id = "\xff";
     CHECK_STATUS(SL_ERROR_INVALID_UTF8, ASK(&receipt));
+    receipt.user_id = NULL;
+    receipt.user_id_length = 5;
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, ASK(&receipt));
+    CHECK(last_error_says("receipt.user_id"));
     receipt = receipt_of("a", 5);
     receipt.reserved = 1;
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, ASK(&receipt));
@@ -219,17 +223,17 @@ static void what_cannot_be_a_purchase_is_refused_and_stays_the_hosts(void) {
     receipt = receipt_of("a", 5);
     CHECK_STATUS(SL_ERROR_OUT_OF_RANGE,
                  profile_wait_until_product_is_processed_and_saved(
-                     shop.profile, process, &shop, on_drop, &receipt, -1, &was_granted));
+                     shop.profile, process, &receipt, &shop, on_drop, -1, &was_granted));
     CHECK(shop.drops == 0 && was_granted == 7);
-    OK(profile_wait_until_product_is_processed_and_saved(shop.profile, process, &shop, on_drop,
-                                                         &receipt, 1, &was_granted));
+    OK(profile_wait_until_product_is_processed_and_saved(shop.profile, process, &receipt, &shop,
+                                                         on_drop, 1, &was_granted));
     CHECK(was_granted == 1 && shop.drops == 1);
     /* A failing one is not answered in time; it goes on, until the session ends. */
     shop.on_apply = SL_ERROR_HOOK;
     receipt = receipt_of("b", 5);
     CHECK_STATUS(SL_ERROR_TIMEOUT,
                  profile_wait_until_product_is_processed_and_saved(
-                     shop.profile, process, &shop, on_drop, &receipt, 1, &was_granted));
+                     shop.profile, process, &receipt, &shop, on_drop, 1, &was_granted));
     CHECK(shop.drops == 1);
     OK(easy_store_close(server.store));
     frame(&server, 0);
@@ -270,7 +274,7 @@ static void a_lockers_purchases_are_a_purchasers(int polls) {
     shop.recipient_locker = acquired(&full, "ben");
     receipt = receipt_of("gift", 5);
     OK(product_purchaser_wait_until_product_is_processed_and_saved(
-        purchaser, shop.locker, process, &shop, on_drop, &receipt, 5, &value));
+        purchaser, shop.locker, process, &receipt, &shop, on_drop, 5, &value));
     CHECK(value == 1 && shop.drops == 2);
     CHECK(json_is(data_in(shop.recipient_locker), "/Gold", "5"));
 
@@ -297,10 +301,10 @@ static void a_process_run_by_hand_gives_products_for_credit(void) {
 
     server_open(&server, "memory:", 0, 1);
     shop = shop_for(loaded(&server, "player"), NULL);
-    OK(pending_product_purchase_from_ids(process, &shop, on_drop, 5, T("17"), &pending));
-    OK(pending_product_purchase_from_receipt(process, &shop, on_drop, &receipt, &of_receipt));
+    OK(pending_product_purchase_from_ids(process, 5, T("17"), &shop, on_drop, &pending));
+    OK(pending_product_purchase_from_receipt(process, &receipt, &shop, on_drop, &of_receipt));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
-                 pending_product_purchase_from_ids(NULL, &shop, on_drop, 5, T("17"), &pending));
+                 pending_product_purchase_from_ids(NULL, 5, T("17"), &shop, on_drop, &pending));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
                  pending_product_purchase_apply(pending, NULL, NULL, &value));
     CHECK(shop.drops == 0);
@@ -373,6 +377,142 @@ static void nobody_drives_the_store_from_inside_a_process_function(void) {
     server_close(&server);
 }
 
+/* Waits inside a callback of a purchaser, for the same purchaser. */
+typedef struct Waiter {
+    SlProductPurchaser *purchaser;
+    SlLocker *locker;
+    int calls;
+} Waiter;
+
+static SlStatus process_nothing(void *user_data, int32_t op, SlProductCall *call) {
+    (void)user_data, (void)op, (void)call;
+    return SL_OK;
+}
+
+static void wait_inside(Waiter *waiter) {
+    SlReceiptInfo receipt = receipt_of("inner", 5);
+    int32_t was_granted = 7;
+    waiter->calls++;
+    CHECK_STATUS(SL_ERROR_BUSY,
+                 product_purchaser_wait_until_product_is_processed_and_saved(
+                     waiter->purchaser, waiter->locker, process_nothing, &receipt, NULL, NULL, 1,
+                     &was_granted));
+    CHECK(was_granted == 7);
+}
+
+static void answer_that_waits(void *user_data, int32_t is_granted) {
+    CHECK(is_granted == 1);
+    wait_inside((Waiter *)user_data);
+}
+
+static SlStatus process_that_waits(void *user_data, int32_t op, SlProductCall *call) {
+    (void)op, (void)call;
+    wait_inside((Waiter *)user_data);
+    return SL_OK;
+}
+
+static void a_wait_inside_the_purchasers_own_callbacks_is_refused(void) {
+    Full full, other;
+    Waiter waiter;
+    SlReceiptInfo receipt = receipt_of("a", 5);
+    SlLocker *locker;
+    int32_t value = 7;
+
+    full_open(&full, "memory:", 0, 1);
+    full_open(&other, "memory:", 0, 2);
+    memset(&waiter, 0, sizeof waiter);
+    OK(product_purchaser_create(&waiter.purchaser));
+    waiter.locker = locker = acquired(&full, "ann");
+    OK(product_purchaser_call_when_product_is_processed_and_saved(
+        waiter.purchaser, locker, process_nothing, &receipt, answer_that_waits, &waiter, NULL));
+    OK(product_purchaser_update(waiter.purchaser, 0));
+    OK(locker_update(locker, 0, &value));
+    OK(product_purchaser_update(waiter.purchaser, 0));
+    CHECK(waiter.calls == 1);
+
+    waiter.locker = acquired(&other, "ben");
+    receipt = receipt_of("b", 5);
+    OK(product_purchaser_call_when_product_is_processed_and_saved(
+        waiter.purchaser, locker, process_that_waits, &receipt, NULL, &waiter, NULL));
+    OK(product_purchaser_update(waiter.purchaser, 0));
+    CHECK(waiter.calls == 4);
+    OK(product_purchaser_destroy(waiter.purchaser));
+    released(&full, locker);
+    released(&other, waiter.locker);
+    full_close(&full);
+    full_close(&other);
+}
+
+/* Writes where it only should have looked, and answers as its user data says. */
+static SlStatus process_that_writes_early(void *user_data, int32_t op, SlProductCall *call) {
+    int64_t gold;
+    if (op == SL_PRODUCT_OP_VALIDATE) {
+        SlSaveData *data = data_of(call->profile);
+        CHECK_STATUS(SL_ERROR_BUSY, save_data_add_i64(data, Z("/Gold"), 5, &gold));
+        OK(save_data_get_i64(data, Z("/Gold"), &gold));
+    }
+    return *(SlStatus *)user_data;
+}
+
+static SlStatus process_of_nobody(void *user_data, int32_t op, SlProductCall *call) {
+    (void)op;
+    CHECK(call->receipt->user_id_length == 0);
+    ++*(int *)user_data;
+    return SL_OK;
+}
+
+static void a_user_id_that_is_NULL_stands_for_nobody(void) {
+    SlPendingProductPurchase *pending = NULL;
+    SlReceiptInfo receipt = receipt_of("a", 5);
+    int32_t is_applicable = 0;
+    int calls = 0;
+    OK(pending_product_purchase_from_ids(process_of_nobody, 5, NULL, SL_NUL_TERMINATED, &calls,
+                                         NULL, &pending));
+    OK(pending_product_purchase_validate(pending, NULL, NULL, &is_applicable));
+    OK(pending_product_purchase_destroy(pending));
+    OK(pending_product_purchase_from_ids(process_of_nobody, 5, NULL, 0, &calls, NULL, &pending));
+    OK(pending_product_purchase_validate(pending, NULL, NULL, &is_applicable));
+    OK(pending_product_purchase_destroy(pending));
+    receipt.user_id = NULL;
+    OK(pending_product_purchase_from_receipt(process_of_nobody, &receipt, &calls, NULL, &pending));
+    OK(pending_product_purchase_validate(pending, NULL, NULL, &is_applicable));
+    OK(pending_product_purchase_destroy(pending));
+    CHECK(calls == 3 && is_applicable == 1);
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 pending_product_purchase_from_ids(process_of_nobody, 5, NULL, 5, &calls, NULL,
+                                                   &pending));
+}
+
+static void validate_cannot_write_whatever_it_answers(void) {
+    static SlStatus statuses[] = {SL_OK, SL_ERROR_NOT_APPLICABLE, SL_ERROR_HOOK};
+    static const char *const purchase_ids[] = {"a", "b", "c"};
+    Server server;
+    SlPendingProductPurchase *pending = NULL;
+    SlProfile *profile;
+    int32_t value = 7;
+    int index;
+
+    server_open(&server, "memory:", 0, 1);
+    profile = loaded(&server, "player");
+    for (index = 0; index < 3; index++) {
+        SlReceiptInfo receipt = receipt_of(purchase_ids[index], 5);
+        OK(profile_call_when_product_is_processed_and_saved(
+            profile, process_that_writes_early, &receipt, NULL, &statuses[index], NULL));
+        frame(&server, 0);
+        CHECK(json_is(data_of(profile), "/Gold", "0"));
+    }
+    OK(pending_product_purchase_from_ids(process_that_writes_early, 5, T("17"), &statuses[0], NULL,
+                                         &pending));
+    OK(pending_product_purchase_validate(pending, NULL, profile, &value));
+    CHECK(value == 1 && json_is(data_of(profile), "/Gold", "0"));
+    /* Afterwards the data can be written as before. */
+    OK(save_data_set_i64(data_of(profile), Z("/Gold"), 1));
+    OK(pending_product_purchase_destroy(pending));
+    OK(easy_store_close(server.store));
+    frame(&server, 0);
+    server_close(&server);
+}
+
 int main(void) {
     a_purchase_is_granted_once_it_is_stored_and_again_without_being_applied();
     a_host_that_polls_gets_the_answer_as_an_event();
@@ -383,5 +523,8 @@ int main(void) {
     a_lockers_purchases_are_a_purchasers(1);
     a_process_run_by_hand_gives_products_for_credit();
     nobody_drives_the_store_from_inside_a_process_function();
+    a_wait_inside_the_purchasers_own_callbacks_is_refused();
+    validate_cannot_write_whatever_it_answers();
+    a_user_id_that_is_NULL_stands_for_nobody();
     return finish("purchases");
 }
