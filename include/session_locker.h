@@ -121,8 +121,8 @@
 #define SL_EVENT_PURCHASE 7
 
 /**
- * Remote changes that a store was to send were sent, or were not: `key`, `send_id`, and `outcome`,
- * which is one of SL_SEND_. `profile` is NULL.
+ * Remote changes that a store or sender was to send were sent, or were not: `key`, `send_id`, and
+ * `outcome`, which is one of SL_SEND_. `profile` is NULL.
  */
 #define SL_EVENT_REMOTE_CHANGES_SENT 8
 
@@ -664,7 +664,7 @@ typedef SlStatus (*SlCreateSaveData)(void *user_data,
  * the others are 0, NULL, or an empty text.
  *
  * The texts belong to the library. In a callback they live until the callback returns; after a poll
- * they live until the next poll of the same store or locker, or its destruction.
+ * they live until the next poll of the same store, locker or sender, or its destruction.
  */
 typedef struct SlEvent {
     /** One of SL_EVENT_. */
@@ -1012,8 +1012,10 @@ typedef struct SlRemoteChangeSenderConfig {
      * 1: nothing is read or written, and every send is answered with SL_SEND_SENT; for tests (0).
      */
     int32_t disable_apis;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * 1: answers and failures wait for `remote_change_sender_poll_event`, beside the callbacks (0).
+     */
+    int32_t polls_events;
     /**
      * What the sender's log lines begin with, at most 1024 bytes; NULL for
      * `[SessionLocker:RemoteChangeSender]`.
@@ -1030,7 +1032,7 @@ typedef struct SlRemoteChangeSenderConfig {
     void *user_data;
     /**
      * Told of failures, after which the sender tries again; NULL for the process-wide reporter of
-     * SL_REPORTER_SENDERS.
+     * SL_REPORTER_SENDERS, which is told of none with `polls_events`.
      */
     SlReportError report_error;
     /** May be NULL; else called once with `user_data`, when the sender is gone. */
@@ -2650,6 +2652,21 @@ SlStatus remote_change_sender_update(const SlRemoteChangeSender *sender,
                                      double now);
 
 /**
+ * Takes up to `capacity` unread events of the sender, oldest first, into the array `events`, and says
+ * in `count` how many: SL_EVENT_REMOTE_CHANGES_SENT and SL_EVENT_ERROR, each with its `key`. Only with
+ * `polls_events`; others have none. Those that were not polled go with the sender.
+ *
+ * Their texts belong to the library and live until the next poll of this sender, or its destruction.
+ * Any thread, one at a time.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus remote_change_sender_poll_event(const SlRemoteChangeSender *sender,
+                                         SlEvent *events,
+                                         size_t capacity,
+                                         size_t *count);
+
+/**
  * Whether a send is not answered yet: 1 or 0 in `is_sending`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
@@ -2678,7 +2695,7 @@ SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
  * SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE (no array, no object, `K` is no
  * string), SL_ERROR_NOT_FOUND (no `K`), SL_ERROR_OUT_OF_RANGE (the length of a `K`),
  * SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends
- * that are not answered), SL_ERROR_PANIC. The message says which change.
+ * that are not answered, or 65 536 unread events), SL_ERROR_PANIC. The message says which change.
  */
 SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
                                    const char *key,
@@ -2697,8 +2714,7 @@ SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
  * `easy_store_update` drives. Otherwise as `remote_change_sender_send`; how it ended is told as an event,
  * SL_EVENT_REMOTE_CHANGES_SENT, as well.
  *
- * Errors as for `remote_change_sender_send`, and SL_ERROR_CLOSED, SL_ERROR_LIMIT (also 65 536 unread
- * events).
+ * Errors as for `remote_change_sender_send`, and SL_ERROR_CLOSED.
  */
 SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
                                         const char *key,

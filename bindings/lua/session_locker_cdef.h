@@ -427,7 +427,7 @@ typedef struct SlRemoteChangeSenderConfig {
     uint32_t struct_size;
     int32_t create_if_missing;
     int32_t disable_apis;
-    uint32_t reserved;
+    int32_t polls_events;
     const char *log_prefix;
     size_t log_prefix_length;
     uint64_t seed;
@@ -989,6 +989,11 @@ SlStatus remote_change_sender_create(const SlLockerSpec *spec,
 SlStatus remote_change_sender_destroy(SlRemoteChangeSender *sender);
 
 SlStatus remote_change_sender_update(const SlRemoteChangeSender *sender, double now);
+
+SlStatus remote_change_sender_poll_event(const SlRemoteChangeSender *sender,
+                                         SlEvent *events,
+                                         size_t capacity,
+                                         size_t *count);
 
 SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
                                          int32_t *is_sending);

@@ -11,7 +11,7 @@ use crate::easy::{ProfileEvent, Signal, Status, StoreEvent};
 use crate::locker::{
     Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome, SavedConnection,
 };
-use crate::remote_change::{SendId, SendOutcome};
+use crate::remote_change::{SendId, SendOutcome, SenderEvent};
 use crate::storage::RequestErrorKind;
 
 /// A step of the lifecycle: `lifecycle` and `reason` say which.
@@ -30,8 +30,8 @@ pub const SL_EVENT_PRODUCT_CREDIT_CHANGED: i32 = 6;
 /// A purchase was answered: `product_id`, `text` is the purchase id, and `outcome` is
 /// SL_OUTCOME_SAVED (1) if it is granted, else SL_OUTCOME_NOT_SAVED (0).
 pub const SL_EVENT_PURCHASE: i32 = 7;
-/// Remote changes that a store was to send were sent, or were not: `key`, `send_id`, and `outcome`,
-/// which is one of SL_SEND_. `profile` is NULL.
+/// Remote changes that a store or sender was to send were sent, or were not: `key`, `send_id`, and
+/// `outcome`, which is one of SL_SEND_. `profile` is NULL.
 pub const SL_EVENT_REMOTE_CHANGES_SENT: i32 = 8;
 
 /// The save data was replaced; see `reason`.
@@ -154,7 +154,7 @@ pub(crate) const SIGNALS: [(i32, &str, Signal); 10] = [
 /// the others are 0, NULL, or an empty text.
 ///
 /// The texts belong to the library. In a callback they live until the callback returns; after a poll
-/// they live until the next poll of the same store or locker, or its destruction.
+/// they live until the next poll of the same store, locker or sender, or its destruction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SlEvent {
@@ -297,6 +297,15 @@ impl Told {
             } => purchase(*product_id, purchase_id, *is_granted),
         };
         told.event.locker = locker;
+        told
+    }
+
+    pub(crate) fn of_sender(event: SenderEvent) -> Self {
+        let (mut told, key) = match event {
+            SenderEvent::Sent { key, id, outcome } => (sent(id, outcome), key),
+            SenderEvent::Error { key, error: report } => (error(&report), key),
+        };
+        told.key = Some(key);
         told
     }
 

@@ -25,6 +25,7 @@ int main(void) {
     SlRemoteChangeSender *live = NULL, *stale = NULL, *nothing = NULL;
     SlDrainReport *report = NULL, *stale_report = NULL;
     SlText key = {NULL, 7}, reason = {NULL, 7};
+    SlEvent event;
     size_t count = 7;
     uint64_t id = 7;
     int32_t value = 7;
@@ -47,6 +48,7 @@ int main(void) {
     CHECK(drops == 1);
     prepare(stale, live, spec);
     REFUSED(SlRemoteChangeSender, remote_change_sender_update(handle, 1));
+    REFUSED(SlRemoteChangeSender, remote_change_sender_poll_event(handle, &event, 1, &count));
     REFUSED(SlRemoteChangeSender, remote_change_sender_is_sending(handle, &value));
     REFUSED(SlRemoteChangeSender,
             remote_change_sender_send(handle, Z("key"), Z("[]"), NULL, 0, answer_nothing, NULL,

@@ -53,7 +53,7 @@ static SlRemoteChangeSenderConfig sender_config(void) {
     SlRemoteChangeSenderConfig config;
     OK(remote_change_sender_config_init(&config, sizeof config));
     CHECK(config.struct_size == sizeof config && config.log_prefix_length == SL_NUL_TERMINATED);
-    CHECK(config.create_if_missing == 0 && config.disable_apis == 0 && config.reserved == 0);
+    CHECK(config.create_if_missing == 0 && config.disable_apis == 0 && config.polls_events == 0);
     CHECK(config.log_prefix == NULL && config.seed == 0 && config.report_error == NULL);
     CHECK(config.user_data == NULL && config.drop == NULL);
     return config;
@@ -304,9 +304,9 @@ static void what_cannot_be_sent_is_refused_and_stays_the_hosts(void) {
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, remote_change_sender_create(spec, &config, &nothing));
     CHECK(last_error_says("config.disable_apis is 2"));
     config.disable_apis = 0;
-    config.reserved = 1;
+    config.polls_events = 2;
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, remote_change_sender_create(spec, &config, &nothing));
-    config.reserved = 0;
+    config.polls_events = 0;
     config.log_prefix = prefix;
     config.log_prefix_length = sizeof prefix;
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, remote_change_sender_create(spec, &config, &nothing));
@@ -427,6 +427,75 @@ static void a_store_sends_and_tells_it_as_an_event(int polls) {
     OK(locker_storage_destroy(storage));
 }
 
+static void a_sender_tells_by_polling_with_no_callback_at_all(void) {
+    HostMemory memory;
+    SlStorage *storage = host_storage(&memory);
+    SlLockerSpec *spec = spec_on(storage);
+    SlRemoteChangeSender *sender = NULL;
+    SlRemoteChangeSenderConfig config = sender_config();
+    SlEvent events[3];
+    size_t count = 7;
+    uint64_t id = 0;
+
+    config.polls_events = 1;
+    config.create_if_missing = 1;
+    OK(remote_change_sender_create(spec, &config, &sender));
+    memory.fails = "no disk";
+    OK(remote_change_sender_send(sender, Z("player"), Z("[{\"K\":\"give\",\"gold\":5}]"), NULL, 0, NULL,
+                                 NULL, NULL, &id));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 remote_change_sender_poll_event(sender, NULL, 1, &count));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 remote_change_sender_poll_event(sender, events, 3, NULL));
+    OK(remote_change_sender_poll_event(sender, events, 3, &count));
+    CHECK(count == 0);
+    OK(remote_change_sender_update(sender, 1));
+    OK(remote_change_sender_poll_event(sender, events, 3, &count));
+    CHECK(count == 1 && events[0].kind == SL_EVENT_ERROR);
+    CHECK(events[0].activity == SL_ACTIVITY_SEND && strcmp(events[0].text.data, "no disk") == 0);
+    CHECK(events[0].key.length == 6 && memcmp(events[0].key.data, "player", 6) == 0);
+    memory.fails = NULL;
+    OK(remote_change_sender_update(sender, 10));
+    OK(remote_change_sender_update(sender, 20));
+    OK(remote_change_sender_poll_event(sender, events, 3, &count));
+    CHECK(count == 1 && events[0].kind == SL_EVENT_REMOTE_CHANGES_SENT);
+    CHECK(events[0].send_id == id && events[0].outcome == SL_SEND_SENT);
+    CHECK(events[0].key.length == 6 && memcmp(events[0].key.data, "player", 6) == 0);
+    CHECK(events[0].profile == NULL && events[0].locker == NULL);
+    OK(remote_change_sender_poll_event(sender, events, 3, &count));
+    CHECK(count == 0);
+    OK(remote_change_sender_destroy(sender));
+    OK(locker_spec_destroy(spec));
+    OK(locker_storage_destroy(storage));
+}
+
+static void a_sender_takes_no_more_while_nobody_reads_its_events(void) {
+    SlStorage *storage = NULL;
+    SlLockerSpec *spec;
+    SlRemoteChangeSender *sender = NULL;
+    SlRemoteChangeSenderConfig config = sender_config();
+    SlEvent event;
+    size_t count = 0;
+    int sent;
+
+    OK(locker_storage_open(Z("memory:"), &storage));
+    spec = spec_on(storage);
+    config.polls_events = 1;
+    OK(remote_change_sender_create(spec, &config, &sender));
+    for (sent = 0; sent < 65536; sent++) {
+        OK(remote_change_sender_send(sender, Z("k"), Z("[]"), NULL, 0, NULL, NULL, NULL, NULL));
+    }
+    OK(remote_change_sender_update(sender, 0));
+    CHECK_STATUS(SL_ERROR_LIMIT, remote_change_sender_send(sender, Z("k"), Z("[]"), NULL, 0, NULL, NULL,
+                                                           NULL, NULL));
+    OK(remote_change_sender_poll_event(sender, &event, 1, &count));
+    CHECK(count == 1 && event.outcome == SL_SEND_SENT);
+    OK(remote_change_sender_send(sender, Z("k"), Z("[]"), NULL, 0, NULL, NULL, NULL, NULL));
+    OK(remote_change_sender_destroy(sender));
+    OK(locker_spec_destroy(spec));
+    OK(locker_storage_destroy(storage));
+}
+
 static void a_drain_waits_for_sends_and_reports_those_that_are_left(void) {
     HostMemory memory;
     SlStorage *storage = host_storage(&memory);
@@ -499,6 +568,8 @@ int main(void) {
     with_the_apis_disabled_nothing_is_written();
     a_store_sends_and_tells_it_as_an_event(0);
     a_store_sends_and_tells_it_as_an_event(1);
+    a_sender_tells_by_polling_with_no_callback_at_all();
+    a_sender_takes_no_more_while_nobody_reads_its_events();
     a_drain_waits_for_sends_and_reports_those_that_are_left();
     a_store_that_is_destroyed_answers_its_sends();
     return finish("remote_change_sender");
