@@ -97,7 +97,10 @@
 /** The load status is now `load_status`. */
 #define SL_EVENT_LOAD_STATUS 2
 
-/** Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`. */
+/**
+ * Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`, and
+ * `product_id` if it is about a purchase.
+ */
 #define SL_EVENT_ERROR 3
 
 /**
@@ -186,10 +189,10 @@
 /** There is no answer. */
 #define SL_OUTCOME_NONE (-1)
 
-/** The changes were not saved: the session ended without them. */
+/** The changes were not saved: the session ended without them. Or a purchase was not granted. */
 #define SL_OUTCOME_NOT_SAVED 0
 
-/** The changes are in the storage. */
+/** The changes are in the storage. Or a purchase was granted. */
 #define SL_OUTCOME_SAVED 1
 
 /** The store was closed while the fate of the changes' commit was not known. */
@@ -688,25 +691,30 @@ typedef struct SlEvent {
      * changes that the store sends.
      */
     SlProfile *profile;
-    /** Whose event it is, for a locker. */
+    /** Whose event it is, for a locker. NULL once the host has destroyed it. */
     SlLocker *locker;
     /** The wait that was answered; NULL if the host has no handle of it. */
     SlSavedConnection *saved_connection;
-    /** An error's message, or the document that was lost. */
+    /**
+     * An error's message, the document that was lost, or the id of the purchase that was answered.
+     */
     SlText text;
     /**
-     * The profile's key, for a store, also when the profile was destroyed; or the key that remote
-     * changes are sent to. Not NUL-terminated.
+     * The key of the profile or locker, also when that was destroyed; or the key that remote changes
+     * are sent to. Not NUL-terminated.
      */
     SlText key;
-    /** The product, of a credit that changed or a purchase that was answered. */
+    /**
+     * The product, of a credit that changed, of a purchase that was answered, or of one that an error
+     * is about.
+     */
     int64_t product_id;
     /** By how much a credit has changed. */
     int64_t amount;
     /** The send that was answered, as the call that began it has given it. */
     uint64_t send_id;
     /** 0. Room for what later versions tell, so that arrays of events keep their stride. */
-    uint64_t reserved_for_later[2];
+    uint64_t reserved_for_later[6];
 } SlEvent;
 
 /**
@@ -2008,6 +2016,13 @@ SlStatus easy_store_drain(const SlEasyStore *store,
 SlStatus easy_store_destroy(SlEasyStore *store);
 
 /**
+ * The key that the session was started for. The host frees `key`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+ */
+SlStatus profile_get_key(const SlProfile *profile, SlBuffer *key);
+
+/**
  * Whether the session has not been ended by the host: 1 or 0 in `is_active`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
@@ -2427,6 +2442,13 @@ SlStatus locker_poll_event(const SlLocker *locker,
                            SlEvent *events,
                            size_t capacity,
                            size_t *count);
+
+/**
+ * The key that the locker was made for. The host frees `key`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus locker_get_key(const SlLocker *locker, SlBuffer *key);
 
 /**
  * Acquires the key, in the updates that follow, as soon as it is free; after a load status that

@@ -301,7 +301,7 @@ typedef struct SlEvent {
     int64_t product_id;
     int64_t amount;
     uint64_t send_id;
-    uint64_t reserved_for_later[2];
+    uint64_t reserved_for_later[6];
 } SlEvent;
 
 typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
@@ -793,6 +793,8 @@ SlStatus easy_store_drain(const SlEasyStore *store,
 
 SlStatus easy_store_destroy(SlEasyStore *store);
 
+SlStatus profile_get_key(const SlProfile *profile, SlBuffer *key);
+
 SlStatus profile_is_active(const SlProfile *profile, int32_t *is_active);
 
 SlStatus profile_is_loaded(const SlProfile *profile, int32_t *is_loaded);
@@ -928,6 +930,8 @@ SlStatus locker_poll_event(const SlLocker *locker,
                            SlEvent *events,
                            size_t capacity,
                            size_t *count);
+
+SlStatus locker_get_key(const SlLocker *locker, SlBuffer *key);
 
 SlStatus locker_mark_should_acquire(const SlLocker *locker, uint64_t use_key);
 

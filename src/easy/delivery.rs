@@ -62,7 +62,7 @@ impl Host for Inner {
         self.hooks.merge_offline(key, offline, data)
     }
 
-    fn event(&self, locker: LockerId, event: Event) {
+    fn event(&self, locker: LockerId, _: &Arc<str>, event: Event) {
         // A profile that was ended during this update hears of that before what comes of it.
         self.tell_pending();
         match event {

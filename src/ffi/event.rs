@@ -18,7 +18,8 @@ use crate::storage::RequestErrorKind;
 pub const SL_EVENT_LIFECYCLE: i32 = 1;
 /// The load status is now `load_status`.
 pub const SL_EVENT_LOAD_STATUS: i32 = 2;
-/// Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`.
+/// Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`, and
+/// `product_id` if it is about a purchase.
 pub const SL_EVENT_ERROR: i32 = 3;
 /// The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
 /// before the lifecycle event that says so, and before what waits is answered.
@@ -77,9 +78,9 @@ pub const SL_LOAD_STATUS_ERASED: i32 = 8;
 
 /// There is no answer.
 pub const SL_OUTCOME_NONE: i32 = -1;
-/// The changes were not saved: the session ended without them.
+/// The changes were not saved: the session ended without them. Or a purchase was not granted.
 pub const SL_OUTCOME_NOT_SAVED: i32 = 0;
-/// The changes are in the storage.
+/// The changes are in the storage. Or a purchase was granted.
 pub const SL_OUTCOME_SAVED: i32 = 1;
 /// The store was closed while the fate of the changes' commit was not known.
 pub const SL_OUTCOME_UNKNOWN: i32 = 2;
@@ -177,27 +178,28 @@ pub struct SlEvent {
     /// Whose event it is, for a store. NULL once the host has destroyed the profile, and for remote
     /// changes that the store sends.
     pub profile: *mut SlProfile,
-    /// Whose event it is, for a locker.
+    /// Whose event it is, for a locker. NULL once the host has destroyed it.
     pub locker: *mut SlLocker,
     /// The wait that was answered; NULL if the host has no handle of it.
     pub saved_connection: *mut SlSavedConnection,
-    /// An error's message, or the document that was lost.
+    /// An error's message, the document that was lost, or the id of the purchase that was answered.
     pub text: SlText,
-    /// The profile's key, for a store, also when the profile was destroyed; or the key that remote
-    /// changes are sent to. Not NUL-terminated.
+    /// The key of the profile or locker, also when that was destroyed; or the key that remote changes
+    /// are sent to. Not NUL-terminated.
     pub key: SlText,
-    /// The product, of a credit that changed or a purchase that was answered.
+    /// The product, of a credit that changed, of a purchase that was answered, or of one that an error
+    /// is about.
     pub product_id: i64,
     /// By how much a credit has changed.
     pub amount: i64,
     /// The send that was answered, as the call that began it has given it.
     pub send_id: u64,
     /// 0. Room for what later versions tell, so that arrays of events keep their stride.
-    pub reserved_for_later: [u64; 2],
+    pub reserved_for_later: [u64; 6],
 }
 
 // Hosts lay out arrays of events.
-const _: () = assert!(size_of::<SlEvent>() == 128);
+const _: () = assert!(size_of::<SlEvent>() == 160);
 
 const NO_TEXT: SlText = SlText {
     data: c"".as_ptr(),
@@ -222,7 +224,7 @@ impl SlEvent {
         product_id: 0,
         amount: 0,
         send_id: 0,
-        reserved_for_later: [0; 2],
+        reserved_for_later: [0; 6],
     };
 }
 
@@ -277,7 +279,7 @@ impl Told {
         told
     }
 
-    pub(crate) fn of_locker(locker: *mut SlLocker, event: &Event) -> Self {
+    pub(crate) fn of_locker(locker: *mut SlLocker, key: &Arc<str>, event: &Event) -> Self {
         let mut told = match event {
             Event::Lifecycle(Lifecycle::Replaced(reason)) => lifecycle(Status::Replaced(*reason)),
             Event::Lifecycle(Lifecycle::Saved) => lifecycle(Status::Saved),
@@ -297,6 +299,7 @@ impl Told {
             } => purchase(*product_id, purchase_id, *is_granted),
         };
         told.event.locker = locker;
+        told.key = Some(Arc::clone(key));
         told
     }
 
@@ -365,6 +368,7 @@ fn error(report: &ErrorReport) -> Told {
         kind,
         activity,
         error_kind,
+        product_id: report.product_id,
         ..SlEvent::NONE
     };
     Told::new(event, Some(report.message.clone()))

@@ -225,9 +225,9 @@ impl LockerHooks for HostHooks {
         self.event.is_some()
     }
 
-    fn event(&self, locker: LockerId, event: &Event) {
+    fn event(&self, locker: LockerId, key: &Arc<str>, event: &Event) {
         let Some(callback) = self.event else { return };
-        let told = Told::of_locker(self.lockers.get(locker), event);
+        let told = Told::of_locker(self.lockers.get(locker), key, event);
         let event = told.event();
         // SAFETY: the host gave the function for this purpose and this user data; the event and
         // its text outlive the call.

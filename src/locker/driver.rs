@@ -126,7 +126,7 @@ pub(crate) trait Host {
         offline: SaveData,
         data: &Arc<SharedSaveData>,
     ) -> Result<(), String>;
-    fn event(&self, locker: LockerId, event: Event);
+    fn event(&self, locker: LockerId, key: &Arc<str>, event: Event);
 }
 
 /// A set of lockers, its storage and its clocks.
@@ -308,8 +308,8 @@ impl Driver {
         self.is_abandoned.store(true, Ordering::Release);
         self.set()?.abandon();
         while let Some(task) = self.take_task()? {
-            if let Task::Event(id, event) = task {
-                host.event(id, event);
+            if let Task::Event(id, key, event) = task {
+                host.event(id, &key, event);
             }
         }
         Ok(())
@@ -355,7 +355,7 @@ impl Driver {
     fn run(&self, task: Task, host: &dyn Host) -> Result<(), LockerError> {
         match task {
             Task::Submit(request) => self.storage.submit(request),
-            Task::Event(id, event) => host.event(id, event),
+            Task::Event(id, key, event) => host.event(id, &key, event),
             Task::Log(line) => log::log(Level::Debug, &line),
             Task::Hook(id, hook, call) => {
                 let result = self.run_hook(id, call, host)?;

@@ -74,6 +74,7 @@ impl UnheardError<'_> {
             activity,
             kind,
             message,
+            ..
         } = self.error;
         let level = match kind {
             RequestErrorKind::Script => Level::Error,

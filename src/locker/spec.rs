@@ -91,8 +91,8 @@ pub trait LockerHooks: Send + Sync {
     }
 
     /// Something happened. Not called for a spec whose events are polled.
-    fn event(&self, locker: LockerId, event: &Event) {
-        let _ = (locker, event);
+    fn event(&self, locker: LockerId, key: &Arc<str>, event: &Event) {
+        let _ = (locker, key, event);
     }
 
     /// Whether [`LockerHooks::event`] listens. Where nobody does and events are not polled, errors
@@ -136,6 +136,7 @@ pub struct Locker(Arc<Handle>);
 struct Handle {
     spec: LockerSpec,
     id: LockerId,
+    key: Arc<str>,
     data: Arc<SharedSaveData>,
 }
 
@@ -205,6 +206,7 @@ impl LockerSpec {
         if unread >= UNREAD_EVENTS_MAX {
             return Err(LockerError::UnreadEvents { unread });
         }
+        let key = Arc::clone(&start.key);
         let mut set = self.0.driver.set()?;
         let id = set.insert(start);
         let has_hooks = self.0.hooks.has_before_save();
@@ -213,7 +215,12 @@ impl LockerSpec {
             Arc::clone(locker.data())
         })?;
         let spec = self.clone();
-        Ok(Locker(Arc::new(Handle { spec, id, data })))
+        Ok(Locker(Arc::new(Handle {
+            spec,
+            id,
+            key,
+            data,
+        })))
     }
 
     /// What a sender shares with the lockers.
@@ -288,6 +295,11 @@ impl Locker {
     /// The locker's name among the spec's.
     pub fn id(&self) -> LockerId {
         self.0.id
+    }
+
+    /// The key.
+    pub fn key(&self) -> &Arc<str> {
+        &self.0.key
     }
 
     /// The save data: the player's while the load status is loaded, else the default.
@@ -548,7 +560,7 @@ impl Host for Inner {
         self.hooks.merge_offline(key, offline, data)
     }
 
-    fn event(&self, locker: LockerId, event: Event) {
+    fn event(&self, locker: LockerId, key: &Arc<str>, event: Event) {
         if let Event::ChangesSaved(connection, outcome) = &event
             && let Some(callback) = connection.take_callback()
         {
@@ -561,7 +573,7 @@ impl Host for Inner {
                 .or_default()
                 .push_back(event);
         } else if self.hooks.hears_events() {
-            self.hooks.event(locker, &event);
+            self.hooks.event(locker, key, &event);
         } else if let Event::Error(error) = &event {
             self.driver.report_unheard(locker, error);
         }

@@ -76,6 +76,7 @@ static void profiles(Server *server) {
     OK(profile_destroy(stale));
     frame(server, 0);
     prepare(stale, live, server->store);
+    REFUSED(SlProfile, profile_get_key(handle, &json));
     REFUSED(SlProfile, profile_is_active(handle, &value));
     REFUSED(SlProfile, profile_is_loaded(handle, &value));
     REFUSED(SlProfile, profile_is_available(handle, &value));
@@ -212,6 +213,7 @@ static void specs_and_lockers(Server *server) {
     OK(locker_destroy(stale));
     value = 7;
     prepare(stale, live, spec);
+    REFUSED(SlLocker, locker_get_key(handle, &json));
     REFUSED(SlLocker, locker_update(handle, 1, &value));
     REFUSED(SlLocker, locker_poll_event(handle, &event, 1, &count));
     REFUSED(SlLocker, locker_mark_should_acquire(handle, 0));

@@ -13,7 +13,7 @@ int main(void) {
     CHECK(sizeof buffer == 24 && sizeof text == 16);
     CHECK(sizeof(SlStorageCallbacks) == 56 && sizeof(SlStorageCommit) == 72);
     CHECK(sizeof(SlEasyStoreConfig) == 232 && sizeof(SlLockerSpecConfig) == 248);
-    CHECK(sizeof(SlClock) == 48 && sizeof(SlEvent) == 128);
+    CHECK(sizeof(SlClock) == 48 && sizeof(SlEvent) == 160);
     CHECK(SL_NUL_TERMINATED == (size_t)-1);
     CHECK(1 -SL_ERROR_INVALID_HANDLE == 2);
     CHECK(strcmp(session_locker_version(), "0.") > 0);
