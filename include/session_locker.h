@@ -618,7 +618,7 @@ typedef struct SlClock {
 } SlClock;
 
 /**
- * What a session or a locker may be given at its start. `session_options_init` fills in the
+ * What a session or a locker may be given at its start. `session_locker_session_options_init` fills in the
  * defaults; where a function takes options, NULL stands for all defaults. They are copied.
  */
 typedef struct SlSessionOptions {
@@ -1055,7 +1055,7 @@ typedef struct SlRemoteChangeSenderConfig {
 typedef void (*SlSendCallback)(void *user_data, uint64_t send_id, int32_t outcome);
 
 /**
- * What was bought, by whom and for how much: the seed's `ReceiptInfo`. `receipt_info_init` fills in
+ * What was bought, by whom and for how much: the seed's `ReceiptInfo`. `session_locker_receipt_info_init` fills in
  * the defaults. A call copies it.
  */
 typedef struct SlReceiptInfo {
@@ -1892,7 +1892,7 @@ SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT.
  */
-SlStatus session_options_init(SlSessionOptions *options, size_t struct_size);
+SlStatus session_locker_session_options_init(SlSessionOptions *options, size_t struct_size);
 
 /**
  * Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults,
@@ -2311,8 +2311,8 @@ SlStatus signal_connection_disconnect(SlSignalConnection *connection);
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
  */
-SlStatus drain_report_count(const SlDrainReport *report,
-                            size_t *count);
+SlStatus drain_report_unsaved_count(const SlDrainReport *report,
+                                    size_t *count);
 
 /**
  * One key of the report, by its index from 0: the key, what became of its last changes
@@ -2323,11 +2323,11 @@ SlStatus drain_report_count(const SlDrainReport *report,
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the index).
  */
-SlStatus drain_report_get(const SlDrainReport *report,
-                          size_t index,
-                          SlText *key,
-                          int32_t *outcome,
-                          SlText *reason);
+SlStatus drain_report_get_unsaved(const SlDrainReport *report,
+                                  size_t index,
+                                  SlText *key,
+                                  int32_t *outcome,
+                                  SlText *reason);
 
 /**
  * How many keys to which remote changes were not sent are in the report, in `count`; 0 when all went
@@ -2825,8 +2825,8 @@ SlStatus locker_product_credit_use(const SlLocker *locker,
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT.
  */
-SlStatus receipt_info_init(SlReceiptInfo *receipt,
-                           size_t struct_size);
+SlStatus session_locker_receipt_info_init(SlReceiptInfo *receipt,
+                                          size_t struct_size);
 
 /**
  * Processes a purchase once the profile's save data is available, inside the store's updates, and

@@ -756,7 +756,7 @@ SlStatus storage_request_failed(SlStorageRequest *request,
 
 SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
 
-SlStatus session_options_init(SlSessionOptions *options, size_t struct_size);
+SlStatus session_locker_session_options_init(SlSessionOptions *options, size_t struct_size);
 
 SlStatus easy_store_config_init(SlEasyStoreConfig *config, size_t struct_size);
 
@@ -885,13 +885,13 @@ SlStatus saved_connection_destroy(SlSavedConnection *connection);
 
 SlStatus signal_connection_disconnect(SlSignalConnection *connection);
 
-SlStatus drain_report_count(const SlDrainReport *report, size_t *count);
+SlStatus drain_report_unsaved_count(const SlDrainReport *report, size_t *count);
 
-SlStatus drain_report_get(const SlDrainReport *report,
-                          size_t index,
-                          SlText *key,
-                          int32_t *outcome,
-                          SlText *reason);
+SlStatus drain_report_get_unsaved(const SlDrainReport *report,
+                                  size_t index,
+                                  SlText *key,
+                                  int32_t *outcome,
+                                  SlText *reason);
 
 SlStatus drain_report_unsent_count(const SlDrainReport *report, size_t *count);
 
@@ -1052,7 +1052,7 @@ SlStatus locker_product_credit_use(const SlLocker *locker,
                                    int64_t amount,
                                    int32_t *did_use);
 
-SlStatus receipt_info_init(SlReceiptInfo *receipt, size_t struct_size);
+SlStatus session_locker_receipt_info_init(SlReceiptInfo *receipt, size_t struct_size);
 
 SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profile,
                                                           SlProductProcess process,

@@ -25,7 +25,7 @@ pub(crate) fn insert(report: DrainReport) -> FfiResult<*mut SlDrainReport> {
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn drain_report_count(
+pub unsafe extern "C" fn drain_report_unsaved_count(
     report: *const SlDrainReport,
     count: *mut usize,
 ) -> SlStatus {
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn drain_report_count(
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the index).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn drain_report_get(
+pub unsafe extern "C" fn drain_report_get_unsaved(
     report: *const SlDrainReport,
     index: usize,
     key: *mut SlText,

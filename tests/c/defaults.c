@@ -212,7 +212,7 @@ static void fail(int32_t kind, const char *message, int verbose_logs) {
     users[0].length = 1;
     users[1].data = "%d+";
     users[1].length = SL_NUL_TERMINATED;
-    OK(session_options_init(&options, sizeof options));
+    OK(session_locker_session_options_init(&options, sizeof options));
     options.user_ids = users;
     options.user_id_count = 2;
     OK(easy_store_config_init(&config, sizeof config));

@@ -168,12 +168,12 @@ static void reports(Server *server) {
     OK(easy_store_drain(server->store, 0, &live));
     OK(drain_report_destroy(stale));
     prepare(stale, live, server->store);
-    REFUSED(SlDrainReport, drain_report_count(handle, &count));
-    REFUSED(SlDrainReport, drain_report_get(handle, 0, &key, &outcome, &reason));
+    REFUSED(SlDrainReport, drain_report_unsaved_count(handle, &count));
+    REFUSED(SlDrainReport, drain_report_get_unsaved(handle, 0, &key, &outcome, &reason));
     REFUSED(SlDrainReport, drain_report_destroy(handle));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get(live, 0, NULL, &outcome, &reason));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get(live, 0, &key, NULL, &reason));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get(live, 0, &key, &outcome, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get_unsaved(live, 0, NULL, &outcome, &reason));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get_unsaved(live, 0, &key, NULL, &reason));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get_unsaved(live, 0, &key, &outcome, NULL));
     CHECK(count == 7 && key.length == 7 && outcome == 7 && reason.length == 7);
     OK(drain_report_destroy(live));
 }

@@ -357,7 +357,7 @@ static void drop_migrator(void *user_data) {
 
 static SlReceiptInfo receipt(void) {
     SlReceiptInfo receipt;
-    OK(receipt_info_init(&receipt, sizeof receipt));
+    OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
     receipt.purchase_id = "purchase";
     receipt.product_id = 5;
     return receipt;
@@ -463,7 +463,7 @@ static void a_store(Place place, Deed deed) {
         CHECK(scene.done);
         TRY(profile_destroy(scene.profile));
         if (easy_store_drain(scene.store, 60, &report) == SL_OK) {
-            OK(drain_report_count(report, &left));
+            OK(drain_report_unsaved_count(report, &left));
             CHECK(left == 0 && scene.purchase.heard == scene.purchase.accepted);
             OK(drain_report_destroy(report));
         }

@@ -60,7 +60,7 @@ static Shop shop_for(SlProfile *profile, SlLocker *locker) {
 
 static SlReceiptInfo receipt_of(const char *purchase_id, int64_t gold) {
     SlReceiptInfo receipt;
-    OK(receipt_info_init(&receipt, sizeof receipt));
+    OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
     receipt.purchase_id = purchase_id;
     receipt.product_id = gold;
     receipt.user_id = "17";

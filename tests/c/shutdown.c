@@ -64,13 +64,13 @@ static void a_drain_reports_nothing_when_all_went_well(void) {
     CHECK(report == NULL && is_closed(&server) == 0);
     OK(easy_store_drain(server.store, 1, &report));
     CHECK(is_closed(&server) == 1);
-    OK(drain_report_count(report, &count));
+    OK(drain_report_unsaved_count(report, &count));
     CHECK(count == 0);
     CHECK_STATUS(SL_ERROR_OUT_OF_RANGE,
-                 drain_report_get(report, 0, &key, &outcome, &reason));
+                 drain_report_get_unsaved(report, 0, &key, &outcome, &reason));
     CHECK(last_error_says("index is 0, but the report has 0 keys"));
     CHECK(key.length == 7 && outcome == 7 && reason.length == 7);
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_count(report, NULL));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_unsaved_count(report, NULL));
     OK(drain_report_destroy(report));
     OK(easy_store_drain(server.store, INFINITY, NULL));
     /* Events of a store that is drained can still be read. */
@@ -82,11 +82,11 @@ static void a_drain_reports_nothing_when_all_went_well(void) {
 /* Finds a key in a report and gives its outcome; -1 if it is not there. */
 static int32_t outcome_of(SlDrainReport *report, const char *name, const char *why) {
     size_t count = 0, index;
-    OK(drain_report_count(report, &count));
+    OK(drain_report_unsaved_count(report, &count));
     for (index = 0; index < count; index++) {
         SlText key, reason;
         int32_t outcome = 7;
-        OK(drain_report_get(report, index, &key, &outcome, &reason));
+        OK(drain_report_get_unsaved(report, index, &key, &outcome, &reason));
         if (key.length == strlen(name) && memcmp(key.data, name, key.length) == 0) {
             char text[256];
             sprintf(text, "%.*s", (int)reason.length, reason.data);
@@ -120,7 +120,7 @@ static void a_drain_reports_what_could_not_be_released_in_time(void) {
     OK(easy_store_start_session(server.store, Z("loading"), NULL, &loading));
     OK(easy_store_drain(server.store, 2, &report));
     CHECK(is_closed(&server) == 0);
-    OK(drain_report_count(report, &count));
+    OK(drain_report_unsaved_count(report, &count));
     CHECK(outcome_of(report, "silent", "a commit is not answered yet") == SL_OUTCOME_UNKNOWN);
     CHECK(outcome_of(report, "changed", "a commit is not answered yet; the last error was: the "
                                         "disk is full") == SL_OUTCOME_UNKNOWN);
@@ -132,7 +132,7 @@ static void a_drain_reports_what_could_not_be_released_in_time(void) {
     CHECK(is_closed(&server) == 1);
     CHECK(strstr(host_record(&memory, "silent"), "\"Gold\":1") != NULL);
     CHECK(strstr(host_record(&memory, "changed"), "\"Gold\":2") != NULL);
-    OK(drain_report_get(report, 0, &key, &outcome, &reason));
+    OK(drain_report_get_unsaved(report, 0, &key, &outcome, &reason));
     CHECK(key.length > 0 && reason.length > 0);
     OK(profile_destroy(changed));
     OK(profile_destroy(loading));

@@ -187,7 +187,7 @@ HELPER void server_close(Server *server) {
 /* Options with these users, and else the defaults. */
 HELPER SlSessionOptions options_of(const SlText *user_ids, size_t count) {
     SlSessionOptions options;
-    OK(session_options_init(&options, sizeof options));
+    OK(session_locker_session_options_init(&options, sizeof options));
     options.user_ids = user_ids;
     options.user_id_count = count;
     return options;
