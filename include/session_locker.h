@@ -886,6 +886,44 @@ typedef void (*SlSignalCallback)(void *user_data,
  */
 typedef SlStatus (*SlBeforeSave)(void *user_data, SlProfile *profile);
 
+/**
+ * A key whose session a drain could not release in time. The texts belong to the report and live as
+ * long as it; they are not NUL-terminated.
+ */
+typedef struct SlUnsaved {
+    /** `sizeof(SlUnsaved)`, set by the host before the call that fills it. */
+    uint32_t struct_size;
+    /**
+     * What became of the last changes, one of SL_OUTCOME_: SL_OUTCOME_SAVED where only the release
+     * itself was left, SL_OUTCOME_UNKNOWN where a commit is not answered.
+     */
+    int32_t outcome;
+    /** The key. */
+    SlText key;
+    /** Why, for a person. */
+    SlText reason;
+} SlUnsaved;
+
+/**
+ * A key to which a drain could not send all remote changes in time. The texts belong to the report
+ * and live as long as it; they are not NUL-terminated.
+ */
+typedef struct SlUnsent {
+    /** `sizeof(SlUnsent)`, set by the host before the call that fills it. */
+    uint32_t struct_size;
+    /**
+     * What is known of the changes: SL_SEND_UNKNOWN where a commit with some of them is not answered,
+     * else SL_SEND_NOT_SENT.
+     */
+    int32_t outcome;
+    /** The key. */
+    SlText key;
+    /** Why, for a person. */
+    SlText reason;
+    /** How many changes. */
+    size_t change_count;
+} SlUnsent;
+
 /** Runs before a save of a locker; as SlBeforeSave. */
 typedef SlStatus (*SlLockerBeforeSave)(void *user_data, SlLocker *locker);
 
@@ -967,6 +1005,25 @@ typedef struct SlLockerSpecConfig {
     /** May be NULL; else called once with `user_data`, when the spec and its lockers are gone. */
     SlDrop drop;
 } SlLockerSpecConfig;
+
+/**
+ * What a send may be given. `session_locker_send_options_init` fills in the defaults; where a
+ * function takes options, NULL stands for all defaults. They are copied.
+ */
+typedef struct SlSendOptions {
+    /** `sizeof(SlSendOptions)`. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /**
+     * The host's own name for this send, 1 to 128 bytes of UTF-8; NULL for none. A send to a key with
+     * an operation id that was sent to it within 7 days, by any sender, is answered with SL_SEND_SENT
+     * and not written again: so a process that has crashed may safely send anew.
+     */
+    const char *operation_id;
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
+    size_t operation_id_length;
+} SlSendOptions;
 
 /** Whose fault a failure is, and whether trying again helps: one of SL_REQUEST_ERROR_. */
 typedef int32_t SlRequestErrorKind;
@@ -2315,19 +2372,15 @@ SlStatus drain_report_unsaved_count(const SlDrainReport *report,
                                     size_t *count);
 
 /**
- * One key of the report, by its index from 0: the key, what became of its last changes
- * (`outcome`, one of SL_OUTCOME_: SL_OUTCOME_SAVED where only the release itself was left,
- * SL_OUTCOME_UNKNOWN where a commit is not answered), and why, for a person.
+ * One key of the report, by its index from 0, in `unsaved`, whose `struct_size` the host has set. Any
+ * thread.
  *
- * The texts belong to the report and live as long as it. Any thread.
- *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the index).
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (also a `struct_size` that is none),
+ * SL_ERROR_OUT_OF_RANGE (the index).
  */
 SlStatus drain_report_get_unsaved(const SlDrainReport *report,
                                   size_t index,
-                                  SlText *key,
-                                  int32_t *outcome,
-                                  SlText *reason);
+                                  SlUnsaved *unsaved);
 
 /**
  * How many keys to which remote changes were not sent are in the report, in `count`; 0 when all went
@@ -2339,20 +2392,15 @@ SlStatus drain_report_unsent_count(const SlDrainReport *report,
                                    size_t *count);
 
 /**
- * One key to which remote changes were not sent, by its index from 0: the key, how many changes, what
- * is known of them (`outcome`: SL_SEND_UNKNOWN where a commit with some of them is not answered, else
- * SL_SEND_NOT_SENT), and why, for a person. The store goes on sending them until it is destroyed.
+ * One key to which remote changes were not sent, by its index from 0, in `unsent`, whose `struct_size`
+ * the host has set. The store goes on sending them until it is destroyed. Any thread.
  *
- * The texts belong to the report and live as long as it. Any thread.
- *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the index).
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (also a `struct_size` that is none),
+ * SL_ERROR_OUT_OF_RANGE (the index).
  */
 SlStatus drain_report_get_unsent(const SlDrainReport *report,
                                  size_t index,
-                                 SlText *key,
-                                 size_t *change_count,
-                                 int32_t *outcome,
-                                 SlText *reason);
+                                 SlUnsent *unsent);
 
 /** Frees a report and its texts. Any thread. Errors: SL_ERROR_INVALID_HANDLE. */
 SlStatus drain_report_destroy(SlDrainReport *report);
@@ -2628,6 +2676,13 @@ SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
                                          int32_t *was_saved);
 
 /**
+ * Fills options of `struct_size` bytes, `sizeof(SlSendOptions)`, with the defaults. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus session_locker_send_options_init(SlSendOptions *options, size_t struct_size);
+
+/**
  * Fills a configuration of `struct_size` bytes, `sizeof(SlRemoteChangeSenderConfig)`, with the
  * defaults. Any thread.
  *
@@ -2705,15 +2760,13 @@ SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
  * which says what kind of change it is. Their members `I` and `A` are the library's, and
  * overridden. An empty array writes nothing, and is answered with SL_SEND_SENT.
  *
- * `operation_id` (1 to 128 bytes of UTF-8; NULL for none) is the host's own name for this send. A send
- * to this key with an operation id that was sent within 7 days, by any sender, is answered with
- * SL_SEND_SENT and not written again: so a process that has crashed may safely send anew.
+ * `options` may be NULL.
  *
  * `callback` (may be NULL) is called once, from a later update or from the destruction. `send_id` (may
  * be NULL) gets the number it is called with. When this returns SL_OK, `user_data` is the library's, and
  * `drop` (may be NULL) ends it after the callback; otherwise it stays the host's. Any thread.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, the operation id),
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
  * SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE (no array, no object, `K` is no
  * string), SL_ERROR_NOT_FOUND (no `K`), SL_ERROR_OUT_OF_RANGE (the length of a `K`),
  * SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends
@@ -2724,8 +2777,7 @@ SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
                                    size_t key_length,
                                    const char *json_array,
                                    size_t json_array_length,
-                                   const char *operation_id,
-                                   size_t operation_id_length,
+                                   const SlSendOptions *options,
                                    SlSendCallback callback,
                                    void *user_data,
                                    SlDrop drop,
@@ -2743,8 +2795,7 @@ SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
                                         size_t key_length,
                                         const char *json_array,
                                         size_t json_array_length,
-                                        const char *operation_id,
-                                        size_t operation_id_length,
+                                        const SlSendOptions *options,
                                         SlSendCallback callback,
                                         void *user_data,
                                         SlDrop drop,

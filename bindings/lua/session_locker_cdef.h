@@ -365,6 +365,21 @@ typedef void (*SlSignalCallback)(void *user_data,
 
 typedef SlStatus (*SlBeforeSave)(void *user_data, SlProfile *profile);
 
+typedef struct SlUnsaved {
+    uint32_t struct_size;
+    int32_t outcome;
+    SlText key;
+    SlText reason;
+} SlUnsaved;
+
+typedef struct SlUnsent {
+    uint32_t struct_size;
+    int32_t outcome;
+    SlText key;
+    SlText reason;
+    size_t change_count;
+} SlUnsent;
+
 typedef SlStatus (*SlLockerBeforeSave)(void *user_data, SlLocker *locker);
 
 typedef struct SlLockerSpecConfig {
@@ -404,6 +419,13 @@ typedef struct SlLockerSpecConfig {
     SlMergeOfflineSaveData merge_offline_save_data;
     SlDrop drop;
 } SlLockerSpecConfig;
+
+typedef struct SlSendOptions {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *operation_id;
+    size_t operation_id_length;
+} SlSendOptions;
 
 typedef int32_t SlRequestErrorKind;
 
@@ -889,18 +911,13 @@ SlStatus drain_report_unsaved_count(const SlDrainReport *report, size_t *count);
 
 SlStatus drain_report_get_unsaved(const SlDrainReport *report,
                                   size_t index,
-                                  SlText *key,
-                                  int32_t *outcome,
-                                  SlText *reason);
+                                  SlUnsaved *unsaved);
 
 SlStatus drain_report_unsent_count(const SlDrainReport *report, size_t *count);
 
 SlStatus drain_report_get_unsent(const SlDrainReport *report,
                                  size_t index,
-                                 SlText *key,
-                                 size_t *change_count,
-                                 int32_t *outcome,
-                                 SlText *reason);
+                                 SlUnsent *unsent);
 
 SlStatus drain_report_destroy(SlDrainReport *report);
 
@@ -983,6 +1000,8 @@ SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
                                          double timeout,
                                          int32_t *was_saved);
 
+SlStatus session_locker_send_options_init(SlSendOptions *options, size_t struct_size);
+
 SlStatus remote_change_sender_config_init(SlRemoteChangeSenderConfig *config,
                                           size_t struct_size);
 
@@ -1007,8 +1026,7 @@ SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
                                    size_t key_length,
                                    const char *json_array,
                                    size_t json_array_length,
-                                   const char *operation_id,
-                                   size_t operation_id_length,
+                                   const SlSendOptions *options,
                                    SlSendCallback callback,
                                    void *user_data,
                                    SlDrop drop,
@@ -1019,8 +1037,7 @@ SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
                                         size_t key_length,
                                         const char *json_array,
                                         size_t json_array_length,
-                                        const char *operation_id,
-                                        size_t operation_id_length,
+                                        const SlSendOptions *options,
                                         SlSendCallback callback,
                                         void *user_data,
                                         SlDrop drop,

@@ -78,6 +78,7 @@ mod purchase;
 mod purchaser;
 mod remote_change_sender;
 mod save_data;
+mod send_options;
 #[macro_use]
 mod settings;
 #[macro_use]
@@ -109,6 +110,7 @@ pub use purchase::*;
 pub use purchaser::*;
 pub use remote_change_sender::*;
 pub use save_data::*;
+pub use send_options::*;
 pub use session_options::*;
 pub use settings::SlCreateSaveData;
 pub use spec::*;

@@ -13,6 +13,7 @@ use super::error::{FfiError, FfiResult};
 use super::event::{SlEvent, Told};
 use super::handle::{self, Kind};
 use super::number;
+use super::send_options::{SlSendOptions, operation_id};
 use super::settings::{optional_text, random_seed};
 use super::spec::SlLockerSpec;
 use super::status::*;
@@ -288,15 +289,13 @@ pub unsafe extern "C" fn remote_change_sender_is_sending(
 /// which says what kind of change it is. Their members `I` and `A` are the library's, and
 /// overridden. An empty array writes nothing, and is answered with SL_SEND_SENT.
 ///
-/// `operation_id` (1 to 128 bytes of UTF-8; NULL for none) is the host's own name for this send. A send
-/// to this key with an operation id that was sent within 7 days, by any sender, is answered with
-/// SL_SEND_SENT and not written again: so a process that has crashed may safely send anew.
+/// `options` may be NULL.
 ///
 /// `callback` (may be NULL) is called once, from a later update or from the destruction. `send_id` (may
 /// be NULL) gets the number it is called with. When this returns SL_OK, `user_data` is the library's, and
 /// `drop` (may be NULL) ends it after the callback; otherwise it stays the host's. Any thread.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, the operation id),
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
 /// SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE (no array, no object, `K` is no
 /// string), SL_ERROR_NOT_FOUND (no `K`), SL_ERROR_OUT_OF_RANGE (the length of a `K`),
 /// SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends
@@ -308,8 +307,7 @@ pub unsafe extern "C" fn remote_change_sender_send(
     key_length: usize,
     json_array: *const c_char,
     json_array_length: usize,
-    operation_id: *const c_char,
-    operation_id_length: usize,
+    options: *const SlSendOptions,
     callback: SlSendCallback,
     user_data: *mut c_void,
     drop: SlDrop,
@@ -319,9 +317,8 @@ pub unsafe extern "C" fn remote_change_sender_send(
         let object = handle::get(sender)?;
         let key = text!(key, key_length);
         let json_array = text!(json_array, json_array_length);
-        let operation_id = (operation_id, operation_id_length);
         // SAFETY: the export's own contract, rule 4 of `ffi`.
-        let operation_id = unsafe { optional_text("operation_id", operation_id) }?;
+        let operation_id = unsafe { operation_id(options) }?;
         let heard_by = (callback, UserData::new(user_data, drop));
         let send = |completion| {
             let sender = &object.sender;
@@ -344,8 +341,7 @@ pub unsafe extern "C" fn easy_store_send_remote_changes(
     key_length: usize,
     json_array: *const c_char,
     json_array_length: usize,
-    operation_id: *const c_char,
-    operation_id_length: usize,
+    options: *const SlSendOptions,
     callback: SlSendCallback,
     user_data: *mut c_void,
     drop: SlDrop,
@@ -355,9 +351,8 @@ pub unsafe extern "C" fn easy_store_send_remote_changes(
         let object = handle::get(store)?;
         let key = text!(key, key_length);
         let json_array = text!(json_array, json_array_length);
-        let operation_id = (operation_id, operation_id_length);
         // SAFETY: the export's own contract, rule 4 of `ffi`.
-        let operation_id = unsafe { optional_text("operation_id", operation_id) }?;
+        let operation_id = unsafe { operation_id(options) }?;
         let heard_by = (callback, UserData::new(user_data, drop));
         let send = |completion| {
             let store = &object.store;

@@ -167,7 +167,7 @@ static void *work(void *argument) {
         ask(worker->shared, worker->number + THREADS, round);
         use_credit(worker->shared, round);
         EXPECT(profile_mark_force_save(worker->shared) == SL_OK);
-        EXPECT(easy_store_send_remote_changes(store, Z(others), Z("[{\"K\":\"gift\"}]"), NULL, 0, on_sent,
+        EXPECT(easy_store_send_remote_changes(store, Z(others), Z("[{\"K\":\"gift\"}]"), NULL, on_sent,
                                               NULL, on_send_drop, NULL) == SL_OK);
         count(&books.sends, 1);
         update(store);
@@ -309,7 +309,7 @@ static void *work_on_parts(void *argument) {
                    SL_OK);
             count(&books.asked, 1);
             sprintf(key, "player/%d", index);
-            EXPECT(remote_change_sender_send(parts.sender, Z(key), Z("[{\"K\":\"gift\"}]"), NULL, 0, on_sent,
+            EXPECT(remote_change_sender_send(parts.sender, Z(key), Z("[{\"K\":\"gift\"}]"), NULL, on_sent,
                                              NULL, on_send_drop, NULL) == SL_OK);
             count(&books.sends, 1);
             update_parts();

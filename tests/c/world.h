@@ -193,6 +193,16 @@ HELPER SlSessionOptions options_of(const SlText *user_ids, size_t count) {
     return options;
 }
 
+/* Options with this operation id, which live until the next call. */
+HELPER const SlSendOptions *sent_as(const char *operation_id, size_t length) {
+    static SlSendOptions options;
+    OK(session_locker_send_options_init(&options, sizeof options));
+    CHECK(options.operation_id == NULL && options.operation_id_length == SL_NUL_TERMINATED);
+    options.operation_id = operation_id;
+    options.operation_id_length = length;
+    return &options;
+}
+
 /* A session that is loaded. */
 HELPER SlProfile *loaded(Server *server, const char *key) {
     SlProfile *profile = NULL;
