@@ -769,6 +769,48 @@ typedef SlStatus (*SlMergeOfflineSaveData)(void *user_data,
                                            SlSaveData *offline,
                                            SlSaveData *data);
 
+/** Whose fault a failure is, and whether trying again helps: one of SL_REQUEST_ERROR_. */
+typedef int32_t SlRequestErrorKind;
+
+/**
+ * An error, and what identifies the player. The texts, which
+ * are not NUL-terminated, live until the callback returns.
+ */
+typedef struct SlErrorReport {
+    /** One of SL_ACTIVITY_: what was being done. */
+    int32_t activity;
+    /** One of SL_REQUEST_ERROR_: whose fault it is. */
+    SlRequestErrorKind error_kind;
+    /** 1 if the configuration asks for verbose logs. */
+    int32_t verbose_logs;
+    /** 0. */
+    int32_t reserved;
+    /** What the log lines of the locker or sender begin with. */
+    SlText log_prefix;
+    /** The key that was being worked on. */
+    SlText key;
+    /** What happened, in full. */
+    SlText message;
+    /**
+     * The same with `{userid}` and `{datastorekey}` in place of the user ids and the key, so that
+     * tools can count equal messages, and no player is named.
+     */
+    SlText filtered_message;
+    /** The users that the record belongs to; NULL when there is none. */
+    const SlText *user_ids;
+    /** How many there are. */
+    size_t user_id_count;
+    /** 0. Room for what later versions tell. */
+    uint64_t reserved_for_later[4];
+} SlErrorReport;
+
+/**
+ * Told of an error. `report` lives until the callback returns.
+ * Runs inside an update, wait or drain that a host called, on its thread, with no lock held, and
+ * may call any function; several threads may run it at the same time.
+ */
+typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
+
 /**
  * What a store is made with. `easy_store_config_init` fills in the defaults; times are seconds.
  */
@@ -849,6 +891,11 @@ typedef struct SlEasyStoreConfig {
     SlProcessRemoteChange process_remote_change;
     /** Takes over what was written before the load; with NULL that is dropped. */
     SlMergeOfflineSaveData merge_offline_save_data;
+    /**
+     * Told of every failure, beside SL_EVENT_ERROR and before it; with NULL, and if the host hears no
+     * events, the process-wide reporters are told.
+     */
+    SlReportError report_error;
     /** May be NULL; else called once with `user_data`, when the store is gone. */
     SlDrop drop;
 } SlEasyStoreConfig;
@@ -1002,6 +1049,11 @@ typedef struct SlLockerSpecConfig {
     SlProcessRemoteChange process_remote_change;
     /** Takes over what was written before the load; with NULL that is dropped. */
     SlMergeOfflineSaveData merge_offline_save_data;
+    /**
+     * Told of every failure, beside SL_EVENT_ERROR and before it; with NULL, and if the host hears no
+     * events, the process-wide reporter is told.
+     */
+    SlReportError report_error;
     /** May be NULL; else called once with `user_data`, when the spec and its lockers are gone. */
     SlDrop drop;
 } SlLockerSpecConfig;
@@ -1024,48 +1076,6 @@ typedef struct SlSendOptions {
     /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
     size_t operation_id_length;
 } SlSendOptions;
-
-/** Whose fault a failure is, and whether trying again helps: one of SL_REQUEST_ERROR_. */
-typedef int32_t SlRequestErrorKind;
-
-/**
- * An error of which no host has asked to hear, and what identifies the player. The texts, which
- * are not NUL-terminated, live until the callback returns.
- */
-typedef struct SlErrorReport {
-    /** One of SL_ACTIVITY_: what was being done. */
-    int32_t activity;
-    /** One of SL_REQUEST_ERROR_: whose fault it is. */
-    SlRequestErrorKind error_kind;
-    /** 1 if the configuration asks for verbose logs. */
-    int32_t verbose_logs;
-    /** 0. */
-    int32_t reserved;
-    /** What the log lines of the locker begin with. */
-    SlText log_prefix;
-    /** The key that was being worked on. */
-    SlText key;
-    /** What happened, in full. */
-    SlText message;
-    /**
-     * The same with `{userid}` and `{datastorekey}` in place of the user ids and the key, so that
-     * tools can count equal messages, and no player is named.
-     */
-    SlText filtered_message;
-    /** The users that the record belongs to; NULL when there is none. */
-    const SlText *user_ids;
-    /** How many there are. */
-    size_t user_id_count;
-    /** 0. Room for what later versions tell. */
-    uint64_t reserved_for_later[4];
-} SlErrorReport;
-
-/**
- * Told of an error of which no host has asked to hear. `report` lives until the callback returns.
- * Runs inside an update, wait or drain that a host called, on its thread, with no lock held, and
- * may call any function; several threads may run it at the same time.
- */
-typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
 
 /** What a sender is made with. `remote_change_sender_config_init` fills in the defaults. */
 typedef struct SlRemoteChangeSenderConfig {
@@ -1096,8 +1106,8 @@ typedef struct SlRemoteChangeSenderConfig {
     /** Passed to the callback below. */
     void *user_data;
     /**
-     * Told of failures, after which the sender tries again; NULL for the process-wide reporter of
-     * SL_REPORTER_SENDERS, which is told of none with `polls_events`.
+     * Told of every failure, after which the sender tries again; with NULL, and unless events are
+     * polled, the process-wide reporter of SL_REPORTER_SENDERS is told.
      */
     SlReportError report_error;
     /** May be NULL; else called once with `user_data`, when the sender is gone. */
@@ -3169,8 +3179,8 @@ SlStatus locker_spec_query_config(const SlLockerSpec *spec,
 
 /**
  * Sets who is told, in the whole process, of errors of which no host has asked to hear: those of
- * stores and specs that have no `event` callback and do not poll events, or those of senders
- * without a callback of their own. `reporter` is one of SL_REPORTER_ and says which.
+ * stores and specs that have no `event` callback and no `report_error`, and do not poll events, or
+ * those of senders that have no `report_error` and do not poll events, and those of stores that send. `reporter` is one of SL_REPORTER_ and says which.
  *
  * With a NULL `callback`, as in the beginning, they are logged (see
  * `session_locker_set_log_callback`): in full with `verbose_logs`; otherwise without user ids and

@@ -319,6 +319,24 @@ typedef SlStatus (*SlMergeOfflineSaveData)(void *user_data,
                                            SlSaveData *offline,
                                            SlSaveData *data);
 
+typedef int32_t SlRequestErrorKind;
+
+typedef struct SlErrorReport {
+    int32_t activity;
+    SlRequestErrorKind error_kind;
+    int32_t verbose_logs;
+    int32_t reserved;
+    SlText log_prefix;
+    SlText key;
+    SlText message;
+    SlText filtered_message;
+    const SlText *user_ids;
+    size_t user_id_count;
+    uint64_t reserved_for_later[4];
+} SlErrorReport;
+
+typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
+
 typedef struct SlEasyStoreConfig {
     uint32_t struct_size;
     uint32_t save_data_version;
@@ -352,6 +370,7 @@ typedef struct SlEasyStoreConfig {
     SlEventCallback event;
     SlProcessRemoteChange process_remote_change;
     SlMergeOfflineSaveData merge_offline_save_data;
+    SlReportError report_error;
     SlDrop drop;
 } SlEasyStoreConfig;
 
@@ -417,6 +436,7 @@ typedef struct SlLockerSpecConfig {
     SlEventCallback event;
     SlProcessRemoteChange process_remote_change;
     SlMergeOfflineSaveData merge_offline_save_data;
+    SlReportError report_error;
     SlDrop drop;
 } SlLockerSpecConfig;
 
@@ -426,24 +446,6 @@ typedef struct SlSendOptions {
     const char *operation_id;
     size_t operation_id_length;
 } SlSendOptions;
-
-typedef int32_t SlRequestErrorKind;
-
-typedef struct SlErrorReport {
-    int32_t activity;
-    SlRequestErrorKind error_kind;
-    int32_t verbose_logs;
-    int32_t reserved;
-    SlText log_prefix;
-    SlText key;
-    SlText message;
-    SlText filtered_message;
-    const SlText *user_ids;
-    size_t user_id_count;
-    uint64_t reserved_for_later[4];
-} SlErrorReport;
-
-typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
 
 typedef struct SlRemoteChangeSenderConfig {
     uint32_t struct_size;

@@ -69,8 +69,8 @@ pub struct SlRemoteChangeSenderConfig {
     pub seed: u64,
     /// Passed to the callback below.
     pub user_data: *mut c_void,
-    /// Told of failures, after which the sender tries again; NULL for the process-wide reporter of
-    /// SL_REPORTER_SENDERS, which is told of none with `polls_events`.
+    /// Told of every failure, after which the sender tries again; with NULL, and unless events are
+    /// polled, the process-wide reporter of SL_REPORTER_SENDERS is told.
     pub report_error: SlReportError,
     /// May be NULL; else called once with `user_data`, when the sender is gone.
     pub drop: SlDrop,

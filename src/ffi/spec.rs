@@ -10,6 +10,7 @@ use super::boundary::boundary;
 use super::callback::{SlDrop, UserData};
 use super::clock::SlClock;
 use super::config::{self, Versioned};
+use super::defaults::{SlReportError, host_reporter};
 use super::error::run_hook;
 use super::event::Told;
 use super::handle::{self, Kind};
@@ -20,7 +21,9 @@ use super::settings::{SlCreateSaveData, create_save_data};
 use super::status::*;
 use super::storage::SlStorage;
 use super::store::SlEventCallback;
-use crate::locker::{Event, HookAnswer, LockerHooks, LockerId, LockerSpec, SharedSaveData};
+use crate::locker::{
+    Event, HookAnswer, LockerHooks, LockerId, LockerSpec, ReportError, SharedSaveData,
+};
 use crate::save_data::{RemoteChange, SaveData};
 
 /// What lockers have in common: the seed's `LockerSpec`. Free it with `locker_spec_destroy`; the
@@ -105,6 +108,9 @@ pub struct SlLockerSpecConfig {
     pub process_remote_change: SlProcessRemoteChange,
     /// Takes over what was written before the load; with NULL that is dropped.
     pub merge_offline_save_data: SlMergeOfflineSaveData,
+    /// Told of every failure, beside SL_EVENT_ERROR and before it; with NULL, and if the host hears no
+    /// events, the process-wide reporter is told.
+    pub report_error: SlReportError,
     /// May be NULL; else called once with `user_data`, when the spec and its lockers are gone.
     pub drop: SlDrop,
 }
@@ -113,7 +119,7 @@ pub struct SlLockerSpecConfig {
 // explicit padding.
 unsafe impl Versioned for SlLockerSpecConfig {
     const NAME: &'static str = "SlLockerSpecConfig";
-    const FIRST_SIZE: usize = 248;
+    const FIRST_SIZE: usize = 256;
 
     fn defaults() -> Self {
         default_settings!(SlLockerSpecConfig {
@@ -124,6 +130,7 @@ unsafe impl Versioned for SlLockerSpecConfig {
             event: None,
             process_remote_change: None,
             merge_offline_save_data: None,
+            report_error: None,
             drop: None,
         })
     }
@@ -166,6 +173,7 @@ struct HostHooks {
     event: SlEventCallback,
     process_remote_change: SlProcessRemoteChange,
     merge_offline_save_data: SlMergeOfflineSaveData,
+    report_error: Option<ReportError>,
     limit_bytes: usize,
     lockers: Arc<LockerHandles>,
 }
@@ -225,6 +233,10 @@ impl LockerHooks for HostHooks {
         self.event.is_some()
     }
 
+    fn report_error(&self) -> Option<&ReportError> {
+        self.report_error.as_ref()
+    }
+
     fn event(&self, locker: LockerId, key: &Arc<str>, event: &Event) {
         let Some(callback) = self.event else { return };
         let told = Told::of_locker(self.lockers.get(locker), key, event);
@@ -279,6 +291,7 @@ pub unsafe extern "C" fn locker_spec_create(
             event: config.event,
             process_remote_change: config.process_remote_change,
             merge_offline_save_data: config.merge_offline_save_data,
+            report_error: host_reporter(config.report_error, Arc::clone(&user_data)),
             limit_bytes: made.options.config.document_limit_bytes,
             lockers: Arc::clone(&lockers),
         };

@@ -18,7 +18,7 @@ use super::config::{Config, ConfigError};
 use super::event::{ErrorReport, Event};
 use super::guarded::{Driving, Guard, Guarded};
 use super::inbox;
-use super::report::{Reporter, UnheardError};
+use super::report::{ReportError, ReportedError, Reporter};
 use super::saved_connection::{SavedConnection, WAITS_MAX};
 use super::set::{LockerId, LockerSet, Scope, Task};
 use super::shared_data::{HookAnswer, SharedSaveData, restorable};
@@ -326,22 +326,30 @@ impl Driver {
         Ok(())
     }
 
-    /// Reports an error of which the host has not asked to hear. Nobody asks after a locker that
-    /// is gone.
-    pub fn report_unheard(&self, id: LockerId, error: &ErrorReport) {
+    /// Reports an error: see [`ReportedError::report`]. Nobody asks after a locker that is gone.
+    pub fn report(
+        &self,
+        id: LockerId,
+        error: &ErrorReport,
+        own: Option<&ReportError>,
+        is_event: bool,
+    ) {
+        if own.is_none() && is_event {
+            return;
+        }
         let Ok(set) = self.set() else { return };
         let Some(locker) = set.get(id) else { return };
         let (key, user_ids) = (Arc::clone(locker.key()), Arc::clone(locker.user_ids()));
         let log_prefix = locker.log_prefix();
         drop(set);
-        let unheard = UnheardError {
+        let reported = ReportedError {
             log_prefix: &log_prefix,
             key: &key,
             user_ids: &user_ids,
             error,
             verbose_logs: self.config.verbose_logs,
         };
-        unheard.report(Reporter::Lockers);
+        reported.report(own, is_event, Reporter::Lockers);
     }
 
     fn take_task(&self) -> Result<Option<Task>, LockerError> {

@@ -17,6 +17,7 @@ use super::driver::{Driver, Host, LockerError, Shared};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::inbox::InboxHooks;
 use super::locker_ref::LockerRef;
+use super::report::ReportError;
 use super::saved_connection::{SavedCallback, SavedConnection};
 use super::session_options::{NewLocker, SessionOptions};
 use super::set::{LockerId, LockerSet, Scope};
@@ -96,9 +97,15 @@ pub trait LockerHooks: Send + Sync {
     }
 
     /// Whether [`LockerHooks::event`] listens. Where nobody does and events are not polled, errors
-    /// go to the process-wide reporter: see [`UnheardError`](super::UnheardError).
+    /// go to the process-wide reporter: see [`ReportedError`](super::ReportedError).
     fn hears_events(&self) -> bool {
         true
+    }
+
+    /// Who is told of every error, beside its event and before it, and instead of the process-wide
+    /// reporter.
+    fn report_error(&self) -> Option<&ReportError> {
+        None
     }
 }
 
@@ -566,16 +573,19 @@ impl Host for Inner {
         {
             callback(*outcome);
         }
+        let is_heard = self.polls_events || self.hooks.hears_events();
+        if let Event::Error(error) = &event {
+            let own = self.hooks.report_error();
+            self.driver.report(locker, error, own, is_heard);
+        }
         if self.polls_events {
             self.unread
                 .lock()
                 .entry(locker)
                 .or_default()
                 .push_back(event);
-        } else if self.hooks.hears_events() {
+        } else if is_heard {
             self.hooks.event(locker, key, &event);
-        } else if let Event::Error(error) = &event {
-            self.driver.report_unheard(locker, error);
         }
     }
 }

@@ -169,11 +169,8 @@ impl SendHost for Inner {
     }
 
     fn error(&self, key: &Arc<str>, error: &ErrorReport) {
-        match &self.report_error {
-            Some(report) => report(&self.sending.unheard(key, error)),
-            None if self.polls_events => {}
-            None => self.sending.report_unheard(key, error),
-        }
+        let own = self.report_error.as_ref();
+        self.sending.report(key, error, own, self.polls_events);
         let (key, error) = (Arc::clone(key), error.clone());
         self.tell(SenderEvent::Error { key, error });
     }

@@ -12,7 +12,7 @@ int main(void) {
     CHECK(sizeof(status) == 4 && status < 0);
     CHECK(sizeof buffer == 24 && sizeof text == 16);
     CHECK(sizeof(SlStorageCallbacks) == 56 && sizeof(SlStorageCommit) == 72);
-    CHECK(sizeof(SlEasyStoreConfig) == 232 && sizeof(SlLockerSpecConfig) == 248);
+    CHECK(sizeof(SlEasyStoreConfig) == 240 && sizeof(SlLockerSpecConfig) == 256);
     CHECK(sizeof(SlClock) == 48 && sizeof(SlEvent) == 160);
     CHECK(SL_NUL_TERMINATED == (size_t)-1);
     CHECK(1 -SL_ERROR_INVALID_HANDLE == 2);
