@@ -1356,6 +1356,14 @@ const char *session_locker_status_name(SlStatus status);
 const char *session_locker_version(void);
 
 /**
+ * How many handles of all kinds are alive in the whole process, in `count`, those that are lent
+ * included; for tests that look for leaks. Any thread; also inside callbacks.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus session_locker_live_handles(uint64_t *count);
+
+/**
  * Copies the message of this thread's last call that failed into `buffer`, and returns how many
  * bytes the whole message has, the ending NUL not counted.
  *

@@ -556,6 +556,8 @@ const char *session_locker_status_name(SlStatus status);
 
 const char *session_locker_version(void);
 
+SlStatus session_locker_live_handles(uint64_t *count);
+
 size_t session_locker_last_error(char *buffer, size_t capacity);
 
 SlStatus session_locker_set_hook_error(const char *message, size_t message_length);

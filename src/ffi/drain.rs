@@ -51,8 +51,6 @@ pub struct SlUnsent {
     pub change_count: usize,
 }
 
-const _: () = assert!(size_of::<SlUnsaved>() == 40 && size_of::<SlUnsent>() == 48);
-
 const NO_TEXT: SlText = SlText {
     data: std::ptr::null(),
     length: 0,

@@ -198,9 +198,6 @@ pub struct SlEvent {
     pub reserved_for_later: [u64; 6],
 }
 
-// Hosts lay out arrays of events.
-const _: () = assert!(size_of::<SlEvent>() == 160);
-
 const NO_TEXT: SlText = SlText {
     data: c"".as_ptr(),
     length: 0,

@@ -120,3 +120,24 @@ pub use storage_host::*;
 pub use storage_request::*;
 pub use store::*;
 pub use text::*;
+
+/// Hosts compile these sizes in, and lay out arrays of some. A versioned struct may grow, by a
+/// multiple of 8 bytes; the others may not.
+const _: () = {
+    assert!(size_of::<SlText>() == 16);
+    assert!(size_of::<SlBuffer>() == 24);
+    assert!(size_of::<SlEvent>() == 160);
+    assert!(size_of::<SlErrorReport>() == 128);
+    assert!(size_of::<SlProductCall>() == 56);
+    assert!(size_of::<SlStorageCommit>() == 72);
+    assert!(size_of::<SlClock>() == 48);
+    assert!(size_of::<SlEasyStoreConfig>() == 240);
+    assert!(size_of::<SlLockerSpecConfig>() == 256);
+    assert!(size_of::<SlReceiptInfo>() == 64);
+    assert!(size_of::<SlRemoteChangeSenderConfig>() == 64);
+    assert!(size_of::<SlSendOptions>() == 24);
+    assert!(size_of::<SlSessionOptions>() == 40);
+    assert!(size_of::<SlStorageCallbacks>() == 56);
+    assert!(size_of::<SlUnsaved>() == 40);
+    assert!(size_of::<SlUnsent>() == 48);
+};

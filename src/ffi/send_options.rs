@@ -26,8 +26,6 @@ pub struct SlSendOptions {
     pub operation_id_length: usize,
 }
 
-const _: () = assert!(size_of::<SlSendOptions>() == 24);
-
 // SAFETY: `repr(C)` with its size first; numbers and raw pointers, with explicit padding.
 unsafe impl Versioned for SlSendOptions {
     const NAME: &'static str = "SlSendOptions";
