@@ -10,13 +10,14 @@
  *   one that is NULL, freed, of another type or made up gives SL_ERROR_INVALID_HANDLE. Do not
  *   dereference them, and do not compare them to anything but each other and NULL.
  * - Text in is UTF-8, by pointer and length in bytes; the length SL_NUL_TERMINATED stands for a text
- *   that ends with a NUL. NULL is allowed with length 0 only. Everything is copied before the call
- *   returns.
+ *   that ends with a NUL. NULL is allowed with length 0 only; where NULL stands for none, with
+ *   SL_NUL_TERMINATED as well. Everything is copied before the call returns.
  * - Text out is an SlBuffer, to be freed with session_locker_buffer_free. A buffer that holds a text
  *   already is overwritten, not freed.
  * - Structs that the host fills begin with struct_size and are filled by their init function first.
- *   A host compiled against an older or newer header goes on working. SlText, SlBuffer and SlEvent
- *   never change their size.
+ *   A host compiled against an older or newer header goes on working. Of those that the library fills,
+ *   SlUnsaved and SlUnsent need struct_size set by the host, and SlProductCall and SlStorageCommit say
+ *   how large they are. SlText, SlBuffer, SlEvent and SlErrorReport never change their size.
  * - Errors that are not repeated below: every function that takes a handle may give SL_ERROR_PANIC,
  *   where a bug in the library was caught, and every one that gives a handle SL_ERROR_LIMIT, with 16
  *   million of the kind alive.
@@ -27,8 +28,12 @@
  *   thread, with no lock of the library held, and may call any function. What is lent to them
  *   (texts, drafts) lives until they return; lent text is not NUL-terminated. No exception and no
  *   longjmp may leave them. drop(user_data), where there is one, is called exactly once, and only
- *   if the call that took it returned SL_OK. Where there is none, user_data must live as long as
- *   what it was given to: the connection, the wait, the profile.
+ *   if the call that took it returned SL_OK; or SL_ERROR_TIMEOUT, from a wait for a purchase, which
+ *   goes on.
+ * - LuaJIT. Events can be polled, hooks cannot: those that make, migrate, save, merge and change save
+ *   data or process products are always called back. So a host with hooks must not let the calls that
+ *   run them be compiled (jit.off): every update, wait and drain, and the pending_product_purchase_
+ *   functions.
  * - Threads. Every function may be called from any thread, at any time.
  */
 
@@ -475,7 +480,8 @@ typedef SlStatus (*SlMigrator)(void *user_data, SlSaveData *data, double *versio
  * - no callback was given: the `callback` is NULL. Then it is at once.
  *
  * It is not called when the call that handed it over returns another status than SL_OK: the
- * `user_data` is still the host's. It may run on any thread that is inside a call, the call that
+ * `user_data` is still the host's. Only a wait for a purchase takes it with SL_ERROR_TIMEOUT too. It
+ * may run on any thread that is inside a call, the call that
  * handed it over among them, with no lock held, and may call any function.
  */
 typedef void (*SlDrop)(void *user_data);
@@ -1054,7 +1060,10 @@ typedef struct SlLockerSpecConfig {
      * events, the process-wide reporter is told.
      */
     SlReportError report_error;
-    /** May be NULL; else called once with `user_data`, when the spec and its lockers are gone. */
+    /**
+     * May be NULL; else called once with `user_data`, when the spec, its lockers and its senders are
+     * gone.
+     */
     SlDrop drop;
 } SlLockerSpecConfig;
 
@@ -1100,7 +1109,7 @@ typedef struct SlRemoteChangeSenderConfig {
     size_t log_prefix_length;
     /**
      * What the sender's name and its waits are drawn from; 0 for a seed from the operating system.
-     * No two senders that share a storage may share a seed.
+     * No two senders that share a storage may share a seed, nor may a sender have that of a store.
      */
     uint64_t seed;
     /** Passed to the callback below. */
@@ -1115,9 +1124,9 @@ typedef struct SlRemoteChangeSenderConfig {
 } SlRemoteChangeSenderConfig;
 
 /**
- * Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update, drain or
- * destruction that the host called, on that thread, with no lock held, and may call any function
- * but another update of the same sender or store.
+ * Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update or destruction
+ * of the sender, or an update, wait, drain or destruction of the store, that the host called, on that
+ * thread, with no lock held, and may call any function but another update of the same sender or store.
  */
 typedef void (*SlSendCallback)(void *user_data, uint64_t send_id, int32_t outcome);
 
@@ -2445,7 +2454,7 @@ SlStatus locker_spec_create(const SlStorage *storage,
                             SlLockerSpec **spec);
 
 /**
- * Frees a spec's handle; its lockers go on, and keep what they need of it. Any thread. Errors:
+ * Frees a spec's handle; its lockers and senders go on, and keep what they need of it. Any thread. Errors:
  * SL_ERROR_INVALID_HANDLE.
  */
 SlStatus locker_spec_destroy(SlLockerSpec *spec);
@@ -2780,7 +2789,7 @@ SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
  *
  * `options` may be NULL.
  *
- * `callback` (may be NULL) is called once, from a later update or from the destruction. `send_id` (may
+ * `callback` (may be NULL) is called once, later: see SlSendCallback. `send_id` (may
  * be NULL) gets the number it is called with. When this returns SL_OK, `user_data` is the library's, and
  * `drop` (may be NULL) ends it after the callback; otherwise it stays the host's. Any thread.
  *

@@ -21,7 +21,7 @@
 //!    no `bool` and no enum. Enumerations are integers with `SL_` constants, checked on the way in.
 //! 7. **Callbacks** run on the thread that called in, with no lock of this library held, and may
 //!    call any function. `drop(user_data)` runs exactly once, and only if the call that handed it
-//!    over returned [`SL_OK`].
+//!    over returned [`SL_OK`], or [`SL_ERROR_TIMEOUT`] from a wait for a purchase.
 //! 8. **Any thread may call any function.**
 //!
 //! # How an export is written

@@ -41,9 +41,9 @@ pub const SL_SEND_UNKNOWN: i32 = 5;
 /// What is stored under the key is no document. It stays as it is.
 pub const SL_SEND_CORRUPT_DATA: i32 = 6;
 
-/// Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update, drain or
-/// destruction that the host called, on that thread, with no lock held, and may call any function
-/// but another update of the same sender or store.
+/// Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update or destruction
+/// of the sender, or an update, wait, drain or destruction of the store, that the host called, on that
+/// thread, with no lock held, and may call any function but another update of the same sender or store.
 pub type SlSendCallback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, send_id: u64, outcome: i32)>;
 
@@ -65,7 +65,7 @@ pub struct SlRemoteChangeSenderConfig {
     /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub log_prefix_length: usize,
     /// What the sender's name and its waits are drawn from; 0 for a seed from the operating system.
-    /// No two senders that share a storage may share a seed.
+    /// No two senders that share a storage may share a seed, nor may a sender have that of a store.
     pub seed: u64,
     /// Passed to the callback below.
     pub user_data: *mut c_void,
@@ -291,7 +291,7 @@ pub unsafe extern "C" fn remote_change_sender_is_sending(
 ///
 /// `options` may be NULL.
 ///
-/// `callback` (may be NULL) is called once, from a later update or from the destruction. `send_id` (may
+/// `callback` (may be NULL) is called once, later: see SlSendCallback. `send_id` (may
 /// be NULL) gets the number it is called with. When this returns SL_OK, `user_data` is the library's, and
 /// `drop` (may be NULL) ends it after the callback; otherwise it stays the host's. Any thread.
 ///

@@ -111,7 +111,8 @@ pub struct SlLockerSpecConfig {
     /// Told of every failure, beside SL_EVENT_ERROR and before it; with NULL, and if the host hears no
     /// events, the process-wide reporter is told.
     pub report_error: SlReportError,
-    /// May be NULL; else called once with `user_data`, when the spec and its lockers are gone.
+    /// May be NULL; else called once with `user_data`, when the spec, its lockers and its senders are
+    /// gone.
     pub drop: SlDrop,
 }
 
@@ -307,7 +308,7 @@ pub unsafe extern "C" fn locker_spec_create(
     })
 }
 
-/// Frees a spec's handle; its lockers go on, and keep what they need of it. Any thread. Errors:
+/// Frees a spec's handle; its lockers and senders go on, and keep what they need of it. Any thread. Errors:
 /// SL_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_spec_destroy(spec: *mut SlLockerSpec) -> SlStatus {
