@@ -585,7 +585,7 @@ static long long play(const SlStorage *storage, long long reward) {
     OK(easy_store_config_init(&config, sizeof config));
     config.template_json = "{\"Gold\":0}";
     OK(easy_store_create(storage, &config, &store));
-    OK(session_options_init(&options, sizeof options));
+    OK(session_locker_session_options_init(&options, sizeof options));
     options.user_ids = &user;
     options.user_id_count = 1;
     OK(easy_store_start_session(store, TEXT(KEY), &options, &profile));
@@ -600,7 +600,7 @@ static long long play(const SlStorage *storage, long long reward) {
            reward, (long long)after);
     OK(profile_destroy(profile));
     OK(easy_store_drain(store, PATIENCE_S, &report));
-    OK(drain_report_count(report, &left));
+    OK(drain_report_unsaved_count(report, &left));
     MUST(left == 0, "the session could not be released in time");
     OK(drain_report_destroy(report));
     OK(easy_store_destroy(store));

@@ -132,7 +132,7 @@ static void shut_down(SlEasyStore *store) {
     SlDrainReport *report = NULL;
     size_t left = 0;
     OK(easy_store_drain(store, PATIENCE_S, &report));
-    OK(drain_report_count(report, &left));
+    OK(drain_report_unsaved_count(report, &left));
     MUST(left == 0, "a session could not be released in time");
     OK(drain_report_destroy(report));
     OK(easy_store_destroy(store));

@@ -142,7 +142,7 @@ static void on_receipt(Game *game, Receipt *receipt) {
         platform_hears(receipt, 0); /* she is not here: the platform will ask again */
         return;
     }
-    OK(receipt_info_init(&info, sizeof info));
+    OK(session_locker_receipt_info_init(&info, sizeof info));
     info.purchase_id = receipt->purchase_id;
     info.product_id = receipt->product;
     info.user_id = "ann";
@@ -201,7 +201,7 @@ static void close_game(Game *game) {
     SlDrainReport *report = NULL;
     size_t left = 0;
     OK(easy_store_drain(game->store, PATIENCE_S, &report));
-    OK(drain_report_count(report, &left));
+    OK(drain_report_unsaved_count(report, &left));
     MUST(left == 0, "a session could not be released in time");
     OK(drain_report_destroy(report));
     OK(easy_store_destroy(game->store));

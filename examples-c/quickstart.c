@@ -69,7 +69,7 @@ int main(int argc, char **argv) {
     /* When a player joins. The user id is stored beside the document, for erasure requests. */
     user.data = "1001";
     user.length = SL_NUL_TERMINATED;
-    OK(session_options_init(&options, sizeof options));
+    OK(session_locker_session_options_init(&options, sizeof options));
     options.user_ids = &user;
     options.user_id_count = 1;
     OK(easy_store_start_session(store, TEXT("player/1001"), &options, &profile));
@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
 
     /* Once, when the server stops: whatever is still open is saved and released. */
     OK(easy_store_drain(store, PATIENCE_S, &report));
-    OK(drain_report_count(report, &left));
+    OK(drain_report_unsaved_count(report, &left));
     MUST(left == 0, "a session could not be released in time");
     OK(drain_report_destroy(report));
     OK(easy_store_destroy(store));

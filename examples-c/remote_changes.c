@@ -119,7 +119,7 @@ static int run_server(const char *name, const char *url) {
         }
     }
     OK(easy_store_drain(server.store, PATIENCE_S, &report));
-    OK(drain_report_count(report, &left));
+    OK(drain_report_unsaved_count(report, &left));
     MUST(left == 0, "a session could not be released in time");
     OK(drain_report_destroy(report));
     OK(easy_store_destroy(server.store));
@@ -166,9 +166,11 @@ static SlRemoteChangeSender *make_sender(const char *url, const char *name) {
 
 static void send_change(Moderator *moderator, const char *key, const char *operation_id,
                         const char *json_array) {
-    OK(remote_change_sender_send(moderator->sender, TEXT(key), TEXT(json_array), operation_id,
-                                 operation_id == NULL ? 0 : SL_NUL_TERMINATED, on_sent, moderator,
-                                 NULL, NULL));
+    SlSendOptions options;
+    OK(session_locker_send_options_init(&options, sizeof options));
+    options.operation_id = operation_id; /* may be NULL */
+    OK(remote_change_sender_send(moderator->sender, TEXT(key), TEXT(json_array), &options, on_sent,
+                                 moderator, NULL, NULL));
 }
 
 static int obey_as_moderator(void *role, const char *command) {

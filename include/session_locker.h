@@ -10,13 +10,14 @@
  *   one that is NULL, freed, of another type or made up gives SL_ERROR_INVALID_HANDLE. Do not
  *   dereference them, and do not compare them to anything but each other and NULL.
  * - Text in is UTF-8, by pointer and length in bytes; the length SL_NUL_TERMINATED stands for a text
- *   that ends with a NUL. NULL is allowed with length 0 only. Everything is copied before the call
- *   returns.
+ *   that ends with a NUL. NULL is allowed with length 0 only; where NULL stands for none, with
+ *   SL_NUL_TERMINATED as well. Everything is copied before the call returns.
  * - Text out is an SlBuffer, to be freed with session_locker_buffer_free. A buffer that holds a text
  *   already is overwritten, not freed.
  * - Structs that the host fills begin with struct_size and are filled by their init function first.
- *   A host compiled against an older or newer header goes on working. SlText, SlBuffer and SlEvent
- *   never change their size.
+ *   A host compiled against an older or newer header goes on working. Of those that the library fills,
+ *   SlUnsaved and SlUnsent need struct_size set by the host, and SlProductCall and SlStorageCommit say
+ *   how large they are. SlText, SlBuffer, SlEvent and SlErrorReport never change their size.
  * - Errors that are not repeated below: every function that takes a handle may give SL_ERROR_PANIC,
  *   where a bug in the library was caught, and every one that gives a handle SL_ERROR_LIMIT, with 16
  *   million of the kind alive.
@@ -27,10 +28,12 @@
  *   thread, with no lock of the library held, and may call any function. What is lent to them
  *   (texts, drafts) lives until they return; lent text is not NUL-terminated. No exception and no
  *   longjmp may leave them. drop(user_data), where there is one, is called exactly once, and only
- *   if the call that took it returned SL_OK. Where there is none, user_data must live as long as
- *   what it was given to: the connection, the wait, the profile.
- * - Hooks are never polled. A LuaJIT host must keep every call that runs them from being compiled:
- *   updates, waits, drains and the pending_product_purchase_ calls (jit.off for what calls them).
+ *   if the call that took it returned SL_OK; or SL_ERROR_TIMEOUT, from a wait for a purchase, which
+ *   goes on.
+ * - LuaJIT. Events can be polled, hooks cannot: those that make, migrate, save, merge and change save
+ *   data or process products are always called back. So a host with hooks must not let the calls that
+ *   run them be compiled (jit.off): every update, wait and drain, and the pending_product_purchase_
+ *   functions.
  * - Threads. Every function may be called from any thread, at any time.
  */
 
@@ -99,7 +102,10 @@
 /** The load status is now `load_status`. */
 #define SL_EVENT_LOAD_STATUS 2
 
-/** Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`. */
+/**
+ * Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`, and
+ * `product_id` if it is about a purchase.
+ */
 #define SL_EVENT_ERROR 3
 
 /**
@@ -123,8 +129,8 @@
 #define SL_EVENT_PURCHASE 7
 
 /**
- * Remote changes that a store was to send were sent, or were not: `key`, `send_id`, and `outcome`,
- * which is one of SL_SEND_. `profile` is NULL.
+ * Remote changes that a store or sender was to send were sent, or were not: `key`, `send_id`, and
+ * `outcome`, which is one of SL_SEND_. `profile` is NULL.
  */
 #define SL_EVENT_REMOTE_CHANGES_SENT 8
 
@@ -478,7 +484,8 @@ typedef SlStatus (*SlMigrator)(void *user_data, SlSaveData *data, double *versio
  * - no callback was given: the `callback` is NULL. Then it is at once.
  *
  * It is not called when the call that handed it over returns another status than SL_OK: the
- * `user_data` is still the host's. It may run on any thread that is inside a call, the call that
+ * `user_data` is still the host's. Only a wait for a purchase takes it with SL_ERROR_TIMEOUT too. It
+ * may run on any thread that is inside a call, the call that
  * handed it over among them, with no lock held, and may call any function.
  */
 typedef void (*SlDrop)(void *user_data);
@@ -621,7 +628,7 @@ typedef struct SlClock {
 } SlClock;
 
 /**
- * What a session or a locker may be given at its start. `session_options_init` fills in the
+ * What a session or a locker may be given at its start. `session_locker_session_options_init` fills in the
  * defaults; where a function takes options, NULL stands for all defaults. They are copied.
  */
 typedef struct SlSessionOptions {
@@ -670,7 +677,7 @@ typedef SlStatus (*SlCreateSaveData)(void *user_data,
  * the others are 0, NULL, or an empty text.
  *
  * The texts belong to the library. In a callback they live until the callback returns; after a poll
- * they live until the next poll of the same store or locker, or its destruction.
+ * they live until the next poll of the same store, locker or sender, or its destruction.
  */
 typedef struct SlEvent {
     /** One of SL_EVENT_. */
@@ -694,25 +701,30 @@ typedef struct SlEvent {
      * changes that the store sends.
      */
     SlProfile *profile;
-    /** Whose event it is, for a locker. */
+    /** Whose event it is, for a locker. NULL once the host has destroyed it. */
     SlLocker *locker;
     /** The wait that was answered; NULL if the host has no handle of it. */
     SlSavedConnection *saved_connection;
-    /** An error's message, the document that was lost, or a purchase's id. */
+    /**
+     * An error's message, the document that was lost, or the id of the purchase that was answered.
+     */
     SlText text;
     /**
-     * The profile's key, for a store, also when the profile was destroyed; or the key that remote
-     * changes are sent to. Not NUL-terminated.
+     * The key of the profile or locker, also when that was destroyed; or the key that remote changes
+     * are sent to. Not NUL-terminated.
      */
     SlText key;
-    /** The product, of a credit that changed or a purchase that was answered. */
+    /**
+     * The product, of a credit that changed, of a purchase that was answered, or of one that an error
+     * is about.
+     */
     int64_t product_id;
     /** By how much a credit has changed. */
     int64_t amount;
     /** The send that was answered, as the call that began it has given it. */
     uint64_t send_id;
     /** 0. Room for what later versions tell, so that arrays of events keep their stride. */
-    uint64_t reserved_for_later[2];
+    uint64_t reserved_for_later[6];
 } SlEvent;
 
 /**
@@ -766,6 +778,48 @@ typedef SlStatus (*SlMergeOfflineSaveData)(void *user_data,
                                            size_t key_length,
                                            SlSaveData *offline,
                                            SlSaveData *data);
+
+/** Whose fault a failure is, and whether trying again helps: one of SL_REQUEST_ERROR_. */
+typedef int32_t SlRequestErrorKind;
+
+/**
+ * An error, and what identifies the player. The texts, which
+ * are not NUL-terminated, live until the callback returns.
+ */
+typedef struct SlErrorReport {
+    /** One of SL_ACTIVITY_: what was being done. */
+    int32_t activity;
+    /** One of SL_REQUEST_ERROR_: whose fault it is. */
+    SlRequestErrorKind error_kind;
+    /** 1 if the configuration asks for verbose logs. */
+    int32_t verbose_logs;
+    /** 0. */
+    int32_t reserved;
+    /** What the log lines of the locker or sender begin with. */
+    SlText log_prefix;
+    /** The key that was being worked on. */
+    SlText key;
+    /** What happened, in full. */
+    SlText message;
+    /**
+     * The same with `{userid}` and `{datastorekey}` in place of the user ids and the key, so that
+     * tools can count equal messages, and no player is named.
+     */
+    SlText filtered_message;
+    /** The users that the record belongs to; NULL when there is none. */
+    const SlText *user_ids;
+    /** How many there are. */
+    size_t user_id_count;
+    /** 0. Room for what later versions tell. */
+    uint64_t reserved_for_later[4];
+} SlErrorReport;
+
+/**
+ * Told of an error. `report` lives until the callback returns.
+ * Runs inside an update, wait or drain that a host called, on its thread, with no lock held, and
+ * may call any function; several threads may run it at the same time.
+ */
+typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
 
 /**
  * What a store is made with. `easy_store_config_init` fills in the defaults; times are seconds.
@@ -848,6 +902,11 @@ typedef struct SlEasyStoreConfig {
     SlProcessRemoteChange process_remote_change;
     /** Takes over what was written before the load; with NULL that is dropped. */
     SlMergeOfflineSaveData merge_offline_save_data;
+    /**
+     * Told of every failure, beside SL_EVENT_ERROR and before it; with NULL, and if the host hears no
+     * events, the process-wide reporters are told.
+     */
+    SlReportError report_error;
     /** May be NULL; else called once with `user_data`, when the store is gone. */
     SlDrop drop;
 } SlEasyStoreConfig;
@@ -884,6 +943,44 @@ typedef void (*SlSignalCallback)(void *user_data,
  * with SL_ERROR_BUSY.
  */
 typedef SlStatus (*SlBeforeSave)(void *user_data, SlProfile *profile);
+
+/**
+ * A key whose session a drain could not release in time. The texts belong to the report and live as
+ * long as it; they are not NUL-terminated.
+ */
+typedef struct SlUnsaved {
+    /** `sizeof(SlUnsaved)`, set by the host before the call that fills it. */
+    uint32_t struct_size;
+    /**
+     * What became of the last changes, one of SL_OUTCOME_: SL_OUTCOME_SAVED where only the release
+     * itself was left, SL_OUTCOME_UNKNOWN where a commit is not answered.
+     */
+    int32_t outcome;
+    /** The key. */
+    SlText key;
+    /** Why, for a person. */
+    SlText reason;
+} SlUnsaved;
+
+/**
+ * A key to which a drain could not send all remote changes in time. The texts belong to the report
+ * and live as long as it; they are not NUL-terminated.
+ */
+typedef struct SlUnsent {
+    /** `sizeof(SlUnsent)`, set by the host before the call that fills it. */
+    uint32_t struct_size;
+    /**
+     * What is known of the changes: SL_SEND_UNKNOWN where a commit with some of them is not answered,
+     * else SL_SEND_NOT_SENT.
+     */
+    int32_t outcome;
+    /** The key. */
+    SlText key;
+    /** Why, for a person. */
+    SlText reason;
+    /** How many changes. */
+    size_t change_count;
+} SlUnsent;
 
 /** Runs before a save of a locker; as SlBeforeSave. */
 typedef SlStatus (*SlLockerBeforeSave)(void *user_data, SlLocker *locker);
@@ -967,51 +1064,36 @@ typedef struct SlLockerSpecConfig {
     SlProcessRemoteChange process_remote_change;
     /** Takes over what was written before the load; with NULL that is dropped. */
     SlMergeOfflineSaveData merge_offline_save_data;
-    /** May be NULL; else called once with `user_data`, when the spec and its lockers are gone. */
+    /**
+     * Told of every failure, beside SL_EVENT_ERROR and before it; with NULL, and if the host hears no
+     * events, the process-wide reporter is told.
+     */
+    SlReportError report_error;
+    /**
+     * May be NULL; else called once with `user_data`, when the spec, its lockers and its senders are
+     * gone.
+     */
     SlDrop drop;
 } SlLockerSpecConfig;
 
-/** Whose fault a failure is, and whether trying again helps: one of SL_REQUEST_ERROR_. */
-typedef int32_t SlRequestErrorKind;
-
 /**
- * An error of which no host has asked to hear, and what identifies the player. The texts, which
- * are not NUL-terminated, live until the callback returns.
+ * What a send may be given. `session_locker_send_options_init` fills in the defaults; where a
+ * function takes options, NULL stands for all defaults. They are copied.
  */
-typedef struct SlErrorReport {
-    /** One of SL_ACTIVITY_: what was being done. */
-    int32_t activity;
-    /** One of SL_REQUEST_ERROR_: whose fault it is. */
-    SlRequestErrorKind error_kind;
-    /** 1 if the configuration asks for verbose logs. */
-    int32_t verbose_logs;
+typedef struct SlSendOptions {
+    /** `sizeof(SlSendOptions)`. */
+    uint32_t struct_size;
     /** 0. */
-    int32_t reserved;
-    /** What the log lines of the locker begin with. */
-    SlText log_prefix;
-    /** The key that was being worked on. */
-    SlText key;
-    /** What happened, in full. */
-    SlText message;
+    uint32_t reserved;
     /**
-     * The same with `{userid}` and `{datastorekey}` in place of the user ids and the key, so that
-     * tools can count equal messages, and no player is named.
+     * The host's own name for this send, 1 to 128 bytes of UTF-8; NULL for none. A send to a key with
+     * an operation id that was sent to it within 7 days, by any sender, is answered with SL_SEND_SENT
+     * and not written again: so a process that has crashed may safely send anew.
      */
-    SlText filtered_message;
-    /** The users that the record belongs to; NULL when there is none. */
-    const SlText *user_ids;
-    /** How many there are. */
-    size_t user_id_count;
-    /** 0. Room for what later versions tell. */
-    uint64_t reserved_for_later[4];
-} SlErrorReport;
-
-/**
- * Told of an error of which no host has asked to hear. `report` lives until the callback returns.
- * Runs inside an update, wait or drain that a host called, on its thread, with no lock held, and
- * may call any function; several threads may run it at the same time.
- */
-typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
+    const char *operation_id;
+    /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
+    size_t operation_id_length;
+} SlSendOptions;
 
 /** What a sender is made with. `remote_change_sender_config_init` fills in the defaults. */
 typedef struct SlRemoteChangeSenderConfig {
@@ -1023,8 +1105,10 @@ typedef struct SlRemoteChangeSenderConfig {
      * 1: nothing is read or written, and every send is answered with SL_SEND_SENT; for tests (0).
      */
     int32_t disable_apis;
-    /** 0. */
-    uint32_t reserved;
+    /**
+     * 1: answers and failures wait for `remote_change_sender_poll_event`, beside the callbacks (0).
+     */
+    int32_t polls_events;
     /**
      * What the sender's log lines begin with, at most 1024 bytes; NULL for
      * `[SessionLocker:RemoteChangeSender]`.
@@ -1040,8 +1124,8 @@ typedef struct SlRemoteChangeSenderConfig {
     /** Passed to the callback below. */
     void *user_data;
     /**
-     * Told of failures, after which the sender tries again; NULL for the process-wide reporter of
-     * SL_REPORTER_SENDERS.
+     * Told of every failure, after which the sender tries again; with NULL, and unless events are
+     * polled, the process-wide reporter of SL_REPORTER_SENDERS is told.
      */
     SlReportError report_error;
     /** May be NULL; else called once with `user_data`, when the sender is gone. */
@@ -1049,14 +1133,14 @@ typedef struct SlRemoteChangeSenderConfig {
 } SlRemoteChangeSenderConfig;
 
 /**
- * Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update, drain or
- * destruction that the host called, on that thread, with no lock held, and may call any function
- * but another update of the same sender or store.
+ * Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update or destruction
+ * of the sender, or an update, wait, drain or destruction of the store, that the host called, on that
+ * thread, with no lock held, and may call any function but another update of the same sender or store.
  */
 typedef void (*SlSendCallback)(void *user_data, uint64_t send_id, int32_t outcome);
 
 /**
- * What was bought, by whom and for how much: the seed's `ReceiptInfo`. `receipt_info_init` fills in
+ * What was bought, by whom and for how much: the seed's `ReceiptInfo`. `session_locker_receipt_info_init` fills in
  * the defaults. A call copies it.
  */
 typedef struct SlReceiptInfo {
@@ -1292,6 +1376,14 @@ const char *session_locker_status_name(SlStatus status);
  * from any thread and from inside callbacks.
  */
 const char *session_locker_version(void);
+
+/**
+ * How many handles of all kinds are alive in the whole process, in `count`, those that are lent
+ * included; for tests that look for leaks. Any thread; also inside callbacks.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus session_locker_live_handles(uint64_t *count);
 
 /**
  * Copies the message of this thread's last call that failed into `buffer`, and returns how many
@@ -1897,7 +1989,7 @@ SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT.
  */
-SlStatus session_options_init(SlSessionOptions *options, size_t struct_size);
+SlStatus session_locker_session_options_init(SlSessionOptions *options, size_t struct_size);
 
 /**
  * Fills a configuration of `struct_size` bytes, `sizeof(SlEasyStoreConfig)`, with the defaults,
@@ -2022,6 +2114,13 @@ SlStatus easy_store_drain(const SlEasyStore *store,
  * Errors: SL_ERROR_INVALID_HANDLE.
  */
 SlStatus easy_store_destroy(SlEasyStore *store);
+
+/**
+ * The key that the session was started for. The host frees `key`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+ */
+SlStatus profile_get_key(const SlProfile *profile, SlBuffer *key);
 
 /**
  * Whether the session has not been ended by the host: 1 or 0 in `is_active`. Any thread.
@@ -2313,23 +2412,19 @@ SlStatus signal_connection_disconnect(SlSignalConnection *connection);
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
  */
-SlStatus drain_report_count(const SlDrainReport *report,
-                            size_t *count);
+SlStatus drain_report_unsaved_count(const SlDrainReport *report,
+                                    size_t *count);
 
 /**
- * One key of the report, by its index from 0: the key, what became of its last changes
- * (`outcome`, one of SL_OUTCOME_: SL_OUTCOME_SAVED where only the release itself was left,
- * SL_OUTCOME_UNKNOWN where a commit is not answered), and why, for a person.
+ * One key of the report, by its index from 0, in `unsaved`, whose `struct_size` the host has set. Any
+ * thread.
  *
- * The texts belong to the report and live as long as it. Any thread.
- *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the index).
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (also a `struct_size` that is none),
+ * SL_ERROR_OUT_OF_RANGE (the index).
  */
-SlStatus drain_report_get(const SlDrainReport *report,
-                          size_t index,
-                          SlText *key,
-                          int32_t *outcome,
-                          SlText *reason);
+SlStatus drain_report_get_unsaved(const SlDrainReport *report,
+                                  size_t index,
+                                  SlUnsaved *unsaved);
 
 /**
  * How many keys to which remote changes were not sent are in the report, in `count`; 0 when all went
@@ -2341,20 +2436,15 @@ SlStatus drain_report_unsent_count(const SlDrainReport *report,
                                    size_t *count);
 
 /**
- * One key to which remote changes were not sent, by its index from 0: the key, how many changes, what
- * is known of them (`outcome`: SL_SEND_UNKNOWN where a commit with some of them is not answered, else
- * SL_SEND_NOT_SENT), and why, for a person. The store goes on sending them until it is destroyed.
+ * One key to which remote changes were not sent, by its index from 0, in `unsent`, whose `struct_size`
+ * the host has set. The store goes on sending them until it is destroyed. Any thread.
  *
- * The texts belong to the report and live as long as it. Any thread.
- *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the index).
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (also a `struct_size` that is none),
+ * SL_ERROR_OUT_OF_RANGE (the index).
  */
 SlStatus drain_report_get_unsent(const SlDrainReport *report,
                                  size_t index,
-                                 SlText *key,
-                                 size_t *change_count,
-                                 int32_t *outcome,
-                                 SlText *reason);
+                                 SlUnsent *unsent);
 
 /** Frees a report and its texts. Any thread. Errors: SL_ERROR_INVALID_HANDLE. */
 SlStatus drain_report_destroy(SlDrainReport *report);
@@ -2381,7 +2471,7 @@ SlStatus locker_spec_create(const SlStorage *storage,
                             SlLockerSpec **spec);
 
 /**
- * Frees a spec's handle; its lockers go on, and keep what they need of it. Any thread. Errors:
+ * Frees a spec's handle; its lockers and senders go on, and keep what they need of it. Any thread. Errors:
  * SL_ERROR_INVALID_HANDLE.
  */
 SlStatus locker_spec_destroy(SlLockerSpec *spec);
@@ -2444,6 +2534,13 @@ SlStatus locker_poll_event(const SlLocker *locker,
                            SlEvent *events,
                            size_t capacity,
                            size_t *count);
+
+/**
+ * The key that the locker was made for. The host frees `key`. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus locker_get_key(const SlLocker *locker, SlBuffer *key);
 
 /**
  * Acquires the key, in the updates that follow, as soon as it is free; after a load status that
@@ -2625,6 +2722,13 @@ SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
                                          int32_t *was_saved);
 
 /**
+ * Fills options of `struct_size` bytes, `sizeof(SlSendOptions)`, with the defaults. Any thread.
+ *
+ * Errors: SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus session_locker_send_options_init(SlSendOptions *options, size_t struct_size);
+
+/**
  * Fills a configuration of `struct_size` bytes, `sizeof(SlRemoteChangeSenderConfig)`, with the
  * defaults. Any thread.
  *
@@ -2671,6 +2775,21 @@ SlStatus remote_change_sender_update(const SlRemoteChangeSender *sender,
                                      double now);
 
 /**
+ * Takes up to `capacity` unread events of the sender, oldest first, into the array `events`, and says
+ * in `count` how many: SL_EVENT_REMOTE_CHANGES_SENT and SL_EVENT_ERROR, each with its `key`. Only with
+ * `polls_events`; others have none. Those that were not polled go with the sender.
+ *
+ * Their texts belong to the library and live until the next poll of this sender, or its destruction.
+ * Any thread, one at a time.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+ */
+SlStatus remote_change_sender_poll_event(const SlRemoteChangeSender *sender,
+                                         SlEvent *events,
+                                         size_t capacity,
+                                         size_t *count);
+
+/**
  * Whether a send is not answered yet: 1 or 0 in `is_sending`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
@@ -2687,27 +2806,25 @@ SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
  * which says what kind of change it is. Their members `I` and `A` are the library's, and
  * overridden. An empty array writes nothing, and is answered with SL_SEND_SENT.
  *
- * `operation_id` (1 to 128 bytes of UTF-8; NULL for none) is the host's own name for this send. A send
- * to this key with an operation id that was sent within 7 days, by any sender, is answered with
- * SL_SEND_SENT and not written again: so a process that has crashed may safely send anew.
+ * `options` may be NULL.
  *
- * `callback` (may be NULL) is called once, from a later update or from the destruction. `send_id` (may
+ * `callback` (may be NULL) is called once, later: see SlSendCallback. `send_id` (may
  * be NULL) gets the number it is called with. When this returns SL_OK, `user_data` is the library's, and
  * `drop` (may be NULL) ends it after the callback; otherwise it stays the host's. Any thread.
  *
- * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, the operation id),
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
  * SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE (no array, no object, `K` is no
  * string), SL_ERROR_NOT_FOUND (no `K`), SL_ERROR_OUT_OF_RANGE (the length of a `K`),
  * SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends,
- * or 256 MiB, that are not answered), SL_ERROR_PANIC. The message says which change.
+ * or 256 MiB, that are not answered, or 65 536 unread events), SL_ERROR_PANIC. The message says which
+ * change.
  */
 SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
                                    const char *key,
                                    size_t key_length,
                                    const char *json_array,
                                    size_t json_array_length,
-                                   const char *operation_id,
-                                   size_t operation_id_length,
+                                   const SlSendOptions *options,
                                    SlSendCallback callback,
                                    void *user_data,
                                    SlDrop drop,
@@ -2718,16 +2835,14 @@ SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
  * `easy_store_update` drives. Otherwise as `remote_change_sender_send`; how it ended is told as an event,
  * SL_EVENT_REMOTE_CHANGES_SENT, as well.
  *
- * Errors as for `remote_change_sender_send`, and SL_ERROR_CLOSED, SL_ERROR_LIMIT (also 65 536 unread
- * events).
+ * Errors as for `remote_change_sender_send`, and SL_ERROR_CLOSED.
  */
 SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
                                         const char *key,
                                         size_t key_length,
                                         const char *json_array,
                                         size_t json_array_length,
-                                        const char *operation_id,
-                                        size_t operation_id_length,
+                                        const SlSendOptions *options,
                                         SlSendCallback callback,
                                         void *user_data,
                                         SlDrop drop,
@@ -2808,8 +2923,8 @@ SlStatus locker_product_credit_use(const SlLocker *locker,
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT.
  */
-SlStatus receipt_info_init(SlReceiptInfo *receipt,
-                           size_t struct_size);
+SlStatus session_locker_receipt_info_init(SlReceiptInfo *receipt,
+                                          size_t struct_size);
 
 /**
  * Processes a purchase once the profile's save data is available, inside the store's updates, and
@@ -3109,8 +3224,8 @@ SlStatus locker_spec_query_config(const SlLockerSpec *spec,
 
 /**
  * Sets who is told, in the whole process, of errors of which no host has asked to hear: those of
- * stores and specs that have no `event` callback and do not poll events, or those of senders
- * without a callback of their own. `reporter` is one of SL_REPORTER_ and says which.
+ * stores and specs that have no `event` callback and no `report_error`, and do not poll events, or
+ * those of senders that have no `report_error` and do not poll events, and those of stores that send. `reporter` is one of SL_REPORTER_ and says which.
  *
  * With a NULL `callback`, as in the beginning, they are logged (see
  * `session_locker_set_log_callback`): in full with `verbose_logs`; otherwise without user ids and

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 27] = [
+const SOURCES: [&str; 28] = [
     "status",
     "error",
     "text",
@@ -27,6 +27,7 @@ const SOURCES: [&str; 27] = [
     "drain",
     "spec",
     "locker",
+    "send_options",
     "remote_change_sender",
     "credit",
     "purchase",

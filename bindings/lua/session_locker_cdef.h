@@ -301,7 +301,7 @@ typedef struct SlEvent {
     int64_t product_id;
     int64_t amount;
     uint64_t send_id;
-    uint64_t reserved_for_later[2];
+    uint64_t reserved_for_later[6];
 } SlEvent;
 
 typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
@@ -318,6 +318,24 @@ typedef SlStatus (*SlMergeOfflineSaveData)(void *user_data,
                                            size_t key_length,
                                            SlSaveData *offline,
                                            SlSaveData *data);
+
+typedef int32_t SlRequestErrorKind;
+
+typedef struct SlErrorReport {
+    int32_t activity;
+    SlRequestErrorKind error_kind;
+    int32_t verbose_logs;
+    int32_t reserved;
+    SlText log_prefix;
+    SlText key;
+    SlText message;
+    SlText filtered_message;
+    const SlText *user_ids;
+    size_t user_id_count;
+    uint64_t reserved_for_later[4];
+} SlErrorReport;
+
+typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
 
 typedef struct SlEasyStoreConfig {
     uint32_t struct_size;
@@ -352,6 +370,7 @@ typedef struct SlEasyStoreConfig {
     SlEventCallback event;
     SlProcessRemoteChange process_remote_change;
     SlMergeOfflineSaveData merge_offline_save_data;
+    SlReportError report_error;
     SlDrop drop;
 } SlEasyStoreConfig;
 
@@ -364,6 +383,21 @@ typedef void (*SlSignalCallback)(void *user_data,
                                  const SlEvent *event);
 
 typedef SlStatus (*SlBeforeSave)(void *user_data, SlProfile *profile);
+
+typedef struct SlUnsaved {
+    uint32_t struct_size;
+    int32_t outcome;
+    SlText key;
+    SlText reason;
+} SlUnsaved;
+
+typedef struct SlUnsent {
+    uint32_t struct_size;
+    int32_t outcome;
+    SlText key;
+    SlText reason;
+    size_t change_count;
+} SlUnsent;
 
 typedef SlStatus (*SlLockerBeforeSave)(void *user_data, SlLocker *locker);
 
@@ -402,32 +436,22 @@ typedef struct SlLockerSpecConfig {
     SlEventCallback event;
     SlProcessRemoteChange process_remote_change;
     SlMergeOfflineSaveData merge_offline_save_data;
+    SlReportError report_error;
     SlDrop drop;
 } SlLockerSpecConfig;
 
-typedef int32_t SlRequestErrorKind;
-
-typedef struct SlErrorReport {
-    int32_t activity;
-    SlRequestErrorKind error_kind;
-    int32_t verbose_logs;
-    int32_t reserved;
-    SlText log_prefix;
-    SlText key;
-    SlText message;
-    SlText filtered_message;
-    const SlText *user_ids;
-    size_t user_id_count;
-    uint64_t reserved_for_later[4];
-} SlErrorReport;
-
-typedef void (*SlReportError)(void *user_data, const SlErrorReport *report);
+typedef struct SlSendOptions {
+    uint32_t struct_size;
+    uint32_t reserved;
+    const char *operation_id;
+    size_t operation_id_length;
+} SlSendOptions;
 
 typedef struct SlRemoteChangeSenderConfig {
     uint32_t struct_size;
     int32_t create_if_missing;
     int32_t disable_apis;
-    uint32_t reserved;
+    int32_t polls_events;
     const char *log_prefix;
     size_t log_prefix_length;
     uint64_t seed;
@@ -531,6 +555,8 @@ static const int SL_PRODUCT_OP_RECORD = 3;
 const char *session_locker_status_name(SlStatus status);
 
 const char *session_locker_version(void);
+
+SlStatus session_locker_live_handles(uint64_t *count);
 
 size_t session_locker_last_error(char *buffer, size_t capacity);
 
@@ -756,7 +782,7 @@ SlStatus storage_request_failed(SlStorageRequest *request,
 
 SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
 
-SlStatus session_options_init(SlSessionOptions *options, size_t struct_size);
+SlStatus session_locker_session_options_init(SlSessionOptions *options, size_t struct_size);
 
 SlStatus easy_store_config_init(SlEasyStoreConfig *config, size_t struct_size);
 
@@ -792,6 +818,8 @@ SlStatus easy_store_drain(const SlEasyStore *store,
                           SlDrainReport **report);
 
 SlStatus easy_store_destroy(SlEasyStore *store);
+
+SlStatus profile_get_key(const SlProfile *profile, SlBuffer *key);
 
 SlStatus profile_is_active(const SlProfile *profile, int32_t *is_active);
 
@@ -883,22 +911,17 @@ SlStatus saved_connection_destroy(SlSavedConnection *connection);
 
 SlStatus signal_connection_disconnect(SlSignalConnection *connection);
 
-SlStatus drain_report_count(const SlDrainReport *report, size_t *count);
+SlStatus drain_report_unsaved_count(const SlDrainReport *report, size_t *count);
 
-SlStatus drain_report_get(const SlDrainReport *report,
-                          size_t index,
-                          SlText *key,
-                          int32_t *outcome,
-                          SlText *reason);
+SlStatus drain_report_get_unsaved(const SlDrainReport *report,
+                                  size_t index,
+                                  SlUnsaved *unsaved);
 
 SlStatus drain_report_unsent_count(const SlDrainReport *report, size_t *count);
 
 SlStatus drain_report_get_unsent(const SlDrainReport *report,
                                  size_t index,
-                                 SlText *key,
-                                 size_t *change_count,
-                                 int32_t *outcome,
-                                 SlText *reason);
+                                 SlUnsent *unsent);
 
 SlStatus drain_report_destroy(SlDrainReport *report);
 
@@ -928,6 +951,8 @@ SlStatus locker_poll_event(const SlLocker *locker,
                            SlEvent *events,
                            size_t capacity,
                            size_t *count);
+
+SlStatus locker_get_key(const SlLocker *locker, SlBuffer *key);
 
 SlStatus locker_mark_should_acquire(const SlLocker *locker, uint64_t use_key);
 
@@ -979,6 +1004,8 @@ SlStatus locker_wait_until_changes_saved(const SlLocker *locker,
                                          double timeout,
                                          int32_t *was_saved);
 
+SlStatus session_locker_send_options_init(SlSendOptions *options, size_t struct_size);
+
 SlStatus remote_change_sender_config_init(SlRemoteChangeSenderConfig *config,
                                           size_t struct_size);
 
@@ -990,6 +1017,11 @@ SlStatus remote_change_sender_destroy(SlRemoteChangeSender *sender);
 
 SlStatus remote_change_sender_update(const SlRemoteChangeSender *sender, double now);
 
+SlStatus remote_change_sender_poll_event(const SlRemoteChangeSender *sender,
+                                         SlEvent *events,
+                                         size_t capacity,
+                                         size_t *count);
+
 SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
                                          int32_t *is_sending);
 
@@ -998,8 +1030,7 @@ SlStatus remote_change_sender_send(const SlRemoteChangeSender *sender,
                                    size_t key_length,
                                    const char *json_array,
                                    size_t json_array_length,
-                                   const char *operation_id,
-                                   size_t operation_id_length,
+                                   const SlSendOptions *options,
                                    SlSendCallback callback,
                                    void *user_data,
                                    SlDrop drop,
@@ -1010,8 +1041,7 @@ SlStatus easy_store_send_remote_changes(const SlEasyStore *store,
                                         size_t key_length,
                                         const char *json_array,
                                         size_t json_array_length,
-                                        const char *operation_id,
-                                        size_t operation_id_length,
+                                        const SlSendOptions *options,
                                         SlSendCallback callback,
                                         void *user_data,
                                         SlDrop drop,
@@ -1043,7 +1073,7 @@ SlStatus locker_product_credit_use(const SlLocker *locker,
                                    int64_t amount,
                                    int32_t *did_use);
 
-SlStatus receipt_info_init(SlReceiptInfo *receipt, size_t struct_size);
+SlStatus session_locker_receipt_info_init(SlReceiptInfo *receipt, size_t struct_size);
 
 SlStatus profile_call_when_product_is_processed_and_saved(const SlProfile *profile,
                                                           SlProductProcess process,

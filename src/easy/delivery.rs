@@ -62,7 +62,7 @@ impl Host for Inner {
         self.hooks.merge_offline(key, offline, data)
     }
 
-    fn event(&self, locker: LockerId, event: Event) {
+    fn event(&self, locker: LockerId, _: &Arc<str>, event: Event) {
         // A profile that was ended during this update hears of that before what comes of it.
         self.tell_pending();
         match event {
@@ -76,8 +76,10 @@ impl Host for Inner {
             }
             Event::Error(report) => {
                 self.note_error(locker, &report);
-                if !self.polls_events && !self.hooks.hears_events() {
-                    return self.driver.report_unheard(locker, &report);
+                let (own, is_heard) = (self.hooks.report_error(), self.hears_events());
+                self.driver.report(locker, &report, own, is_heard);
+                if !is_heard {
+                    return;
                 }
                 self.tell_all(locker, || ProfileEvent::Error(report.clone()));
             }
@@ -264,6 +266,11 @@ impl Inner {
         let signals = event.event.signals().iter();
         signals.for_each(|signal| self.fire(*signal, &event));
         self.hand_over(event);
+    }
+
+    /// Whether the host hears events, in either way.
+    pub(super) fn hears_events(&self) -> bool {
+        self.polls_events || self.hooks.hears_events()
     }
 
     /// Gives the host an event in the way it has chosen.

@@ -55,9 +55,10 @@ impl SendHost for Inner {
     }
 
     fn error(&self, key: &Arc<str>, error: &ErrorReport) {
-        match self.polls_events || self.hooks.hears_events() {
-            true => self.tell_of_key(key, ProfileEvent::Error(error.clone())),
-            false => self.sending.report_unheard(key, error),
+        let (own, is_heard) = (self.hooks.report_error(), self.hears_events());
+        self.sending.report(key, error, own, is_heard);
+        if is_heard {
+            self.tell_of_key(key, ProfileEvent::Error(error.clone()));
         }
     }
 }

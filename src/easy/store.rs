@@ -6,8 +6,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::locker::{
-    Driver, HookAnswer, InboxHooks, LoadStatus, LockerError, LockerId, NewLocker, Scope,
-    SessionOptions, SetGuard, SharedSaveData, SpecOptions, UNREAD_EVENTS_MAX, UseKey, new_driver,
+    Driver, HookAnswer, InboxHooks, LoadStatus, LockerError, LockerId, NewLocker, ReportError,
+    Scope, SessionOptions, SetGuard, SharedSaveData, SpecOptions, UNREAD_EVENTS_MAX, UseKey,
+    new_driver,
 };
 use crate::purchaser::Purchases;
 use crate::remote_change::{SendCallback, SendError, SendId, SenderOptions, Sending};
@@ -66,9 +67,15 @@ pub trait StoreHooks: Send + Sync {
     }
 
     /// Whether [`StoreHooks::event`] listens. Where nobody does and events are not polled, errors
-    /// go to the process-wide reporter: see [`UnheardError`](crate::locker::UnheardError).
+    /// go to the process-wide reporter: see [`ReportedError`](crate::locker::ReportedError).
     fn hears_events(&self) -> bool {
         true
+    }
+
+    /// Who is told of every error, beside its event and before it, and instead of the process-wide
+    /// reporters.
+    fn report_error(&self) -> Option<&ReportError> {
+        None
     }
 }
 

@@ -71,16 +71,53 @@ pub(crate) unsafe fn init<T: Versioned>(
         return Err(FfiError::argument(parameter, "is NULL"));
     }
     let size = check_size::<T>("struct_size", size)?;
+    // SAFETY: as promised to this function, and it is a size.
+    unsafe { write(pointer, size, &T::defaults()) }
+    Ok(())
+}
+
+/// Writes a struct of `size` bytes, as much of `value` as fits, and its size.
+///
+/// # Safety
+/// `size` has passed `check_size`, and as many bytes may be written to `pointer`.
+unsafe fn write<T: Versioned>(pointer: *mut T, size: usize, value: &T) {
     let known = size.min(size_of::<T>());
-    let defaults = T::defaults();
     // SAFETY: `size` bytes may be written and `known` are within ours; the size itself is a `u32`
     // at the beginning, and below 4096.
     unsafe {
         std::ptr::write_bytes(pointer.cast::<u8>(), 0, size);
-        std::ptr::copy_nonoverlapping((&raw const defaults).cast(), pointer.cast::<u8>(), known);
+        std::ptr::copy_nonoverlapping((&raw const *value).cast(), pointer.cast::<u8>(), known);
         pointer.cast::<u32>().write_unaligned(size as u32);
     }
-    Ok(())
+}
+
+/// Where the host wants a struct of any version filled; its `struct_size` says which.
+pub(crate) struct Fill<T> {
+    pointer: *mut T,
+    size: usize,
+}
+
+impl<T: Versioned> Fill<T> {
+    /// Checks a parameter. What the struct holds beside its size does not matter.
+    ///
+    /// # Safety
+    /// `pointer` is NULL, or points to a `u32` and, if that is a size, to that many bytes, which may
+    /// be written until the export returns.
+    pub(crate) unsafe fn new(parameter: &str, pointer: *mut T) -> FfiResult<Self> {
+        if pointer.is_null() {
+            return Err(FfiError::argument(parameter, "is NULL"));
+        }
+        // SAFETY: the struct begins with its size.
+        let size = unsafe { pointer.cast::<u32>().read_unaligned() };
+        let size = check_size::<T>(&format!("{parameter}.struct_size"), size as usize)?;
+        Ok(Self { pointer, size })
+    }
+
+    /// Gives the host the fields that it knows; those that only it knows become 0.
+    pub(crate) fn set(self, value: T) {
+        // SAFETY: as promised to `new`.
+        unsafe { write(self.pointer, self.size, &value) }
+    }
 }
 
 fn check_size<T: Versioned>(parameter: &str, size: usize) -> FfiResult<usize> {

@@ -14,7 +14,7 @@ use super::spec::SlLockerSpec;
 use super::status::*;
 use super::storage_request::SlRequestErrorKind;
 use super::text::{SlText, lend_text};
-use crate::locker::{ConfigValue, ReportError, Reporter, UnheardError, set_default_report_error};
+use crate::locker::{ConfigValue, ReportError, ReportedError, Reporter, set_default_report_error};
 
 /// `verbose_logs`: 0 or 1 (0).
 pub const SL_CONFIG_VERBOSE_LOGS: i32 = 1;
@@ -80,7 +80,7 @@ const REPORTERS: [Choice<Reporter>; 2] = [
     ),
 ];
 
-/// An error of which no host has asked to hear, and what identifies the player. The texts, which
+/// An error, and what identifies the player. The texts, which
 /// are not NUL-terminated, live until the callback returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +93,7 @@ pub struct SlErrorReport {
     pub verbose_logs: i32,
     /// 0.
     pub reserved: i32,
-    /// What the log lines of the locker begin with.
+    /// What the log lines of the locker or sender begin with.
     pub log_prefix: SlText,
     /// The key that was being worked on.
     pub key: SlText,
@@ -110,7 +110,7 @@ pub struct SlErrorReport {
     pub reserved_for_later: [u64; 4],
 }
 
-/// Told of an error of which no host has asked to hear. `report` lives until the callback returns.
+/// Told of an error. `report` lives until the callback returns.
 /// Runs inside an update, wait or drain that a host called, on its thread, with no lock held, and
 /// may call any function; several threads may run it at the same time.
 pub type SlReportError =
@@ -183,8 +183,8 @@ pub unsafe extern "C" fn locker_spec_query_config(
 }
 
 /// Sets who is told, in the whole process, of errors of which no host has asked to hear: those of
-/// stores and specs that have no `event` callback and do not poll events, or those of senders
-/// without a callback of their own. `reporter` is one of SL_REPORTER_ and says which.
+/// stores and specs that have no `event` callback and no `report_error`, and do not poll events, or
+/// those of senders that have no `report_error` and do not poll events, and those of stores that send. `reporter` is one of SL_REPORTER_ and says which.
 ///
 /// With a NULL `callback`, as in the beginning, they are logged (see
 /// `session_locker_set_log_callback`): in full with `verbose_logs`; otherwise without user ids and
@@ -229,18 +229,18 @@ pub(crate) fn host_reporter(
 }
 
 /// Lends an error to the host.
-fn tell(unheard: &UnheardError<'_>, callback: impl FnOnce(*const SlErrorReport)) {
-    let filtered_message = unheard.filtered_message();
-    let user_ids = unheard.user_ids.iter().map(|id| lend_text(id.as_bytes()));
+fn tell(error: &ReportedError<'_>, callback: impl FnOnce(*const SlErrorReport)) {
+    let filtered_message = error.filtered_message();
+    let user_ids = error.user_ids.iter().map(|id| lend_text(id.as_bytes()));
     let user_ids = user_ids.collect::<Vec<_>>();
     let report = SlErrorReport {
-        activity: activity_number(unheard.error.activity),
-        error_kind: error_kind_number(unheard.error.kind),
-        verbose_logs: unheard.verbose_logs.into(),
+        activity: activity_number(error.error.activity),
+        error_kind: error_kind_number(error.error.kind),
+        verbose_logs: error.verbose_logs.into(),
         reserved: 0,
-        log_prefix: lend_text(unheard.log_prefix.as_bytes()),
-        key: lend_text(unheard.key.as_bytes()),
-        message: lend_text(unheard.error.message.as_bytes()),
+        log_prefix: lend_text(error.log_prefix.as_bytes()),
+        key: lend_text(error.key.as_bytes()),
+        message: lend_text(error.error.message.as_bytes()),
         filtered_message: lend_text(filtered_message.as_bytes()),
         user_ids: if user_ids.is_empty() {
             std::ptr::null()

@@ -11,14 +11,15 @@ use crate::easy::{ProfileEvent, Signal, Status, StoreEvent};
 use crate::locker::{
     Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome, SavedConnection,
 };
-use crate::remote_change::{SendId, SendOutcome};
+use crate::remote_change::{SendId, SendOutcome, SenderEvent};
 use crate::storage::RequestErrorKind;
 
 /// A step of the lifecycle: `lifecycle` and `reason` say which.
 pub const SL_EVENT_LIFECYCLE: i32 = 1;
 /// The load status is now `load_status`.
 pub const SL_EVENT_LOAD_STATUS: i32 = 2;
-/// Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`.
+/// Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`, and
+/// `product_id` if it is about a purchase.
 pub const SL_EVENT_ERROR: i32 = 3;
 /// The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
 /// before the lifecycle event that says so, and before what waits is answered.
@@ -30,8 +31,8 @@ pub const SL_EVENT_PRODUCT_CREDIT_CHANGED: i32 = 6;
 /// A purchase was answered: `product_id`, `text` is the purchase id, and `outcome` is
 /// SL_OUTCOME_SAVED (1) if it is granted, else SL_OUTCOME_NOT_SAVED (0).
 pub const SL_EVENT_PURCHASE: i32 = 7;
-/// Remote changes that a store was to send were sent, or were not: `key`, `send_id`, and `outcome`,
-/// which is one of SL_SEND_. `profile` is NULL.
+/// Remote changes that a store or sender was to send were sent, or were not: `key`, `send_id`, and
+/// `outcome`, which is one of SL_SEND_. `profile` is NULL.
 pub const SL_EVENT_REMOTE_CHANGES_SENT: i32 = 8;
 
 /// The save data was replaced; see `reason`.
@@ -154,7 +155,7 @@ pub(crate) const SIGNALS: [(i32, &str, Signal); 10] = [
 /// the others are 0, NULL, or an empty text.
 ///
 /// The texts belong to the library. In a callback they live until the callback returns; after a poll
-/// they live until the next poll of the same store or locker, or its destruction.
+/// they live until the next poll of the same store, locker or sender, or its destruction.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct SlEvent {
@@ -177,27 +178,25 @@ pub struct SlEvent {
     /// Whose event it is, for a store. NULL once the host has destroyed the profile, and for remote
     /// changes that the store sends.
     pub profile: *mut SlProfile,
-    /// Whose event it is, for a locker.
+    /// Whose event it is, for a locker. NULL once the host has destroyed it.
     pub locker: *mut SlLocker,
     /// The wait that was answered; NULL if the host has no handle of it.
     pub saved_connection: *mut SlSavedConnection,
-    /// An error's message, the document that was lost, or a purchase's id.
+    /// An error's message, the document that was lost, or the id of the purchase that was answered.
     pub text: SlText,
-    /// The profile's key, for a store, also when the profile was destroyed; or the key that remote
-    /// changes are sent to. Not NUL-terminated.
+    /// The key of the profile or locker, also when that was destroyed; or the key that remote changes
+    /// are sent to. Not NUL-terminated.
     pub key: SlText,
-    /// The product, of a credit that changed or a purchase that was answered.
+    /// The product, of a credit that changed, of a purchase that was answered, or of one that an error
+    /// is about.
     pub product_id: i64,
     /// By how much a credit has changed.
     pub amount: i64,
     /// The send that was answered, as the call that began it has given it.
     pub send_id: u64,
     /// 0. Room for what later versions tell, so that arrays of events keep their stride.
-    pub reserved_for_later: [u64; 2],
+    pub reserved_for_later: [u64; 6],
 }
-
-// Hosts lay out arrays of events.
-const _: () = assert!(size_of::<SlEvent>() == 128);
 
 const NO_TEXT: SlText = SlText {
     data: c"".as_ptr(),
@@ -222,7 +221,7 @@ impl SlEvent {
         product_id: 0,
         amount: 0,
         send_id: 0,
-        reserved_for_later: [0; 2],
+        reserved_for_later: [0; 6],
     };
 }
 
@@ -277,7 +276,7 @@ impl Told {
         told
     }
 
-    pub(crate) fn of_locker(locker: *mut SlLocker, event: &Event) -> Self {
+    pub(crate) fn of_locker(locker: *mut SlLocker, key: &Arc<str>, event: &Event) -> Self {
         let mut told = match event {
             Event::Lifecycle(Lifecycle::Replaced(reason)) => lifecycle(Status::Replaced(*reason)),
             Event::Lifecycle(Lifecycle::Saved) => lifecycle(Status::Saved),
@@ -297,6 +296,16 @@ impl Told {
             } => purchase(*product_id, purchase_id, *is_granted),
         };
         told.event.locker = locker;
+        told.key = Some(Arc::clone(key));
+        told
+    }
+
+    pub(crate) fn of_sender(event: SenderEvent) -> Self {
+        let (mut told, key) = match event {
+            SenderEvent::Sent { key, id, outcome } => (sent(id, outcome), key),
+            SenderEvent::Error { key, error: report } => (error(&report), key),
+        };
+        told.key = Some(key);
         told
     }
 
@@ -356,6 +365,7 @@ fn error(report: &ErrorReport) -> Told {
         kind,
         activity,
         error_kind,
+        product_id: report.product_id,
         ..SlEvent::NONE
     };
     Told::new(event, Some(report.message.clone()))

@@ -13,7 +13,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::RwLock;
 
@@ -112,6 +112,7 @@ fn insert_as<H: Handle>(object: Arc<H::Object>, owned: bool) -> FfiResult<*mut H
             format!("there are too many {name}"),
         ));
     };
+    LIVE_HANDLES.fetch_add(1, Ordering::Relaxed);
     Ok(std::ptr::without_provenance_mut(
         place.bits(H::KIND) as usize
     ))
@@ -147,7 +148,7 @@ pub(crate) fn get_owned<H: Handle>(handle: *const H) -> FfiResult<Held<H>> {
 pub(crate) fn remove<H: Handle>(handle: *const H) -> FfiResult<Arc<H::Object>> {
     let place = Place::of(handle).ok_or_else(|| invalid(handle))?;
     match H::table().remove(place, true) {
-        Removed::Object(object) => Ok(object),
+        Removed::Object(object) => Ok(removed(object)),
         Removed::NotOwned => {
             let name = H::KIND.type_name();
             let message = format!("this {name} was lent, and goes when its owner does");
@@ -161,10 +162,22 @@ pub(crate) fn remove<H: Handle>(handle: *const H) -> FfiResult<Arc<H::Object>> {
 pub(crate) fn take_back<H: Handle>(handle: *const H) -> FfiResult<Arc<H::Object>> {
     let place = Place::of(handle).ok_or_else(|| invalid(handle))?;
     match H::table().remove(place, false) {
-        Removed::Object(object) => Ok(object),
+        Removed::Object(object) => Ok(removed(object)),
         Removed::NotOwned | Removed::Nothing => Err(invalid(handle)),
     }
 }
+
+fn removed<T>(object: T) -> T {
+    LIVE_HANDLES.fetch_sub(1, Ordering::Relaxed);
+    object
+}
+
+/// How many handles of all kinds there are, lent ones included.
+pub(crate) fn live_handles() -> u64 {
+    LIVE_HANDLES.load(Ordering::Relaxed)
+}
+
+static LIVE_HANDLES: AtomicU64 = AtomicU64::new(0);
 
 #[cold]
 fn invalid<H: Handle>(handle: *const H) -> FfiError {

@@ -149,9 +149,23 @@ pub unsafe extern "C" fn locker_poll_event(
         let count = out!(count);
         check_events(events, capacity)?;
         let polled = object.locker.poll_events(capacity);
-        let of_locker = |event| Told::of_locker(locker.cast_mut(), &event);
+        let key = object.locker.key();
+        let of_locker = |event| Told::of_locker(locker.cast_mut(), key, &event);
         // SAFETY: the export's own contract, rule 4 of `ffi`: room for `capacity` events.
         count.set(unsafe { lend_events(&object.polled, polled, of_locker, events) });
+        Ok(())
+    })
+}
+
+/// The key that the locker was made for. The host frees `key`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_get_key(locker: *const SlLocker, key: *mut SlBuffer) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(locker)?;
+        let key = out!(key);
+        key.set(object.locker.key().to_string().into());
         Ok(())
     })
 }

@@ -21,7 +21,7 @@
 //!    no `bool` and no enum. Enumerations are integers with `SL_` constants, checked on the way in.
 //! 7. **Callbacks** run on the thread that called in, with no lock of this library held, and may
 //!    call any function. `drop(user_data)` runs exactly once, and only if the call that handed it
-//!    over returned [`SL_OK`].
+//!    over returned [`SL_OK`], or [`SL_ERROR_TIMEOUT`] from a wait for a purchase.
 //! 8. **Any thread may call any function.**
 //!
 //! # How an export is written
@@ -78,6 +78,7 @@ mod purchase;
 mod purchaser;
 mod remote_change_sender;
 mod save_data;
+mod send_options;
 #[macro_use]
 mod settings;
 #[macro_use]
@@ -109,6 +110,7 @@ pub use purchase::*;
 pub use purchaser::*;
 pub use remote_change_sender::*;
 pub use save_data::*;
+pub use send_options::*;
 pub use session_options::*;
 pub use settings::SlCreateSaveData;
 pub use spec::*;
@@ -118,3 +120,24 @@ pub use storage_host::*;
 pub use storage_request::*;
 pub use store::*;
 pub use text::*;
+
+/// Hosts compile these sizes in, and lay out arrays of some. A versioned struct may grow, by a
+/// multiple of 8 bytes; the others may not.
+const _: () = {
+    assert!(size_of::<SlText>() == 16);
+    assert!(size_of::<SlBuffer>() == 24);
+    assert!(size_of::<SlEvent>() == 160);
+    assert!(size_of::<SlErrorReport>() == 128);
+    assert!(size_of::<SlProductCall>() == 56);
+    assert!(size_of::<SlStorageCommit>() == 72);
+    assert!(size_of::<SlClock>() == 48);
+    assert!(size_of::<SlEasyStoreConfig>() == 240);
+    assert!(size_of::<SlLockerSpecConfig>() == 256);
+    assert!(size_of::<SlReceiptInfo>() == 64);
+    assert!(size_of::<SlRemoteChangeSenderConfig>() == 64);
+    assert!(size_of::<SlSendOptions>() == 24);
+    assert!(size_of::<SlSessionOptions>() == 40);
+    assert!(size_of::<SlStorageCallbacks>() == 56);
+    assert!(size_of::<SlUnsaved>() == 40);
+    assert!(size_of::<SlUnsent>() == 48);
+};

@@ -94,6 +94,22 @@ pub(crate) fn remove(profile: *mut SlProfile) -> FfiResult<()> {
     }
 }
 
+/// The key that the session was started for. The host frees `key`. Any thread.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn profile_get_key(
+    profile: *const SlProfile,
+    key: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(profile)?;
+        let key = out!(key);
+        key.set(object.profile.key()?.to_string().into());
+        Ok(())
+    })
+}
+
 /// Whether the session has not been ended by the host: 1 or 0 in `is_active`. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.

@@ -21,7 +21,7 @@ use crate::easy::ProfileId;
 use crate::locker::{HookAnswer, LockerId, LockerRef, SharedSaveData};
 use crate::purchaser::{ProductProcess, PurchaseCallback, ReceiptInfo, Validation};
 
-/// What was bought, by whom and for how much: the seed's `ReceiptInfo`. `receipt_info_init` fills in
+/// What was bought, by whom and for how much: the seed's `ReceiptInfo`. `session_locker_receipt_info_init` fills in
 /// the defaults. A call copies it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -318,7 +318,7 @@ pub(crate) fn purchase_callback(
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn receipt_info_init(
+pub unsafe extern "C" fn session_locker_receipt_info_init(
     receipt: *mut SlReceiptInfo,
     struct_size: usize,
 ) -> SlStatus {

@@ -171,7 +171,8 @@ mod tests {
     use super::*;
     use crate::ffi::locker::{locker_create, locker_mark_should_acquire};
     use crate::ffi::purchase::{
-        SlProductCall, one_of, profile_wait_until_product_is_processed_and_saved, receipt_info_init,
+        SlProductCall, one_of, profile_wait_until_product_is_processed_and_saved,
+        session_locker_receipt_info_init,
     };
     use crate::ffi::spec::{locker_spec_config_init, locker_spec_create, locker_spec_destroy};
     use crate::ffi::storage::{locker_storage_destroy, locker_storage_open};
@@ -211,7 +212,7 @@ mod tests {
         let mut receipt = MaybeUninit::<SlReceiptInfo>::uninit();
         // SAFETY: the struct has the size that is said, and is filled.
         let mut receipt = unsafe {
-            receipt_info_init(receipt.as_mut_ptr(), size_of::<SlReceiptInfo>());
+            session_locker_receipt_info_init(receipt.as_mut_ptr(), size_of::<SlReceiptInfo>());
             receipt.assume_init()
         };
         receipt.purchase_id = c"a".as_ptr();

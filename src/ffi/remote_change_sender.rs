@@ -3,17 +3,21 @@
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::boundary::boundary;
 use super::callback::{SlDrop, UserData};
 use super::config::{self, Versioned};
 use super::defaults::{SlReportError, host_reporter};
 use super::error::{FfiError, FfiResult};
+use super::event::{SlEvent, Told};
 use super::handle::{self, Kind};
 use super::number;
+use super::send_options::{SlSendOptions, operation_id};
 use super::settings::{optional_text, random_seed};
 use super::spec::SlLockerSpec;
 use super::status::*;
-use super::store::SlEasyStore;
+use super::store::{SlEasyStore, check_events, lend_events};
 use super::text::SL_NUL_TERMINATED;
 use crate::remote_change::{
     RemoteChangeSender, SendCallback, SendError, SendId, SendOutcome, SenderOptions,
@@ -37,9 +41,9 @@ pub const SL_SEND_UNKNOWN: i32 = 5;
 /// What is stored under the key is no document. It stays as it is.
 pub const SL_SEND_CORRUPT_DATA: i32 = 6;
 
-/// Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update, drain or
-/// destruction that the host called, on that thread, with no lock held, and may call any function
-/// but another update of the same sender or store.
+/// Told once how a send has ended: `outcome` is one of SL_SEND_. Runs inside an update or destruction
+/// of the sender, or an update, wait, drain or destruction of the store, that the host called, on that
+/// thread, with no lock held, and may call any function but another update of the same sender or store.
 pub type SlSendCallback =
     Option<unsafe extern "C" fn(user_data: *mut c_void, send_id: u64, outcome: i32)>;
 
@@ -53,8 +57,8 @@ pub struct SlRemoteChangeSenderConfig {
     pub create_if_missing: i32,
     /// 1: nothing is read or written, and every send is answered with SL_SEND_SENT; for tests (0).
     pub disable_apis: i32,
-    /// 0.
-    pub reserved: u32,
+    /// 1: answers and failures wait for `remote_change_sender_poll_event`, beside the callbacks (0).
+    pub polls_events: i32,
     /// What the sender's log lines begin with, at most 1024 bytes; NULL for
     /// `[SessionLocker:RemoteChangeSender]`.
     pub log_prefix: *const c_char,
@@ -65,8 +69,8 @@ pub struct SlRemoteChangeSenderConfig {
     pub seed: u64,
     /// Passed to the callback below.
     pub user_data: *mut c_void,
-    /// Told of failures, after which the sender tries again; NULL for the process-wide reporter of
-    /// SL_REPORTER_SENDERS.
+    /// Told of every failure, after which the sender tries again; with NULL, and unless events are
+    /// polled, the process-wide reporter of SL_REPORTER_SENDERS is told.
     pub report_error: SlReportError,
     /// May be NULL; else called once with `user_data`, when the sender is gone.
     pub drop: SlDrop,
@@ -83,7 +87,7 @@ unsafe impl Versioned for SlRemoteChangeSenderConfig {
             struct_size: size_of::<Self>() as u32,
             create_if_missing: 0,
             disable_apis: 0,
-            reserved: 0,
+            polls_events: 0,
             log_prefix: std::ptr::null(),
             log_prefix_length: SL_NUL_TERMINATED,
             seed: 0,
@@ -97,6 +101,8 @@ unsafe impl Versioned for SlRemoteChangeSenderConfig {
 /// What a sender's handle names.
 pub(crate) struct SenderObject {
     sender: RemoteChangeSender,
+    /// What the last poll lent to the host.
+    polled: Mutex<Vec<Told>>,
     /// Goes after the sender.
     _user_data: Arc<UserData>,
 }
@@ -165,6 +171,7 @@ pub unsafe extern "C" fn remote_change_sender_create(
         options.report_error = host_reporter(config.report_error, Arc::clone(&user_data));
         let object = SenderObject {
             sender: RemoteChangeSender::new(&spec.spec, options)?,
+            polled: Mutex::default(),
             _user_data: Arc::clone(&user_data),
         };
         let handle = handle::insert(Arc::new(object))?;
@@ -179,7 +186,6 @@ pub unsafe extern "C" fn remote_change_sender_create(
 /// # Safety
 /// The log prefix is NULL or as long as it says.
 unsafe fn options(config: &SlRemoteChangeSenderConfig) -> FfiResult<SenderOptions> {
-    config::reserved("config.reserved", config.reserved)?;
     let seed = match config.seed {
         0 => random_seed()?,
         seed => seed,
@@ -187,6 +193,7 @@ unsafe fn options(config: &SlRemoteChangeSenderConfig) -> FfiResult<SenderOption
     let mut options = SenderOptions::new(seed);
     options.create_if_missing =
         number::switch("config.create_if_missing", config.create_if_missing)?;
+    options.polls_events = number::switch("config.polls_events", config.polls_events)?;
     options.disable_apis = number::switch("config.disable_apis", config.disable_apis)?;
     let log_prefix = (config.log_prefix, config.log_prefix_length);
     // SAFETY: as promised to this function.
@@ -232,6 +239,32 @@ pub unsafe extern "C" fn remote_change_sender_update(
     })
 }
 
+/// Takes up to `capacity` unread events of the sender, oldest first, into the array `events`, and says
+/// in `count` how many: SL_EVENT_REMOTE_CHANGES_SENT and SL_EVENT_ERROR, each with its `key`. Only with
+/// `polls_events`; others have none. Those that were not polled go with the sender.
+///
+/// Their texts belong to the library and live until the next poll of this sender, or its destruction.
+/// Any thread, one at a time.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn remote_change_sender_poll_event(
+    sender: *const SlRemoteChangeSender,
+    events: *mut SlEvent,
+    capacity: usize,
+    count: *mut usize,
+) -> SlStatus {
+    boundary(|| {
+        let object = handle::get(sender)?;
+        let count = out!(count);
+        check_events(events, capacity)?;
+        let polled = object.sender.poll_events(capacity);
+        // SAFETY: the export's own contract, rule 4 of `ffi`: room for `capacity` events.
+        count.set(unsafe { lend_events(&object.polled, polled, Told::of_sender, events) });
+        Ok(())
+    })
+}
+
 /// Whether a send is not answered yet: 1 or 0 in `is_sending`. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_PANIC.
@@ -256,19 +289,18 @@ pub unsafe extern "C" fn remote_change_sender_is_sending(
 /// which says what kind of change it is. Their members `I` and `A` are the library's, and
 /// overridden. An empty array writes nothing, and is answered with SL_SEND_SENT.
 ///
-/// `operation_id` (1 to 128 bytes of UTF-8; NULL for none) is the host's own name for this send. A send
-/// to this key with an operation id that was sent within 7 days, by any sender, is answered with
-/// SL_SEND_SENT and not written again: so a process that has crashed may safely send anew.
+/// `options` may be NULL.
 ///
-/// `callback` (may be NULL) is called once, from a later update or from the destruction. `send_id` (may
+/// `callback` (may be NULL) is called once, later: see SlSendCallback. `send_id` (may
 /// be NULL) gets the number it is called with. When this returns SL_OK, `user_data` is the library's, and
 /// `drop` (may be NULL) ends it after the callback; otherwise it stays the host's. Any thread.
 ///
-/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, the operation id),
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (the key, an option, named),
 /// SL_ERROR_INVALID_UTF8, SL_ERROR_INVALID_JSON, SL_ERROR_WRONG_TYPE (no array, no object, `K` is no
 /// string), SL_ERROR_NOT_FOUND (no `K`), SL_ERROR_OUT_OF_RANGE (the length of a `K`),
 /// SL_ERROR_TOO_LARGE (too many changes, too long, nested too deep), SL_ERROR_LIMIT (1 048 576 sends,
-/// or 256 MiB, that are not answered), SL_ERROR_PANIC. The message says which change.
+/// or 256 MiB, that are not answered, or 65 536 unread events), SL_ERROR_PANIC. The message says which
+/// change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn remote_change_sender_send(
     sender: *const SlRemoteChangeSender,
@@ -276,8 +308,7 @@ pub unsafe extern "C" fn remote_change_sender_send(
     key_length: usize,
     json_array: *const c_char,
     json_array_length: usize,
-    operation_id: *const c_char,
-    operation_id_length: usize,
+    options: *const SlSendOptions,
     callback: SlSendCallback,
     user_data: *mut c_void,
     drop: SlDrop,
@@ -287,9 +318,8 @@ pub unsafe extern "C" fn remote_change_sender_send(
         let object = handle::get(sender)?;
         let key = text!(key, key_length);
         let json_array = text!(json_array, json_array_length);
-        let operation_id = (operation_id, operation_id_length);
         // SAFETY: the export's own contract, rule 4 of `ffi`.
-        let operation_id = unsafe { optional_text("operation_id", operation_id) }?;
+        let operation_id = unsafe { operation_id(options) }?;
         let heard_by = (callback, UserData::new(user_data, drop));
         let send = |completion| {
             let sender = &object.sender;
@@ -304,8 +334,7 @@ pub unsafe extern "C" fn remote_change_sender_send(
 /// `easy_store_update` drives. Otherwise as `remote_change_sender_send`; how it ended is told as an event,
 /// SL_EVENT_REMOTE_CHANGES_SENT, as well.
 ///
-/// Errors as for `remote_change_sender_send`, and SL_ERROR_CLOSED, SL_ERROR_LIMIT (also 65 536 unread
-/// events).
+/// Errors as for `remote_change_sender_send`, and SL_ERROR_CLOSED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn easy_store_send_remote_changes(
     store: *const SlEasyStore,
@@ -313,8 +342,7 @@ pub unsafe extern "C" fn easy_store_send_remote_changes(
     key_length: usize,
     json_array: *const c_char,
     json_array_length: usize,
-    operation_id: *const c_char,
-    operation_id_length: usize,
+    options: *const SlSendOptions,
     callback: SlSendCallback,
     user_data: *mut c_void,
     drop: SlDrop,
@@ -324,9 +352,8 @@ pub unsafe extern "C" fn easy_store_send_remote_changes(
         let object = handle::get(store)?;
         let key = text!(key, key_length);
         let json_array = text!(json_array, json_array_length);
-        let operation_id = (operation_id, operation_id_length);
         // SAFETY: the export's own contract, rule 4 of `ffi`.
-        let operation_id = unsafe { optional_text("operation_id", operation_id) }?;
+        let operation_id = unsafe { operation_id(options) }?;
         let heard_by = (callback, UserData::new(user_data, drop));
         let send = |completion| {
             let store = &object.store;

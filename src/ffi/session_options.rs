@@ -12,7 +12,7 @@ use super::text::{SL_NUL_TERMINATED, SlText, texts};
 use crate::locker::SessionOptions;
 use crate::storage::MAX_USER_IDS;
 
-/// What a session or a locker may be given at its start. `session_options_init` fills in the
+/// What a session or a locker may be given at its start. `session_locker_session_options_init` fills in the
 /// defaults; where a function takes options, NULL stands for all defaults. They are copied.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -112,7 +112,7 @@ macro_rules! session_options {
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn session_options_init(
+pub unsafe extern "C" fn session_locker_session_options_init(
     options: *mut SlSessionOptions,
     struct_size: usize,
 ) -> SlStatus {

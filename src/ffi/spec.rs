@@ -10,6 +10,7 @@ use super::boundary::boundary;
 use super::callback::{SlDrop, UserData};
 use super::clock::SlClock;
 use super::config::{self, Versioned};
+use super::defaults::{SlReportError, host_reporter};
 use super::error::run_hook;
 use super::event::Told;
 use super::handle::{self, Kind};
@@ -20,7 +21,9 @@ use super::settings::{SlCreateSaveData, create_save_data};
 use super::status::*;
 use super::storage::SlStorage;
 use super::store::SlEventCallback;
-use crate::locker::{Event, HookAnswer, LockerHooks, LockerId, LockerSpec, SharedSaveData};
+use crate::locker::{
+    Event, HookAnswer, LockerHooks, LockerId, LockerSpec, ReportError, SharedSaveData,
+};
 use crate::save_data::{RemoteChange, SaveData};
 
 /// What lockers have in common: the seed's `LockerSpec`. Free it with `locker_spec_destroy`; the
@@ -107,7 +110,11 @@ pub struct SlLockerSpecConfig {
     pub process_remote_change: SlProcessRemoteChange,
     /// Takes over what was written before the load; with NULL that is dropped.
     pub merge_offline_save_data: SlMergeOfflineSaveData,
-    /// May be NULL; else called once with `user_data`, when the spec and its lockers are gone.
+    /// Told of every failure, beside SL_EVENT_ERROR and before it; with NULL, and if the host hears no
+    /// events, the process-wide reporter is told.
+    pub report_error: SlReportError,
+    /// May be NULL; else called once with `user_data`, when the spec, its lockers and its senders are
+    /// gone.
     pub drop: SlDrop,
 }
 
@@ -115,7 +122,7 @@ pub struct SlLockerSpecConfig {
 // explicit padding.
 unsafe impl Versioned for SlLockerSpecConfig {
     const NAME: &'static str = "SlLockerSpecConfig";
-    const FIRST_SIZE: usize = 248;
+    const FIRST_SIZE: usize = 256;
 
     fn defaults() -> Self {
         default_settings!(SlLockerSpecConfig {
@@ -126,6 +133,7 @@ unsafe impl Versioned for SlLockerSpecConfig {
             event: None,
             process_remote_change: None,
             merge_offline_save_data: None,
+            report_error: None,
             drop: None,
         })
     }
@@ -168,6 +176,7 @@ struct HostHooks {
     event: SlEventCallback,
     process_remote_change: SlProcessRemoteChange,
     merge_offline_save_data: SlMergeOfflineSaveData,
+    report_error: Option<ReportError>,
     limit_bytes: usize,
     lockers: Arc<LockerHandles>,
 }
@@ -227,9 +236,13 @@ impl LockerHooks for HostHooks {
         self.event.is_some()
     }
 
-    fn event(&self, locker: LockerId, event: &Event) {
+    fn report_error(&self) -> Option<&ReportError> {
+        self.report_error.as_ref()
+    }
+
+    fn event(&self, locker: LockerId, key: &Arc<str>, event: &Event) {
         let Some(callback) = self.event else { return };
-        let told = Told::of_locker(self.lockers.get(locker), event);
+        let told = Told::of_locker(self.lockers.get(locker), key, event);
         let event = told.event();
         // SAFETY: the host gave the function for this purpose and this user data; the event and
         // its text outlive the call.
@@ -281,6 +294,7 @@ pub unsafe extern "C" fn locker_spec_create(
             event: config.event,
             process_remote_change: config.process_remote_change,
             merge_offline_save_data: config.merge_offline_save_data,
+            report_error: host_reporter(config.report_error, Arc::clone(&user_data)),
             limit_bytes: made.options.config.document_limit_bytes,
             lockers: Arc::clone(&lockers),
         };
@@ -296,7 +310,7 @@ pub unsafe extern "C" fn locker_spec_create(
     })
 }
 
-/// Frees a spec's handle; its lockers go on, and keep what they need of it. Any thread. Errors:
+/// Frees a spec's handle; its lockers and senders go on, and keep what they need of it. Any thread. Errors:
 /// SL_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_spec_destroy(spec: *mut SlLockerSpec) -> SlStatus {

@@ -3,6 +3,9 @@
 
 use std::ffi::{CStr, c_char};
 
+use super::boundary::boundary;
+use super::handle;
+
 /// What a call came to: `SL_OK`, or one of the `SL_ERROR_` constants, all negative.
 ///
 /// `session_locker_last_error` has the message of this thread's last call that failed. A status
@@ -120,6 +123,19 @@ pub extern "C" fn session_locker_status_name(status: SlStatus) -> *const c_char 
 pub extern "C" fn session_locker_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
     VERSION.as_ptr().cast()
+}
+
+/// How many handles of all kinds are alive in the whole process, in `count`, those that are lent
+/// included; for tests that look for leaks. Any thread; also inside callbacks.
+///
+/// Errors: SL_ERROR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn session_locker_live_handles(count: *mut u64) -> SlStatus {
+    boundary(|| {
+        let count = out!(count);
+        count.set(handle::live_handles());
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::boundary::boundary;
 use super::callback::{SlDrop, UserData};
 use super::clock::SlClock;
 use super::config::{self, Versioned};
+use super::defaults::{SlReportError, host_reporter};
 use super::drain::{self, SlDrainReport};
 use super::error::{FfiError, FfiResult};
 use super::event::{SlEvent, Told};
@@ -23,7 +24,7 @@ use super::settings::{SlCreateSaveData, create_save_data};
 use super::status::*;
 use super::storage::SlStorage;
 use crate::easy::{EasyStore, ProfileId, StoreEvent, StoreHooks};
-use crate::locker::{HookAnswer, LockerError, SharedSaveData};
+use crate::locker::{HookAnswer, LockerError, ReportError, SharedSaveData};
 use crate::save_data::{RemoteChange, SaveData};
 
 /// Sessions for a whole game server: the seed's `EasyStore`. One `easy_store_update` a frame drives
@@ -110,6 +111,9 @@ pub struct SlEasyStoreConfig {
     pub process_remote_change: SlProcessRemoteChange,
     /// Takes over what was written before the load; with NULL that is dropped.
     pub merge_offline_save_data: SlMergeOfflineSaveData,
+    /// Told of every failure, beside SL_EVENT_ERROR and before it; with NULL, and if the host hears no
+    /// events, the process-wide reporters are told.
+    pub report_error: SlReportError,
     /// May be NULL; else called once with `user_data`, when the store is gone.
     pub drop: SlDrop,
 }
@@ -118,7 +122,7 @@ pub struct SlEasyStoreConfig {
 // explicit padding.
 unsafe impl Versioned for SlEasyStoreConfig {
     const NAME: &'static str = "SlEasyStoreConfig";
-    const FIRST_SIZE: usize = 232;
+    const FIRST_SIZE: usize = 240;
 
     fn defaults() -> Self {
         default_settings!(SlEasyStoreConfig {
@@ -127,6 +131,7 @@ unsafe impl Versioned for SlEasyStoreConfig {
             event: None,
             process_remote_change: None,
             merge_offline_save_data: None,
+            report_error: None,
             drop: None,
         })
     }
@@ -183,6 +188,7 @@ struct HostHooks {
     event: SlEventCallback,
     process_remote_change: SlProcessRemoteChange,
     merge_offline_save_data: SlMergeOfflineSaveData,
+    report_error: Option<ReportError>,
     limit_bytes: usize,
     profiles: Arc<ProfileHandles>,
 }
@@ -222,6 +228,10 @@ impl StoreHooks for HostHooks {
 
     fn hears_events(&self) -> bool {
         self.event.is_some()
+    }
+
+    fn report_error(&self) -> Option<&ReportError> {
+        self.report_error.as_ref()
     }
 
     fn event(&self, event: &StoreEvent) {
@@ -301,6 +311,7 @@ pub unsafe extern "C" fn easy_store_create(
             event: config.event,
             process_remote_change: config.process_remote_change,
             merge_offline_save_data: config.merge_offline_save_data,
+            report_error: host_reporter(config.report_error, Arc::clone(&user_data)),
             limit_bytes: made.options.config.document_limit_bytes,
             profiles: Arc::clone(&profiles),
         };

@@ -18,7 +18,7 @@ use super::config::{Config, ConfigError};
 use super::event::{ErrorReport, Event};
 use super::guarded::{Driving, Guard, Guarded};
 use super::inbox;
-use super::report::{Reporter, UnheardError};
+use super::report::{ReportError, ReportedError, Reporter};
 use super::saved_connection::{SavedConnection, WAITS_MAX};
 use super::set::{LockerId, LockerSet, Scope, Task};
 use super::shared_data::{HookAnswer, SharedSaveData, restorable};
@@ -126,7 +126,7 @@ pub(crate) trait Host {
         offline: SaveData,
         data: &Arc<SharedSaveData>,
     ) -> Result<(), String>;
-    fn event(&self, locker: LockerId, event: Event);
+    fn event(&self, locker: LockerId, key: &Arc<str>, event: Event);
 }
 
 /// A set of lockers, its storage and its clocks.
@@ -309,8 +309,8 @@ impl Driver {
         self.is_abandoned.store(true, Ordering::Release);
         self.set()?.abandon();
         while let Some(task) = self.take_task()? {
-            if let Task::Event(id, event) = task {
-                host.event(id, event);
+            if let Task::Event(id, key, event) = task {
+                host.event(id, &key, event);
             }
         }
         Ok(())
@@ -327,22 +327,30 @@ impl Driver {
         Ok(())
     }
 
-    /// Reports an error of which the host has not asked to hear. Nobody asks after a locker that
-    /// is gone.
-    pub fn report_unheard(&self, id: LockerId, error: &ErrorReport) {
+    /// Reports an error: see [`ReportedError::report`]. Nobody asks after a locker that is gone.
+    pub fn report(
+        &self,
+        id: LockerId,
+        error: &ErrorReport,
+        own: Option<&ReportError>,
+        is_event: bool,
+    ) {
+        if own.is_none() && is_event {
+            return;
+        }
         let Ok(set) = self.set() else { return };
         let Some(locker) = set.get(id) else { return };
         let (key, user_ids) = (Arc::clone(locker.key()), Arc::clone(locker.user_ids()));
         let log_prefix = locker.log_prefix();
         drop(set);
-        let unheard = UnheardError {
+        let reported = ReportedError {
             log_prefix: &log_prefix,
             key: &key,
             user_ids: &user_ids,
             error,
             verbose_logs: self.config.verbose_logs,
         };
-        unheard.report(Reporter::Lockers);
+        reported.report(own, is_event, Reporter::Lockers);
     }
 
     fn take_task(&self) -> Result<Option<Task>, LockerError> {
@@ -356,7 +364,7 @@ impl Driver {
     fn run(&self, task: Task, host: &dyn Host) -> Result<(), LockerError> {
         match task {
             Task::Submit(request) => self.storage.submit(request),
-            Task::Event(id, event) => host.event(id, event),
+            Task::Event(id, key, event) => host.event(id, &key, event),
             Task::Log(line) => log::log(Level::Debug, &line),
             Task::Hook(id, hook, call) => {
                 let result = self.run_hook(id, call, host)?;

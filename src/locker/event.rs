@@ -133,6 +133,8 @@ pub struct ErrorReport {
     pub kind: RequestErrorKind,
     /// What happened, for a person.
     pub message: String,
+    /// The product, for a failure of a purchase; else 0.
+    pub product_id: ProductId,
 }
 
 impl ErrorReport {
@@ -142,6 +144,7 @@ impl ErrorReport {
             activity,
             kind,
             message,
+            product_id: 0,
         }
     }
 
@@ -151,6 +154,7 @@ impl ErrorReport {
             activity,
             kind,
             message,
+            product_id: 0,
         }
     }
 }

@@ -183,11 +183,11 @@ impl LockerRef {
     }
 
     /// Lets the locker report what went wrong with a purchase.
-    pub(crate) fn report_purchase(&self, message: String) {
-        self.tell(Event::Error(ErrorReport::script(
-            Activity::Purchase,
-            message,
-        )));
+    pub(crate) fn report_purchase(&self, product_id: ProductId, message: String) {
+        self.tell(Event::Error(ErrorReport {
+            product_id,
+            ..ErrorReport::script(Activity::Purchase, message)
+        }));
     }
 
     /// Unix seconds by this server's clock.

@@ -35,7 +35,7 @@ pub use defaults::ConfigValue;
 pub use driver::LockerError;
 pub use event::{Activity, ErrorReport, Event, Lifecycle, LoadStatus, Reason, SaveOutcome};
 pub use locker_ref::LockerRef;
-pub use report::{ReportError, Reporter, UnheardError, set_default_report_error};
+pub use report::{ReportError, ReportedError, Reporter, set_default_report_error};
 pub use saved_connection::{SavedCallback, SavedConnection};
 pub use session_options::SessionOptions;
 pub use set::LockerId;

@@ -1,6 +1,7 @@
-//! Errors of which no host has asked to hear: they go to the process-wide reporters, the seed's
-//! `Default_LockerSpec_ReportDataStoreError` and `Default_RemoteChangeSender_ReportDataStoreError`,
-//! or to the log. A host that listens to events hears its errors there, and nothing comes here.
+//! Who is told of errors beside the events: the reporter that a host gives to its store, spec or
+//! sender, the seed's `ReportDataStoreError`. Errors of which no host has asked to hear go to the
+//! process-wide reporters, the seed's `Default_LockerSpec_ReportDataStoreError` and
+//! `Default_RemoteChangeSender_ReportDataStoreError`, or to the log.
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub enum Reporter {
 
 /// An error, and what identifies the player.
 #[derive(Clone, Copy, Debug)]
-pub struct UnheardError<'a> {
+pub struct ReportedError<'a> {
     /// What the locker's or sender's log lines begin with.
     pub log_prefix: &'a str,
     /// The key that was being worked on.
@@ -36,7 +37,7 @@ pub struct UnheardError<'a> {
 }
 
 /// A host's reporter. Called on the thread that called in, with no lock held; it may call anything.
-pub type ReportError = Arc<dyn Fn(&UnheardError<'_>) + Send + Sync>;
+pub type ReportError = Arc<dyn Fn(&ReportedError<'_>) + Send + Sync>;
 
 static REPORTERS: RwLock<[Option<ReportError>; 2]> = RwLock::new([None, None]);
 
@@ -49,9 +50,16 @@ pub fn set_default_report_error(
     std::mem::replace(&mut REPORTERS.write()[reporter as usize], report)
 }
 
-impl UnheardError<'_> {
-    /// Gives the error to the process-wide reporter, or else logs it.
-    pub fn report(&self, reporter: Reporter) {
+impl ReportedError<'_> {
+    /// Gives the error to the host's own reporter; without one, and unless the host hears it as an
+    /// event, to the process-wide one, or else to the log.
+    pub(crate) fn report(&self, own: Option<&ReportError>, is_event: bool, reporter: Reporter) {
+        if let Some(own) = own {
+            return own(self);
+        }
+        if is_event {
+            return;
+        }
         let report = REPORTERS.read()[reporter as usize].clone();
         match report {
             Some(report) => report(self),
@@ -74,6 +82,7 @@ impl UnheardError<'_> {
             activity,
             kind,
             message,
+            ..
         } = self.error;
         let level = match kind {
             RequestErrorKind::Script => Level::Error,

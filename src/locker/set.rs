@@ -41,7 +41,7 @@ pub(crate) enum Task {
     /// Run this hook, and give its result to [`LockerSet::handle_hook_result`].
     Hook(LockerId, HookId, HookCall),
     /// Tell the host.
-    Event(LockerId, Event),
+    Event(LockerId, Arc<str>, Event),
     /// Log this, for verbose logs.
     Log(String),
 }
@@ -446,7 +446,7 @@ impl LockerSet {
         };
         while let Some(output) = locker.poll() {
             let task = match output {
-                Output::Event(event) => Task::Event(id, event),
+                Output::Event(event) => Task::Event(id, Arc::clone(locker.key()), event),
                 Output::Log(line) => Task::Log(line),
                 Output::Hook(hook, call) => {
                     let offers = call.offers() as u32;

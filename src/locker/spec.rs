@@ -17,6 +17,7 @@ use super::driver::{Driver, Host, LockerError, Shared};
 use super::event::{Event, LoadStatus, SaveOutcome};
 use super::inbox::InboxHooks;
 use super::locker_ref::LockerRef;
+use super::report::ReportError;
 use super::saved_connection::{SavedCallback, SavedConnection};
 use super::session_options::{NewLocker, SessionOptions};
 use super::set::{LockerId, LockerSet, Scope};
@@ -91,14 +92,20 @@ pub trait LockerHooks: Send + Sync {
     }
 
     /// Something happened. Not called for a spec whose events are polled.
-    fn event(&self, locker: LockerId, event: &Event) {
-        let _ = (locker, event);
+    fn event(&self, locker: LockerId, key: &Arc<str>, event: &Event) {
+        let _ = (locker, key, event);
     }
 
     /// Whether [`LockerHooks::event`] listens. Where nobody does and events are not polled, errors
-    /// go to the process-wide reporter: see [`UnheardError`](super::UnheardError).
+    /// go to the process-wide reporter: see [`ReportedError`](super::ReportedError).
     fn hears_events(&self) -> bool {
         true
+    }
+
+    /// Who is told of every error, beside its event and before it, and instead of the process-wide
+    /// reporter.
+    fn report_error(&self) -> Option<&ReportError> {
+        None
     }
 }
 
@@ -138,6 +145,7 @@ pub struct Locker(Arc<Handle>);
 struct Handle {
     spec: LockerSpec,
     id: LockerId,
+    key: Arc<str>,
     data: Arc<SharedSaveData>,
 }
 
@@ -204,6 +212,7 @@ impl LockerSpec {
 
     fn create(&self, start: NewLocker) -> Result<Locker, LockerError> {
         self.check_unread()?;
+        let key = Arc::clone(&start.key);
         let mut set = self.0.driver.set()?;
         let id = set.insert(start);
         let has_hooks = self.0.hooks.has_before_save();
@@ -212,7 +221,12 @@ impl LockerSpec {
             Arc::clone(locker.data())
         })?;
         let spec = self.clone();
-        Ok(Locker(Arc::new(Handle { spec, id, data })))
+        Ok(Locker(Arc::new(Handle {
+            spec,
+            id,
+            key,
+            data,
+        })))
     }
 
     /// Refuses what would be told to a host that does not read.
@@ -296,6 +310,11 @@ impl Locker {
     /// The locker's name among the spec's.
     pub fn id(&self) -> LockerId {
         self.0.id
+    }
+
+    /// The key.
+    pub fn key(&self) -> &Arc<str> {
+        &self.0.key
     }
 
     /// The save data: the player's while the load status is loaded, else the default.
@@ -562,11 +581,16 @@ impl Host for Inner {
         self.hooks.merge_offline(key, offline, data)
     }
 
-    fn event(&self, locker: LockerId, event: Event) {
+    fn event(&self, locker: LockerId, key: &Arc<str>, event: Event) {
         if let Event::ChangesSaved(connection, outcome) = &event
             && let Some(callback) = connection.take_callback()
         {
             callback(*outcome);
+        }
+        let is_heard = self.polls_events || self.hooks.hears_events();
+        if let Event::Error(error) = &event {
+            let own = self.hooks.report_error();
+            self.driver.report(locker, error, own, is_heard);
         }
         if self.polls_events {
             self.unread
@@ -574,10 +598,8 @@ impl Host for Inner {
                 .entry(locker)
                 .or_default()
                 .push_back(event);
-        } else if self.hooks.hears_events() {
-            self.hooks.event(locker, &event);
-        } else if let Event::Error(error) = &event {
-            self.driver.report_unheard(locker, error);
+        } else if is_heard {
+            self.hooks.event(locker, key, &event);
         }
     }
 }

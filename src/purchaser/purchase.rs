@@ -557,7 +557,7 @@ impl Purchase {
             ..
         } = &*self.receipt;
         let message = format!("purchase {purchase_id} of product {product_id}: {message}");
-        pass.locker.report_purchase(message);
+        pass.locker.report_purchase(*product_id, message);
     }
 }
 

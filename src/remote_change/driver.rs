@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::locker::{
-    Config, ErrorReport, Guarded, LockerError, Reporter, Shared, Time, UnheardError, check_key,
-    created,
+    Config, ErrorReport, Guarded, LockerError, ReportError, ReportedError, Reporter, Shared, Time,
+    check_key, created,
 };
 use crate::log::{self, Level};
 use crate::save_data::{SaveData, UnsentChange};
@@ -164,19 +164,22 @@ impl Sending {
         Ok(())
     }
 
-    /// Reports an error of which no host has asked to hear.
-    pub fn report_unheard(&self, key: &str, error: &ErrorReport) {
-        self.unheard(key, error).report(Reporter::Senders);
-    }
-
-    pub fn unheard<'a>(&'a self, key: &'a str, error: &'a ErrorReport) -> UnheardError<'a> {
-        UnheardError {
+    /// Reports an error: see [`ReportedError::report`].
+    pub fn report(
+        &self,
+        key: &str,
+        error: &ErrorReport,
+        own: Option<&ReportError>,
+        is_event: bool,
+    ) {
+        let reported = ReportedError {
             log_prefix: &self.log_prefix,
             key,
             user_ids: &[],
             error,
             verbose_logs: self.config.verbose_logs,
-        }
+        };
+        reported.report(own, is_event, Reporter::Senders);
     }
 
     fn next_task(&self) -> Result<Option<Task>, LockerError> {

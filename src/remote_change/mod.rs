@@ -13,7 +13,7 @@ mod sender;
 mod set;
 mod timers;
 
-pub use sender::{RemoteChangeSender, SenderOptions};
+pub use sender::{RemoteChangeSender, SenderEvent, SenderOptions};
 
 pub(crate) use driver::{SendHost, Sending};
 pub(crate) use set::Allowance;

@@ -1,16 +1,20 @@
 //! The sender as its host sees it: the seed's `RemoteChangeSender`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use parking_lot::Mutex;
+
 use crate::locker::{
-    Driving, ErrorReport, LockerError, LockerSpec, ReportError, Time, check_log_prefix,
+    Driving, ErrorReport, LockerError, LockerSpec, ReportError, Time, UNREAD_EVENTS_MAX,
+    check_log_prefix,
 };
 use crate::save_data::SaveData;
 
 use super::driver::{SendHost, Sending};
 use super::set::Allowance;
-use super::{SendCallback, SendError, SendId};
+use super::{SendCallback, SendError, SendId, SendOutcome};
 
 /// How a sender behaves.
 #[derive(Clone)]
@@ -24,9 +28,32 @@ pub struct SenderOptions {
     /// What its name, together with the wall clock, and its waits are drawn from. Must differ between
     /// senders; a store's own sender does not count.
     pub seed: u64,
-    /// Told of failures, inside an update, with no lock held; without it, the process-wide reporter
-    /// for senders is.
+    /// Told of failures, inside an update, with no lock held; without it, and if events are not
+    /// polled, the process-wide reporter for senders is.
     pub report_error: Option<ReportError>,
+    /// What happens waits to be polled as well.
+    pub polls_events: bool,
+}
+
+/// Something that happened to what a sender sends.
+#[derive(Clone, Debug)]
+pub enum SenderEvent {
+    /// A send was answered.
+    Sent {
+        /// The key it was sent to.
+        key: Arc<str>,
+        /// The send.
+        id: SendId,
+        /// How it ended.
+        outcome: SendOutcome,
+    },
+    /// Something failed, and is tried again.
+    Error {
+        /// The key that was being worked on.
+        key: Arc<str>,
+        /// What happened.
+        error: ErrorReport,
+    },
 }
 
 impl SenderOptions {
@@ -38,6 +65,7 @@ impl SenderOptions {
             log_prefix: "[SessionLocker:RemoteChangeSender]".into(),
             seed,
             report_error: None,
+            polls_events: false,
         }
     }
 }
@@ -53,6 +81,8 @@ struct Inner {
     is_driving: AtomicBool,
     spec: LockerSpec,
     report_error: Option<ReportError>,
+    polls_events: bool,
+    unread: Mutex<VecDeque<SenderEvent>>,
 }
 
 impl RemoteChangeSender {
@@ -66,6 +96,8 @@ impl RemoteChangeSender {
             is_driving: AtomicBool::new(false),
             spec: spec.clone(),
             report_error: options.report_error,
+            polls_events: options.polls_events,
+            unread: Mutex::default(),
         })))
     }
 
@@ -77,7 +109,8 @@ impl RemoteChangeSender {
     /// An operation id (1 to 128 bytes) is the host's own name for this send: sent again within 7 days
     /// with the same id, also by another process, it arrives once.
     ///
-    /// The callback hears how it ended, inside an update or a close, with no lock held.
+    /// The callback hears how it ended, inside an update or a close, with no lock held. With
+    /// [`UNREAD_EVENTS_MAX`] events that nobody has polled, nothing more is taken.
     pub fn send(
         &self,
         key: &str,
@@ -85,6 +118,10 @@ impl RemoteChangeSender {
         operation_id: Option<&str>,
         mut completion: Option<SendCallback>,
     ) -> Result<SendId, SendError> {
+        let unread = self.0.unread.lock().len();
+        if unread >= UNREAD_EVENTS_MAX {
+            return Err(LockerError::UnreadEvents { unread }.into());
+        }
         let sending = &self.0.sending;
         let prepared = sending.prepare(key, json_array, operation_id)?;
         sending.send(prepared, &mut completion)
@@ -102,6 +139,13 @@ impl RemoteChangeSender {
             bytes: config.bytes_per_update,
         };
         sending.update((Time::Host(now), sending.wall()), allowance, &*self.0)
+    }
+
+    /// Takes up to so many unread events, oldest first; none if they are not polled.
+    pub fn poll_events(&self, most: usize) -> Vec<SenderEvent> {
+        let mut unread = self.0.unread.lock();
+        let count = most.min(unread.len());
+        unread.drain(..count).collect()
     }
 
     /// Whether a send is not answered yet.
@@ -127,9 +171,22 @@ impl SendHost for Inner {
     }
 
     fn error(&self, key: &Arc<str>, error: &ErrorReport) {
-        match &self.report_error {
-            Some(report) => report(&self.sending.unheard(key, error)),
-            None => self.sending.report_unheard(key, error),
+        let own = self.report_error.as_ref();
+        self.sending.report(key, error, own, self.polls_events);
+        let (key, error) = (Arc::clone(key), error.clone());
+        self.tell(SenderEvent::Error { key, error });
+    }
+
+    fn sent(&self, key: &Arc<str>, id: SendId, outcome: SendOutcome) {
+        let key = Arc::clone(key);
+        self.tell(SenderEvent::Sent { key, id, outcome });
+    }
+}
+
+impl Inner {
+    fn tell(&self, event: SenderEvent) {
+        if self.polls_events {
+            self.unread.lock().push_back(event);
         }
     }
 }

@@ -212,7 +212,7 @@ static void fail(int32_t kind, const char *message, int verbose_logs) {
     users[0].length = 1;
     users[1].data = "%d+";
     users[1].length = SL_NUL_TERMINATED;
-    OK(session_options_init(&options, sizeof options));
+    OK(session_locker_session_options_init(&options, sizeof options));
     options.user_ids = users;
     options.user_id_count = 2;
     OK(easy_store_config_init(&config, sizeof config));
@@ -246,6 +246,8 @@ static void fault_24_errors_that_nobody_hears_are_logged_without_the_player(void
     OK(session_locker_set_log_callback(NULL, NULL, NULL));
     CHECK(said.drops == 1);
 }
+
+static void note_text(Said *said, const char *text) { strcat(said->text, text); }
 
 static void on_report(void *user_data, const SlErrorReport *report) {
     Said *said = (Said *)user_data;
@@ -293,6 +295,70 @@ static void a_default_reporter_is_told_instead_of_the_log(void) {
     fail(SL_REQUEST_ERROR_MISC, "no", 0);
     CHECK(said_is(&logged, "2 [SessionLocker] loading failed: no\n"));
     OK(session_locker_set_log_callback(NULL, NULL, NULL));
+}
+
+static void count_event(void *user_data, const SlEvent *event) {
+    CHECK(event->kind != SL_EVENT_ERROR || strcmp(event->text.data, "7 is busy") == 0);
+    if (event->kind == SL_EVENT_ERROR) {
+        note_text((Said *)user_data, "event ");
+    }
+}
+
+#define REPORTED "2 0 [SessionLocker][50%.[Player]] 50%.[Player]: 7 is busy ({userid} is busy)\n"
+
+/* A store or a spec tells its own reporter, and its events as well, and nobody else. */
+static void a_reporter_of_its_own_is_told_beside_the_events(int of_spec, SlEventCallback event) {
+    Failing failing = {SL_REQUEST_ERROR_BACKEND, "7 is busy"};
+    SlStorage *storage = open_failing(&failing);
+    SlText users[2] = {{"7", 1}, {"%d+", 3}};
+    SlSessionOptions options;
+    Said said, of_process;
+    memset(&said, 0, sizeof said);
+    memset(&of_process, 0, sizeof of_process);
+    OK(report_to(SL_REPORTER_LOCKERS, on_report, &of_process));
+    OK(session_locker_session_options_init(&options, sizeof options));
+    options.user_ids = users;
+    options.user_id_count = 2;
+    if (of_spec) {
+        SlLockerSpecConfig config;
+        SlLockerSpec *spec = NULL;
+        SlLocker *locker = NULL;
+        int32_t should_remove;
+        OK(locker_spec_config_init(&config, sizeof config));
+        CHECK(config.report_error == NULL);
+        config.template_json = "{}";
+        config.user_data = &said;
+        config.event = event;
+        config.report_error = on_report;
+        config.drop = on_drop;
+        OK(locker_spec_create(storage, &config, &spec));
+        OK(locker_create(spec, Z("50%.[Player]"), &options, &locker));
+        OK(locker_mark_should_acquire(locker, 0));
+        OK(locker_update(locker, 0, &should_remove));
+        OK(locker_mark_should_release(locker, 0));
+        OK(locker_update(locker, 0, &should_remove));
+        OK(locker_destroy(locker));
+        OK(locker_spec_destroy(spec));
+    } else {
+        SlEasyStoreConfig config;
+        SlEasyStore *store = NULL;
+        SlProfile *profile = NULL;
+        OK(easy_store_config_init(&config, sizeof config));
+        CHECK(config.report_error == NULL);
+        config.template_json = "{}";
+        config.user_data = &said;
+        config.event = event;
+        config.report_error = on_report;
+        config.drop = on_drop;
+        OK(easy_store_create(storage, &config, &store));
+        OK(easy_store_start_session(store, Z("50%.[Player]"), &options, &profile));
+        OK(easy_store_update(store, 0));
+        OK(easy_store_destroy(store));
+    }
+    CHECK(said_is(&said, event != NULL ? REPORTED "event " : REPORTED));
+    CHECK(said.drops == 1 && of_process.text[0] == '\0');
+    OK(session_locker_set_default_report_error(SL_REPORTER_LOCKERS, NULL, NULL, NULL));
+    OK(locker_storage_destroy(storage));
 }
 
 static void verbose_logs_tell_the_steps_of_a_session(void) {
@@ -371,6 +437,10 @@ int main(void) {
     an_override_counts_before_a_default();
     fault_24_errors_that_nobody_hears_are_logged_without_the_player();
     a_default_reporter_is_told_instead_of_the_log();
+    a_reporter_of_its_own_is_told_beside_the_events(0, NULL);
+    a_reporter_of_its_own_is_told_beside_the_events(0, count_event);
+    a_reporter_of_its_own_is_told_beside_the_events(1, NULL);
+    a_reporter_of_its_own_is_told_beside_the_events(1, count_event);
     verbose_logs_tell_the_steps_of_a_session();
     a_locker_logs_under_its_own_prefix();
     return finish("defaults");

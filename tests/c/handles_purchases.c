@@ -40,7 +40,7 @@ int main(void) {
     stale_profile = loaded(&server, "stale");
     OK(profile_destroy(stale_profile));
     frame(&server, 0);
-    OK(receipt_info_init(&receipt, sizeof receipt));
+    OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
     receipt.purchase_id = "a";
     OK(product_purchaser_create(&live));
     OK(product_purchaser_create(&stale));

@@ -24,7 +24,8 @@ int main(void) {
     SlRemoteChangeSenderConfig sender_config;
     SlRemoteChangeSender *live = NULL, *stale = NULL, *nothing = NULL;
     SlDrainReport *report = NULL, *stale_report = NULL;
-    SlText key = {NULL, 7}, reason = {NULL, 7};
+    SlUnsent unsent;
+    SlEvent event;
     size_t count = 7;
     uint64_t id = 7;
     int32_t value = 7;
@@ -47,9 +48,10 @@ int main(void) {
     CHECK(drops == 1);
     prepare(stale, live, spec);
     REFUSED(SlRemoteChangeSender, remote_change_sender_update(handle, 1));
+    REFUSED(SlRemoteChangeSender, remote_change_sender_poll_event(handle, &event, 1, &count));
     REFUSED(SlRemoteChangeSender, remote_change_sender_is_sending(handle, &value));
     REFUSED(SlRemoteChangeSender,
-            remote_change_sender_send(handle, Z("key"), Z("[]"), NULL, 0, answer_nothing, NULL,
+            remote_change_sender_send(handle, Z("key"), Z("[]"), NULL, answer_nothing, NULL,
                                       count_drop, &id));
     REFUSED(SlRemoteChangeSender, remote_change_sender_destroy(handle));
     OK(remote_change_sender_is_sending(live, &value));
@@ -58,18 +60,19 @@ int main(void) {
 
     prepare(NULL, server.store, server.storage);
     REFUSED(SlEasyStore,
-            easy_store_send_remote_changes(handle, Z("key"), Z("[]"), NULL, 0, answer_nothing, NULL,
+            easy_store_send_remote_changes(handle, Z("key"), Z("[]"), NULL, answer_nothing, NULL,
                                            count_drop, &id));
     CHECK(drops == 1 && id == 7);
 
     OK(easy_store_drain(server.store, 0, &stale_report));
     OK(easy_store_drain(server.store, 0, &report));
     OK(drain_report_destroy(stale_report));
-    value = 7;
+    unsent.struct_size = sizeof unsent;
+    unsent.change_count = 7;
     prepare(stale_report, report, server.store);
     REFUSED(SlDrainReport, drain_report_unsent_count(handle, &count));
-    REFUSED(SlDrainReport, drain_report_get_unsent(handle, 0, &key, &count, &value, &reason));
-    CHECK(count == 7 && key.length == 7 && reason.length == 7 && value == 7);
+    REFUSED(SlDrainReport, drain_report_get_unsent(handle, 0, &unsent));
+    CHECK(count == 7 && unsent.change_count == 7);
     OK(drain_report_destroy(report));
     OK(locker_spec_destroy(spec));
     server_close(&server);

@@ -76,6 +76,7 @@ static void profiles(Server *server) {
     OK(profile_destroy(stale));
     frame(server, 0);
     prepare(stale, live, server->store);
+    REFUSED(SlProfile, profile_get_key(handle, &json));
     REFUSED(SlProfile, profile_is_active(handle, &value));
     REFUSED(SlProfile, profile_is_loaded(handle, &value));
     REFUSED(SlProfile, profile_is_available(handle, &value));
@@ -159,21 +160,20 @@ static void connections(Server *server) {
 
 static void reports(Server *server) {
     SlDrainReport *live = NULL, *stale = NULL;
-    SlText key = {NULL, 7}, reason = {NULL, 7};
+    SlUnsaved unsaved;
     size_t count = 7;
-    int32_t outcome = 7;
 
+    memset(&unsaved, 7, sizeof unsaved);
+    unsaved.struct_size = sizeof unsaved;
     OK(easy_store_drain(server->store, 0, &stale));
     OK(easy_store_drain(server->store, 0, &live));
     OK(drain_report_destroy(stale));
     prepare(stale, live, server->store);
-    REFUSED(SlDrainReport, drain_report_count(handle, &count));
-    REFUSED(SlDrainReport, drain_report_get(handle, 0, &key, &outcome, &reason));
+    REFUSED(SlDrainReport, drain_report_unsaved_count(handle, &count));
+    REFUSED(SlDrainReport, drain_report_get_unsaved(handle, 0, &unsaved));
     REFUSED(SlDrainReport, drain_report_destroy(handle));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get(live, 0, NULL, &outcome, &reason));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get(live, 0, &key, NULL, &reason));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get(live, 0, &key, &outcome, NULL));
-    CHECK(count == 7 && key.length == 7 && outcome == 7 && reason.length == 7);
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get_unsaved(live, 0, NULL));
+    CHECK(count == 7 && unsaved.outcome == 0x07070707);
     OK(drain_report_destroy(live));
 }
 
@@ -212,6 +212,7 @@ static void specs_and_lockers(Server *server) {
     OK(locker_destroy(stale));
     value = 7;
     prepare(stale, live, spec);
+    REFUSED(SlLocker, locker_get_key(handle, &json));
     REFUSED(SlLocker, locker_update(handle, 1, &value));
     REFUSED(SlLocker, locker_poll_event(handle, &event, 1, &count));
     REFUSED(SlLocker, locker_mark_should_acquire(handle, 0));

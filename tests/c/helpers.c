@@ -181,7 +181,41 @@ static void the_kind_of_an_error_follows_its_number(void) {
     CHECK(kind == 7);
 }
 
+static uint64_t live_handles(void) {
+    uint64_t count = 77;
+    OK(session_locker_live_handles(&count));
+    return count;
+}
+
+static void handles_that_are_alive_are_counted(void) {
+    SlStorage *storage = NULL;
+    SlEasyStore *store = NULL;
+    SlEasyStoreConfig config;
+    SlProfile *profile = NULL;
+    SlSaveData *data = NULL;
+    uint64_t before = live_handles();
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_locker_live_handles(NULL));
+    OK(locker_storage_open(Z("memory:"), &storage));
+    CHECK(live_handles() == before + 1);
+    OK(easy_store_config_init(&config, sizeof config));
+    config.template_json = "{}";
+    OK(easy_store_create(storage, &config, &store));
+    OK(easy_store_start_session(store, Z("player"), NULL, &profile));
+    CHECK(live_handles() == before + 3);
+    OK(profile_get_save_data(profile, &data));
+    OK(profile_get_save_data(profile, &data));
+    CHECK(live_handles() == before + 4);
+    CHECK_STATUS(SL_ERROR_INVALID_HANDLE, locker_storage_destroy((SlStorage *)(void *)store));
+    CHECK(live_handles() == before + 4);
+    /* The store takes the handles of its profiles with it, and they what they have lent. */
+    OK(easy_store_destroy(store));
+    CHECK(live_handles() == before + 1);
+    OK(locker_storage_destroy(storage));
+    CHECK(live_handles() == before);
+}
+
 int main(void) {
+    handles_that_are_alive_are_counted();
     a_failure_is_logged_in_four_variations();
     a_callback_may_log_and_put_itself_away();
     threads_may_log_while_others_set_the_callback();

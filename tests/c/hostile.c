@@ -358,7 +358,7 @@ static void drop_migrator(void *user_data) {
 
 static SlReceiptInfo receipt(void) {
     SlReceiptInfo receipt;
-    OK(receipt_info_init(&receipt, sizeof receipt));
+    OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
     receipt.purchase_id = "purchase";
     receipt.product_id = 5;
     return receipt;
@@ -438,8 +438,7 @@ static void a_store(Place place, Deed deed) {
     ACCEPT(scene.purchase,
            profile_call_when_product_is_processed_and_saved(scene.profile, process, &bought, on_granted,
                                                             &scene.purchase, drop_purchase));
-    ACCEPT(scene.send, easy_store_send_remote_changes(scene.store, Z("sent"), Z("[{\"K\":\"k\"}]"), NULL,
-                                                      0, on_sent, &scene.send, drop_send, NULL));
+    ACCEPT(scene.send, easy_store_send_remote_changes(scene.store, Z("sent"), Z("[{\"K\":\"k\"}]"), NULL, on_sent, &scene.send, drop_send, NULL));
     for (step = 0; step < 4; step++) {
         TRY(easy_store_update(scene.store, step));
         if (profile_get_save_data(scene.profile, &data) == SL_OK) {
@@ -464,7 +463,7 @@ static void a_store(Place place, Deed deed) {
         CHECK(scene.done);
         TRY(profile_destroy(scene.profile));
         if (easy_store_drain(scene.store, 60, &report) == SL_OK) {
-            OK(drain_report_count(report, &left));
+            OK(drain_report_unsaved_count(report, &left));
             CHECK(left == 0 && scene.purchase.heard == scene.purchase.accepted);
             OK(drain_report_destroy(report));
         }
@@ -525,9 +524,9 @@ static void the_full_api(Place place, Deed deed) {
     ACCEPT(scene.purchase,
            product_purchaser_call_when_product_is_processed_and_saved(
                scene.purchaser, scene.locker, process, &bought, on_granted, &scene.purchase, drop_purchase));
-    ACCEPT(scene.send, remote_change_sender_send(scene.sender, Z("sent"), Z("[{\"K\":\"k\"}]"), NULL, 0,
+    ACCEPT(scene.send, remote_change_sender_send(scene.sender, Z("sent"), Z("[{\"K\":\"k\"}]"), NULL,
                                                  on_sent, &scene.send, drop_send, NULL));
-    TRY(remote_change_sender_send(scene.sender, Z("corrupt"), Z("[{\"K\":\"k\"}]"), NULL, 0, NULL, NULL,
+    TRY(remote_change_sender_send(scene.sender, Z("corrupt"), Z("[{\"K\":\"k\"}]"), NULL, NULL, NULL,
                                   NULL, NULL));
     for (step = 0; step < 4; step++) {
         full_step(step);

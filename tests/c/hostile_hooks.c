@@ -182,7 +182,7 @@ static SlProfile *start(const char *key) {
 
 static void ask(SlProfile *profile, const char *purchase_id) {
     SlReceiptInfo receipt;
-    OK(receipt_info_init(&receipt, sizeof receipt));
+    OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
     receipt.purchase_id = purchase_id;
     receipt.product_id = 5;
     OK(profile_call_when_product_is_processed_and_saved(profile, process, &receipt, on_answer, NULL,

@@ -90,7 +90,7 @@ static void begin(Again kind) {
     case SAVE_IN_HOOK: OK(profile_mark_force_save(asker.profile)); break;
     case LOADED: OK(profile_when_loaded(asker.profile, on_loaded, NULL, NULL)); break;
     case PURCHASE:
-        OK(receipt_info_init(&receipt, sizeof receipt));
+        OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
         receipt.purchase_id = "a";
         OK(profile_call_when_product_is_processed_and_saved(asker.profile, process, &receipt, on_granted,
                                                             NULL, NULL));
@@ -98,7 +98,7 @@ static void begin(Again kind) {
     case SEND:
     case SEND_NOTHING:
         OK(easy_store_send_remote_changes(asker.server.store, Z("other"),
-                                          Z(kind == SEND ? "[{\"K\":\"k\"}]" : "[]"), NULL, 0, on_sent, NULL,
+                                          Z(kind == SEND ? "[{\"K\":\"k\"}]" : "[]"), NULL, on_sent, NULL,
                                           NULL, NULL));
         break;
     case SESSION:

@@ -119,7 +119,7 @@ static void update(SlEasyStore *store) {
 static void ask(SlProfile *profile, int number, int round) {
     char id[32];
     SlReceiptInfo receipt;
-    SlStatus status = receipt_info_init(&receipt, sizeof receipt);
+    SlStatus status = session_locker_receipt_info_init(&receipt, sizeof receipt);
     sprintf(id, "%d/%d", number, round);
     receipt.purchase_id = id;
     receipt.product_id = 5;
@@ -167,7 +167,7 @@ static void *work(void *argument) {
         ask(worker->shared, worker->number + THREADS, round);
         use_credit(worker->shared, round);
         EXPECT(profile_mark_force_save(worker->shared) == SL_OK);
-        EXPECT(easy_store_send_remote_changes(store, Z(others), Z("[{\"K\":\"gift\"}]"), NULL, 0, on_sent,
+        EXPECT(easy_store_send_remote_changes(store, Z(others), Z("[{\"K\":\"gift\"}]"), NULL, on_sent,
                                               NULL, on_send_drop, NULL) == SL_OK);
         count(&books.sends, 1);
         update(store);
@@ -222,7 +222,7 @@ static void threads_that_share_a_store_lose_nothing(void) {
     shared = loaded(&server, "shared");
     run_threads(work, workers, &server, shared);
     OK(easy_store_drain(server.store, 3600, &report));
-    OK(drain_report_count(report, &left));
+    OK(drain_report_unsaved_count(report, &left));
     CHECK(left == 0);
     OK(drain_report_unsent_count(report, &left));
     CHECK(left == 0);
@@ -304,14 +304,14 @@ static void *work_on_parts(void *argument) {
             add(data, "/Earned");
             EXPECT(locker_mark_should_save(locker) == SL_OK);
             sprintf(id, "%d/%d", number, round);
-            EXPECT(receipt_info_init(&receipt, sizeof receipt) == SL_OK);
+            EXPECT(session_locker_receipt_info_init(&receipt, sizeof receipt) == SL_OK);
             receipt.purchase_id = id;
             EXPECT(product_purchaser_call_when_product_is_processed_and_saved(
                        parts.purchaser, locker, process, &receipt, on_granted, NULL, on_purchase_drop) ==
                    SL_OK);
             count(&books.asked, 1);
             sprintf(key, "player/%d", index);
-            EXPECT(remote_change_sender_send(parts.sender, Z(key), Z("[{\"K\":\"gift\"}]"), NULL, 0, on_sent,
+            EXPECT(remote_change_sender_send(parts.sender, Z(key), Z("[{\"K\":\"gift\"}]"), NULL, on_sent,
                                              NULL, on_send_drop, NULL) == SL_OK);
             count(&books.sends, 1);
             update_parts();

@@ -29,7 +29,7 @@ static void on_drop(void *user_data) { ((Shop *)user_data)->drops++; }
 
 static SlReceiptInfo receipt_of(const char *purchase_id) {
     SlReceiptInfo receipt;
-    OK(receipt_info_init(&receipt, sizeof receipt));
+    OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
     receipt.purchase_id = purchase_id;
     receipt.product_id = 5;
     return receipt;

@@ -59,7 +59,7 @@ static char *document_with(int count, int padding) {
 }
 
 static SlStatus send_to(Server *server, const char *key, const char *json, Sends *sends) {
-    return easy_store_send_remote_changes(server->store, Z(key), Z(json), NULL, 0, hear, sends, on_drop,
+    return easy_store_send_remote_changes(server->store, Z(key), Z(json), NULL, hear, sends, on_drop,
                                           NULL);
 }
 
@@ -104,8 +104,8 @@ static void what_cannot_be_a_change_is_refused(void) {
     CHECK_STATUS(SL_ERROR_INVALID_JSON, send_to(&server, "player", "", &sends));
     CHECK_STATUS(SL_ERROR_INVALID_UTF8, send_to(&server, "player", "[{\"K\":\"\xff\"}]", &sends));
 #define SEND_UNDER(id, length)                                                                     \
-    easy_store_send_remote_changes(server.store, Z("player"), Z("[{\"K\":\"k\"}]"), id, length, hear,   \
-                                   &sends, on_drop, &send_id)
+    easy_store_send_remote_changes(server.store, Z("player"), Z("[{\"K\":\"k\"}]"),                      \
+                                   sent_as(id, length), hear, &sends, on_drop, &send_id)
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, SEND_UNDER(id, 129));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, SEND_UNDER(id, 1 << 20));
     CHECK(last_error_says("the operation id is 1048576 bytes long"));
@@ -299,7 +299,7 @@ static void of_more_than_a_million_sends_those_that_were_accepted_are_answered_o
     config.create_if_missing = 1;
     OK(remote_change_sender_create(full.spec, &config, &sender));
 #define SEND                                                                                       \
-    remote_change_sender_send(sender, T("player"), T("[{\"K\":\"k\"}]"), NULL, 0, hear, &sends, on_drop, \
+    remote_change_sender_send(sender, T("player"), T("[{\"K\":\"k\"}]"), NULL, hear, &sends, on_drop, \
                               NULL)
     for (at = 0; at < SENDS_MAX + 1000; at++) {
         SlStatus status = SEND;

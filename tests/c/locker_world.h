@@ -11,6 +11,7 @@ typedef struct Full {
     SlLockerSpec *spec;
     Log log;
     SlLocker *last_locker;
+    char last_key[64];
     char last_text[512];
     int drops;
     int hooks;
@@ -21,7 +22,8 @@ typedef struct Full {
 HELPER void full_hears(void *user_data, const SlEvent *event) {
     Full *full = (Full *)user_data;
     full->last_locker = event->locker;
-    CHECK(event->profile == NULL && event->key.length == 0);
+    CHECK(event->profile == NULL && event->key.length > 0);
+    sprintf(full->last_key, "%.*s", (int)event->key.length, event->key.data);
     if (event->text.length > 0) {
         sprintf(full->last_text, "%.500s", event->text.data);
     }

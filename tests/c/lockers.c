@@ -61,6 +61,7 @@ static void a_locker_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
     OK(locker_mark_force_save(locker));
     locker_step(&full, locker, 0);
     CHECK(log_is(&full.log, "saved "));
+    CHECK(strcmp(full.last_key, "player/42") == 0);
     CHECK(stored_has(full.storage, "player/42", "\"Gold\":5"));
     OK(locker_set_save_data_json(locker, Z("{\"Gold\":6,\"Version\":8}")));
     OK(locker_get_save_data_json(locker, &json));
@@ -75,7 +76,9 @@ static void a_locker_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
     CHECK(log_is(&full.log, "saved released =loading idling "));
     CHECK(stored_has(full.storage, "player/42", "\"Gold\":6"));
     CHECK(!stored_has(full.storage, "player/42", "\"Session\""));
+    full.last_key[0] = '\0';
     OK(locker_destroy(locker));
+    CHECK(polls || strcmp(full.last_key, "player/42") == 0);
     full_close(&full);
 }
 
@@ -115,6 +118,10 @@ static void arguments_that_are_none_are_refused(void) {
     CHECK(json.length == 7 && count == 7 && value == 7);
     OK(locker_poll_event(locker, NULL, 0, &count));
     CHECK(count == 0);
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, locker_get_key(locker, NULL));
+    OK(locker_get_key(locker, &json));
+    CHECK(strcmp(json.data, "player") == 0);
+    session_locker_buffer_free(&json);
     released(&full, locker);
     full_close(&full);
 }

@@ -60,7 +60,7 @@ static Shop shop_for(SlProfile *profile, SlLocker *locker) {
 
 static SlReceiptInfo receipt_of(const char *purchase_id, int64_t gold) {
     SlReceiptInfo receipt;
-    OK(receipt_info_init(&receipt, sizeof receipt));
+    OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
     receipt.purchase_id = purchase_id;
     receipt.product_id = gold;
     receipt.user_id = "17";
@@ -168,7 +168,7 @@ static void a_gift_goes_to_the_profile_that_validate_names(void) {
     CHECK(shop.granted == 1 && shop.applied == 1 && shop.drops == 1);
     CHECK(json_is(data_of(shop.profile), "/Gold", "0"));
     CHECK(json_is(data_of(shop.recipient), "/Gold", "5"));
-    CHECK(stored_has(server.storage, "ben", "\"Gifts\":[[\"a\",1700000000]]"));
+    CHECK(stored_has(server.storage, "ben", "\"Gifts\":[[\"a\",1700000000,5,\"ann\"]]"));
     CHECK(stored_has(server.storage, "ann", "\"Purchases\":[[5,\"a\",1700000000]]"));
     /* A handle that names nobody is a failure of validate. */
     OK(profile_destroy(shop.recipient));

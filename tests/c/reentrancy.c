@@ -313,7 +313,7 @@ static void two_threads_may_use_one_store_at_once(void) {
         CHECK(workers[index].failures == 0);
     }
     OK(easy_store_drain(server.store, 1, &report));
-    OK(drain_report_count(report, &count));
+    OK(drain_report_unsaved_count(report, &count));
     CHECK(count == 0);
     OK(drain_report_destroy(report));
     CHECK(stored_has(server.storage, "player/0", "\"Gold\":60"));

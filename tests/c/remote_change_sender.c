@@ -53,7 +53,7 @@ static SlRemoteChangeSenderConfig sender_config(void) {
     SlRemoteChangeSenderConfig config;
     OK(remote_change_sender_config_init(&config, sizeof config));
     CHECK(config.struct_size == sizeof config && config.log_prefix_length == SL_NUL_TERMINATED);
-    CHECK(config.create_if_missing == 0 && config.disable_apis == 0 && config.reserved == 0);
+    CHECK(config.create_if_missing == 0 && config.disable_apis == 0 && config.polls_events == 0);
     CHECK(config.log_prefix == NULL && config.seed == 0 && config.report_error == NULL);
     CHECK(config.user_data == NULL && config.drop == NULL);
     return config;
@@ -73,8 +73,8 @@ static SlRemoteChangeSender *sender_on(SlStorage *storage, int32_t create_if_mis
 static uint64_t send_gold(SlRemoteChangeSender *sender, const char *key, const char *operation_id,
                           Sends *sends) {
     uint64_t send_id = 0;
-    OK(remote_change_sender_send(sender, Z(key), Z("[{\"K\":\"give\",\"gold\":5}]"), Z(operation_id),
-                                 hear_send, sends, count_drop, &send_id));
+    OK(remote_change_sender_send(sender, Z(key), Z("[{\"K\":\"give\",\"gold\":5}]"), 
+                                 sent_as(Z(operation_id)), hear_send, sends, count_drop, &send_id));
     CHECK(send_id > 0);
     return send_id;
 }
@@ -137,14 +137,14 @@ static void fault_1_an_update_returns_after_a_send_has_finished_or_was_empty(voi
     OK(remote_change_sender_update(sender, 0));
     CHECK(sends.count == 2 && sends.last_outcome == SL_SEND_SENT);
     CHECK(changes_under(storage, "player") == 2);
-    OK(remote_change_sender_send(sender, Z("nobody"), Z("[]"), NULL, 0, hear_send, &sends, NULL, NULL));
+    OK(remote_change_sender_send(sender, Z("nobody"), Z("[]"), NULL, hear_send, &sends, NULL, NULL));
     CHECK(sends.count == 2 && is_sending(sender) == 1);
     OK(remote_change_sender_update(sender, 1));
     CHECK(sends.count == 3 && sends.last_outcome == SL_SEND_SENT && is_sending(sender) == 0);
     CHECK(!stored_has(storage, "nobody", "Gold"));
     /* Nobody wants to hear of it: the user data goes at once. */
     sends.drops = 0;
-    OK(remote_change_sender_send(sender, Z("player"), Z("[{\"K\":\"k\",\"gold\":5}]"), NULL, 0, NULL, &sends,
+    OK(remote_change_sender_send(sender, Z("player"), Z("[{\"K\":\"k\",\"gold\":5}]"), NULL, NULL, &sends,
                                  count_drop, NULL));
     CHECK(sends.drops == 1);
     OK(remote_change_sender_update(sender, 2));
@@ -265,15 +265,16 @@ static void what_cannot_be_sent_is_refused_and_stays_the_hosts(void) {
     uint64_t id = 7;
     int32_t value = 7;
     char long_id[200], prefix[1100];
+    SlSendOptions options;
 
     memset(&sends, 0, sizeof sends);
     memset(long_id, 'i', sizeof long_id);
     memset(prefix, 'p', sizeof prefix);
     OK(locker_storage_open(Z("memory:"), &storage));
     sender = sender_on(storage, 1);
-#define NO_ID NULL, 0
+#define NO_ID NULL
 #define NO_JSON NULL, 1
-#define LONG_ID long_id, sizeof long_id
+#define LONG_ID sent_as(long_id, sizeof long_id)
 #define REFUSED(status, key, json, operation_id)                                                   \
     CHECK_STATUS(status, remote_change_sender_send(sender, key, json, operation_id, hear_send,     \
                                                    &sends, count_drop, &id))
@@ -285,7 +286,14 @@ static void what_cannot_be_sent_is_refused_and_stays_the_hosts(void) {
     CHECK(last_error_says("\"/1/K\" has to be a string"));
     REFUSED(SL_ERROR_NOT_FOUND, Z("k"), Z("[{}]"), NO_ID);
     REFUSED(SL_ERROR_OUT_OF_RANGE, Z("k"), Z("[{\"K\":\"\"}]"), NO_ID);
-    REFUSED(SL_ERROR_INVALID_ARGUMENT, Z("k"), Z("[]"), T(""));
+    REFUSED(SL_ERROR_INVALID_ARGUMENT, Z("k"), Z("[]"), sent_as(T("")));
+    REFUSED(SL_ERROR_INVALID_ARGUMENT, Z("k"), Z("[]"), sent_as(NULL, 5));
+    options = *sent_as(NULL, 0);
+    options.reserved = 1;
+    REFUSED(SL_ERROR_INVALID_ARGUMENT, Z("k"), Z("[]"), &options);
+    CHECK(last_error_says("options.reserved is 1"));
+    options.struct_size = 7;
+    REFUSED(SL_ERROR_INVALID_ARGUMENT, Z("k"), Z("[]"), &options);
     REFUSED(SL_ERROR_INVALID_ARGUMENT, Z("k"), Z("[]"), LONG_ID);
     CHECK(last_error_says("the operation id is 200 bytes long"));
     REFUSED(SL_ERROR_INVALID_ARGUMENT, Z("k"), NO_JSON, NO_ID);
@@ -304,9 +312,9 @@ static void what_cannot_be_sent_is_refused_and_stays_the_hosts(void) {
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, remote_change_sender_create(spec, &config, &nothing));
     CHECK(last_error_says("config.disable_apis is 2"));
     config.disable_apis = 0;
-    config.reserved = 1;
+    config.polls_events = 2;
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, remote_change_sender_create(spec, &config, &nothing));
-    config.reserved = 0;
+    config.polls_events = 0;
     config.log_prefix = prefix;
     config.log_prefix_length = sizeof prefix;
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, remote_change_sender_create(spec, &config, &nothing));
@@ -407,7 +415,7 @@ static void a_store_sends_and_tells_it_as_an_event(int polls) {
 
     memset(&sends, 0, sizeof sends);
     memory.fails = "no disk";
-    OK(easy_store_send_remote_changes(store, Z("player"), Z("[{\"K\":\"give\",\"gold\":5}]"), NULL, 0,
+    OK(easy_store_send_remote_changes(store, Z("player"), Z("[{\"K\":\"give\",\"gold\":5}]"), NULL,
                                       hear_send, &sends, count_drop, &id));
     store_step(store, &moment, &told, 1);
     CHECK(strcmp(told.error, "no disk") == 0 && told.count == 0 && sends.count == 0);
@@ -420,10 +428,79 @@ static void a_store_sends_and_tells_it_as_an_event(int polls) {
     CHECK(changes_in(host_record(&memory, "player")) == 1);
     OK(easy_store_close(store));
     CHECK_STATUS(SL_ERROR_CLOSED,
-                 easy_store_send_remote_changes(store, Z("player"), Z("[]"), NULL, 0, hear_send, &sends,
+                 easy_store_send_remote_changes(store, Z("player"), Z("[]"), NULL, hear_send, &sends,
                                                 count_drop, &id));
     CHECK(sends.drops == 1);
     OK(easy_store_destroy(store));
+    OK(locker_storage_destroy(storage));
+}
+
+static void a_sender_tells_by_polling_with_no_callback_at_all(void) {
+    HostMemory memory;
+    SlStorage *storage = host_storage(&memory);
+    SlLockerSpec *spec = spec_on(storage);
+    SlRemoteChangeSender *sender = NULL;
+    SlRemoteChangeSenderConfig config = sender_config();
+    SlEvent events[3];
+    size_t count = 7;
+    uint64_t id = 0;
+
+    config.polls_events = 1;
+    config.create_if_missing = 1;
+    OK(remote_change_sender_create(spec, &config, &sender));
+    memory.fails = "no disk";
+    OK(remote_change_sender_send(sender, Z("player"), Z("[{\"K\":\"give\",\"gold\":5}]"), NULL, NULL,
+                                 NULL, NULL, &id));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 remote_change_sender_poll_event(sender, NULL, 1, &count));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
+                 remote_change_sender_poll_event(sender, events, 3, NULL));
+    OK(remote_change_sender_poll_event(sender, events, 3, &count));
+    CHECK(count == 0);
+    OK(remote_change_sender_update(sender, 1));
+    OK(remote_change_sender_poll_event(sender, events, 3, &count));
+    CHECK(count == 1 && events[0].kind == SL_EVENT_ERROR);
+    CHECK(events[0].activity == SL_ACTIVITY_SEND && strcmp(events[0].text.data, "no disk") == 0);
+    CHECK(events[0].key.length == 6 && memcmp(events[0].key.data, "player", 6) == 0);
+    memory.fails = NULL;
+    OK(remote_change_sender_update(sender, 10));
+    OK(remote_change_sender_update(sender, 20));
+    OK(remote_change_sender_poll_event(sender, events, 3, &count));
+    CHECK(count == 1 && events[0].kind == SL_EVENT_REMOTE_CHANGES_SENT);
+    CHECK(events[0].send_id == id && events[0].outcome == SL_SEND_SENT);
+    CHECK(events[0].key.length == 6 && memcmp(events[0].key.data, "player", 6) == 0);
+    CHECK(events[0].profile == NULL && events[0].locker == NULL);
+    OK(remote_change_sender_poll_event(sender, events, 3, &count));
+    CHECK(count == 0);
+    OK(remote_change_sender_destroy(sender));
+    OK(locker_spec_destroy(spec));
+    OK(locker_storage_destroy(storage));
+}
+
+static void a_sender_takes_no_more_while_nobody_reads_its_events(void) {
+    SlStorage *storage = NULL;
+    SlLockerSpec *spec;
+    SlRemoteChangeSender *sender = NULL;
+    SlRemoteChangeSenderConfig config = sender_config();
+    SlEvent event;
+    size_t count = 0;
+    int sent;
+
+    OK(locker_storage_open(Z("memory:"), &storage));
+    spec = spec_on(storage);
+    config.polls_events = 1;
+    OK(remote_change_sender_create(spec, &config, &sender));
+    for (sent = 0; sent < 65536; sent++) {
+        OK(remote_change_sender_send(sender, Z("k"), Z("[]"), NULL, NULL, NULL, NULL, NULL));
+    }
+    OK(remote_change_sender_update(sender, 0));
+    CHECK_STATUS(SL_ERROR_LIMIT, remote_change_sender_send(sender, Z("k"), Z("[]"), NULL, NULL, NULL,
+                                                           NULL, NULL));
+    OK(remote_change_sender_poll_event(sender, &event, 1, &count));
+    CHECK(count == 1 && event.outcome == SL_SEND_SENT);
+    OK(remote_change_sender_send(sender, Z("k"), Z("[]"), NULL, NULL, NULL, NULL, NULL));
+    OK(remote_change_sender_destroy(sender));
+    OK(locker_spec_destroy(spec));
     OK(locker_storage_destroy(storage));
 }
 
@@ -434,28 +511,33 @@ static void a_drain_waits_for_sends_and_reports_those_that_are_left(void) {
     Told told;
     SlEasyStore *store = store_on(storage, 1, &moment, &told);
     SlDrainReport *report = NULL;
-    SlText key = {NULL, 0}, reason = {NULL, 0};
+    SlUnsent unsent;
     Sends sends;
-    size_t count = 7, changes = 7;
-    int32_t outcome = 7, is_closed = 7;
+    size_t count = 7;
+    int32_t is_closed = 7;
 
     memset(&sends, 0, sizeof sends);
     memory.fails = "no disk";
     OK(easy_store_send_remote_changes(store, Z("player"),
                                       Z("[{\"K\":\"give\",\"gold\":5},{\"K\":\"give\",\"gold\":5}]"),
-                                      Z("refund 8"), hear_send, &sends, count_drop, NULL));
+                                      sent_as(Z("refund 8")), hear_send, &sends, count_drop, NULL));
     OK(easy_store_drain(store, 3, &report));
-    OK(drain_report_count(report, &count));
+    OK(drain_report_unsaved_count(report, &count));
     CHECK(count == 0);
     OK(drain_report_unsent_count(report, &count));
     CHECK(count == 1);
-    OK(drain_report_get_unsent(report, 0, &key, &changes, &outcome, &reason));
-    CHECK(key.length == 6 && memcmp(key.data, "player", 6) == 0);
-    CHECK(changes == 2 && outcome == SL_SEND_NOT_SENT && reason.length > 0);
+    unsent.struct_size = sizeof unsent;
+    OK(drain_report_get_unsent(report, 0, &unsent));
+    CHECK(unsent.key.length == 6 && memcmp(unsent.key.data, "player", 6) == 0);
+    CHECK(unsent.change_count == 2 && unsent.outcome == SL_SEND_NOT_SENT);
+    CHECK(unsent.reason.length > 0 && unsent.struct_size == sizeof unsent);
     CHECK_STATUS(SL_ERROR_OUT_OF_RANGE,
-                 drain_report_get_unsent(report, 1, &key, &changes, &outcome, &reason));
+                 drain_report_get_unsent(report, 1, &unsent));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
-                 drain_report_get_unsent(report, 0, &key, NULL, &outcome, &reason));
+                 drain_report_get_unsent(report, 0, NULL));
+    unsent.struct_size = 0;
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_get_unsent(report, 0, &unsent));
+    CHECK(last_error_says("unsent.struct_size is 0"));
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, drain_report_unsent_count(report, NULL));
     OK(drain_report_destroy(report));
     OK(easy_store_is_closed(store, &is_closed));
@@ -480,7 +562,7 @@ static void a_store_that_is_destroyed_answers_its_sends(void) {
     memset(&sends, 0, sizeof sends);
     OK(locker_storage_open(Z("memory:"), &storage));
     store = store_on(storage, 0, &moment, &told);
-    OK(easy_store_send_remote_changes(store, Z("player"), Z("[{\"K\":\"k\"}]"), NULL, 0, hear_send, &sends,
+    OK(easy_store_send_remote_changes(store, Z("player"), Z("[{\"K\":\"k\"}]"), NULL, hear_send, &sends,
                                       count_drop, NULL));
     OK(easy_store_destroy(store));
     CHECK(sends.count == 1 && sends.last_outcome == SL_SEND_NOT_SENT && sends.drops == 1);
@@ -499,6 +581,8 @@ int main(void) {
     with_the_apis_disabled_nothing_is_written();
     a_store_sends_and_tells_it_as_an_event(0);
     a_store_sends_and_tells_it_as_an_event(1);
+    a_sender_tells_by_polling_with_no_callback_at_all();
+    a_sender_takes_no_more_while_nobody_reads_its_events();
     a_drain_waits_for_sends_and_reports_those_that_are_left();
     a_store_that_is_destroyed_answers_its_sends();
     return finish("remote_change_sender");

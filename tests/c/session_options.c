@@ -29,13 +29,13 @@ static int lines_are(Lines *lines, const char *expected) {
 static void the_defaults_are_those_of_no_options(void) {
     SlSessionOptions options;
     memset(&options, 7, sizeof options);
-    OK(session_options_init(&options, sizeof options));
+    OK(session_locker_session_options_init(&options, sizeof options));
     CHECK(options.struct_size == sizeof options && options.user_ids == NULL);
     CHECK(options.user_id_count == 0 && options.log_prefix == NULL && options.disable_apis == 0);
     CHECK(options.log_prefix_length == SL_NUL_TERMINATED);
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_options_init(NULL, sizeof options));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_options_init(&options, 32));
-    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_options_init(&options, 41));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_locker_session_options_init(NULL, sizeof options));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_locker_session_options_init(&options, 32));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, session_locker_session_options_init(&options, 41));
 }
 
 /* Refuses the options wherever a session or locker may be given some. */
@@ -73,11 +73,11 @@ static void what_no_session_can_have_is_refused_by_its_name(Server *server, Full
         users[index].length = 1;
     }
     for (index = 0; index < sizeof sizes / sizeof *sizes; index++) {
-        OK(session_options_init(options, sizeof *options));
+        OK(session_locker_session_options_init(options, sizeof *options));
         options->struct_size = sizes[index];
         CHECK(refused(server, full, options, SL_ERROR_INVALID_ARGUMENT, "options.struct_size is"));
     }
-    OK(session_options_init(options, sizeof newer));
+    OK(session_locker_session_options_init(options, sizeof newer));
     newer.later = 1;
     CHECK(refused(server, full, options, SL_ERROR_INVALID_ARGUMENT, "options sets a field at byte"));
 

@@ -17,6 +17,7 @@ static void a_session_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
     SlSessionOptions options;
     SlBuffer keys;
     int64_t gold = 0;
+    SlBuffer key = {NULL, 7, 0};
     int32_t is_closed = 0, is_there = 7;
 
     user.data = "42";
@@ -59,6 +60,10 @@ static void a_session_is_heard_the_same_by_callbacks_and_by_polling(int polls) {
     CHECK(!stored_has(server.storage, "player/42", "\"Session\""));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_mark_should_save(profile));
     CHECK_STATUS(SL_ERROR_NOT_ACTIVE, profile_load_status(profile, &is_there));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, profile_get_key(profile, NULL));
+    OK(profile_get_key(profile, &key));
+    CHECK(strcmp(key.data, "player/42") == 0);
+    session_locker_buffer_free(&key);
     OK(profile_destroy(profile));
     OK(easy_store_close(server.store));
     OK(easy_store_is_closed(server.store, &is_closed));

@@ -83,13 +83,17 @@ HELPER void note_event(Log *log, const SlEvent *event) {
     static const char *const activities[] = {"?",    "load",   "save",  "create",   "migrate",
                                              "hook", "change", "merge", "purchase", "send"};
     char word[600];
+    int spare;
     CHECK(event->reserved == 0 && event->text.data != NULL);
-    CHECK(event->reserved_for_later[0] == 0 && event->reserved_for_later[1] == 0);
+    for (spare = 0; spare < 6; spare++) {
+        CHECK(event->reserved_for_later[spare] == 0);
+    }
     CHECK(event->text.data[event->text.length] == '\0');
     switch (event->kind) {
     case SL_EVENT_LIFECYCLE: note(log, lifecycle_word(event->lifecycle, event->reason)); break;
     case SL_EVENT_LOAD_STATUS: note(log, load_status_word(event->load_status)); break;
     case SL_EVENT_ERROR:
+        CHECK((event->product_id != 0) == (event->activity == SL_ACTIVITY_PURCHASE));
         sprintf(word, "error:%s(%.500s)", activities[event->activity], event->text.data);
         note(log, word);
         break;
@@ -183,10 +187,20 @@ HELPER void server_close(Server *server) {
 /* Options with these users, and else the defaults. */
 HELPER SlSessionOptions options_of(const SlText *user_ids, size_t count) {
     SlSessionOptions options;
-    OK(session_options_init(&options, sizeof options));
+    OK(session_locker_session_options_init(&options, sizeof options));
     options.user_ids = user_ids;
     options.user_id_count = count;
     return options;
+}
+
+/* Options with this operation id, which live until the next call. */
+HELPER const SlSendOptions *sent_as(const char *operation_id, size_t length) {
+    static SlSendOptions options;
+    OK(session_locker_send_options_init(&options, sizeof options));
+    CHECK(options.operation_id == NULL && options.operation_id_length == SL_NUL_TERMINATED);
+    options.operation_id = operation_id;
+    options.operation_id_length = length;
+    return &options;
 }
 
 /* A session that is loaded. */
