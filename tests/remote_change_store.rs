@@ -180,6 +180,24 @@ fn saves_come_before_sends_in_a_drain() {
 }
 
 #[test]
+fn saves_come_before_loads_and_loads_before_sends_in_a_drain() {
+    let (storage, server) = world();
+    let profile = server.load("saved");
+    storage.on_commit(&[FailAfter]);
+    server.start("loading");
+    server.update();
+    server.clock.advance(60.0);
+    add_gold(&profile, 1);
+    send(&server, KEY);
+    let before = storage.history().len();
+    // What became of the claim is known only when the record is loaded anew.
+    server.store.drain(10.0).unwrap();
+    let written = storage.history()[before..].to_vec();
+    let keys: Vec<_> = written.iter().map(|write| &*write.key).collect();
+    assert_eq!(keys, ["saved", "loading", KEY]);
+}
+
+#[test]
 fn a_store_that_goes_answers_each_send_once() {
     let (storage, server) = world();
     let heard = Arc::new(Mutex::new(Vec::new()));
