@@ -65,7 +65,7 @@ pub struct SlRemoteChangeSenderConfig {
     /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub log_prefix_length: usize,
     /// What the sender's name and its waits are drawn from; 0 for a seed from the operating system.
-    /// No two senders that share a storage may share a seed; a store's own sender does not count.
+    /// No two senders that share a storage may share a seed, nor may a sender have that of a store.
     pub seed: u64,
     /// Passed to the callback below.
     pub user_data: *mut c_void,
