@@ -767,6 +767,19 @@ fn what_is_known_to_have_failed_is_not_sent_rather_than_unknown() {
     world.sender.close().unwrap();
     assert_eq!(world.heard(), [(1, SendOutcome::NotSent)]);
     assert!(world.inbox().is_empty());
+
+    // A conflict says so only of its own commit.
+    let world = World::on(RECORD);
+    world.storage.on_commit(&[FailBefore, Conflict]);
+    world.send(1);
+    world.update();
+    world.send(2);
+    while world.storage.commits() < 2 {
+        world.run(0.25);
+    }
+    world.sender.close().unwrap();
+    let (unknown, not_sent) = (SendOutcome::Unknown, SendOutcome::NotSent);
+    assert_eq!(world.heard(), [(1, unknown), (2, not_sent)]);
 }
 
 #[test]
