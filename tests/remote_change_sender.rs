@@ -1071,3 +1071,22 @@ fn the_time_noted_with_a_sender_does_not_run_backwards() {
         assert_eq!(document["RemoteChanges"][0]["A"], now as i64);
     }
 }
+
+#[test]
+fn a_clock_that_was_years_ahead_does_not_close_an_inbox_for_ever() {
+    let ahead = support::WALL_START + 9000.0 * DAY;
+    let received: Vec<Value> = (0..10_000)
+        .map(|sender| json!([sender.to_string(), 1, ahead]))
+        .collect();
+    let world = World::on(json!({"Version": 1, "Received": received}).to_string());
+    for gold in [1, 2] {
+        world.operate(&format!("refund {gold}"), gold);
+        world.update();
+    }
+    assert_eq!(world.outcomes(), [SendOutcome::Sent; 2]);
+    let received = world.storage.document(KEY)["Received"].clone();
+    assert_eq!(
+        (received.as_array().unwrap().len(), &received[0][0]),
+        (10_000, &json!("2"))
+    );
+}
