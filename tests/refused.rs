@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use session_locker::locker::LoadStatus;
 use session_locker::migration::MigratorBuilder;
 use session_locker::save_data::SaveData;
+use support::Fault::FailBefore;
 use support::{Creator, FaultyStorage, Server, VirtualClock, gold, options};
 
 const KEY: &str = "Player_1";
@@ -141,4 +142,28 @@ fn an_older_document_is_migrated_before_it_is_locked() {
     assert_eq!(gold(&server.load(KEY)), 4);
     assert_eq!(storage.document(KEY)["Version"], 3);
     assert_eq!(storage.commits(), 1);
+}
+
+#[test]
+fn a_migrator_that_fails_the_second_time_does_not_leave_a_commit_unsettled() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    storage.put(KEY, r#"{"Version":1,"VersionPatch":0,"Gold":5}"#);
+    let mut options = options(&clock, 1);
+    options.config.save_data_version = 2;
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&runs);
+    let migrate = move |_: &mut SaveData| match counted.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(0.0),
+        _ => Err("fails".to_owned()),
+    };
+    let mut builder = MigratorBuilder::new();
+    builder.add_migrator_from(1, Arc::new(migrate)).unwrap();
+    options.migrators = builder.build().unwrap();
+    let server = Server::with(&storage, &clock, options);
+    storage.on_commit(&[FailBefore, FailBefore]);
+    let profile = server.start(KEY);
+    server.run(60.0);
+    assert!(profile.is_loaded());
+    assert_eq!((gold(&profile), runs.load(Ordering::Relaxed)), (5, 1));
+    assert_eq!(storage.document(KEY)["Version"], 2);
 }

@@ -767,6 +767,19 @@ fn what_is_known_to_have_failed_is_not_sent_rather_than_unknown() {
     world.sender.close().unwrap();
     assert_eq!(world.heard(), [(1, SendOutcome::NotSent)]);
     assert!(world.inbox().is_empty());
+
+    // A conflict says so only of its own commit.
+    let world = World::on(RECORD);
+    world.storage.on_commit(&[FailBefore, Conflict]);
+    world.send(1);
+    world.update();
+    world.send(2);
+    while world.storage.commits() < 2 {
+        world.run(0.25);
+    }
+    world.sender.close().unwrap();
+    let (unknown, not_sent) = (SendOutcome::Unknown, SendOutcome::NotSent);
+    assert_eq!(world.heard(), [(1, unknown), (2, not_sent)]);
 }
 
 #[test]
@@ -1057,4 +1070,23 @@ fn the_time_noted_with_a_sender_does_not_run_backwards() {
         assert_eq!(document["Received"][1][2].as_f64(), Some(now + newest));
         assert_eq!(document["RemoteChanges"][0]["A"], now as i64);
     }
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_does_not_close_an_inbox_for_ever() {
+    let ahead = support::WALL_START + 9000.0 * DAY;
+    let received: Vec<Value> = (0..10_000)
+        .map(|sender| json!([sender.to_string(), 1, ahead]))
+        .collect();
+    let world = World::on(json!({"Version": 1, "Received": received}).to_string());
+    for gold in [1, 2] {
+        world.operate(&format!("refund {gold}"), gold);
+        world.update();
+    }
+    assert_eq!(world.outcomes(), [SendOutcome::Sent; 2]);
+    let received = world.storage.document(KEY)["Received"].clone();
+    assert_eq!(
+        (received.as_array().unwrap().len(), &received[0][0]),
+        (10_000, &json!("2"))
+    );
 }

@@ -231,3 +231,34 @@ fn a_send_reads_the_clock_with_no_lock_held() {
     };
     assert!(returns(sends), "deadlock");
 }
+
+/// Asks for the profile when it ends.
+struct Ending(Profile);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.is_active();
+    }
+}
+
+#[test]
+fn a_callback_that_is_refused_ends_with_no_lock_held() {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let profile = server.load(KEY);
+    let connects = |profile: &Profile, ending: Option<Ending>| {
+        let hear = move |_: &StoreEvent| assert!(ending.is_none());
+        profile.connect(Signal::Saved, false, Arc::new(hear))
+    };
+    let waits =
+        |profile: &Profile, ending: Option<Ending>| profile.when_loaded(move |_| drop(ending));
+    for _ in 0..65_536 {
+        connects(&profile, None).unwrap();
+        waits(&profile, None).unwrap();
+    }
+    let asks = move || {
+        connects(&profile, Some(Ending(profile.clone()))).unwrap_err();
+        waits(&profile, Some(Ending(profile.clone()))).unwrap_err();
+    };
+    assert!(returns(asks), "deadlock");
+}

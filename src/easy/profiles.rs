@@ -90,7 +90,7 @@ impl Entry {
         &mut self,
         signal: Signal,
         once: bool,
-        callback: SignalCallback,
+        callback: &SignalCallback,
     ) -> Result<ConnectionId, LockerError> {
         let listeners = self.listeners.get_or_insert_default();
         refuse_beyond(
@@ -103,7 +103,7 @@ impl Entry {
             id,
             signal,
             once,
-            callback,
+            callback: Arc::clone(callback),
         });
         Ok(id)
     }
@@ -131,13 +131,17 @@ impl Entry {
         listeners.is_some_and(|all| place(&all.connections, id).is_some())
     }
 
-    pub fn when_loaded(&mut self, callback: LoadedCallback) -> Result<(), LockerError> {
+    /// Takes the callback, unless this is refused.
+    pub fn when_loaded(
+        &mut self,
+        callback: &mut Option<LoadedCallback>,
+    ) -> Result<(), LockerError> {
         let listeners = self.listeners.get_or_insert_default();
         refuse_beyond(
             "waits for the load of this profile",
             listeners.when_loaded.len(),
         )?;
-        listeners.when_loaded.push(callback);
+        listeners.when_loaded.extend(callback.take());
         Ok(())
     }
 

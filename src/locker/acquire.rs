@@ -34,6 +34,9 @@ pub(super) struct Acquire {
     commit_from: f64,
     /// A commit was handed over whose fate is not known: what it expected, and when it went.
     unsettled: Option<Attempt>,
+    /// What was in it. The next attempt at the same revision takes it too: a hook that failed on what
+    /// it has drafted before would leave the commit unsettled for ever.
+    unsettled_draft: Option<Box<SaveData>>,
     /// What was seen of the record since the host last asked for it.
     seen: Option<Seen>,
     step: Step,
@@ -154,6 +157,7 @@ impl LockerState {
             conflicts: 0,
             commit_from: 0.0,
             unsettled: None,
+            unsettled_draft: None,
             seen: was_lost.then_some(Seen::Record),
             step,
         };
@@ -214,7 +218,9 @@ impl LockerState {
             } => match committed(result) {
                 Committed::Stored(revision) => self.acquired(*draft, revision, sent_at, cx),
                 Committed::Conflict => self.acquire_conflicted(cx),
-                Committed::Unknown(error) => self.commit_failed(error, expected, sent_at, cx),
+                Committed::Unknown(error) => {
+                    self.commit_failed(error, (draft, expected), sent_at, cx);
+                }
             },
             step => acquire.step = step,
         }
@@ -228,9 +234,12 @@ impl LockerState {
             Step::Cooldown { .. } => self.acquire_step(Step::FetchQueued { urgent: false }),
             Step::Fetching { .. } => self.fetch_failed(timed_out(cx.config), cx),
             Step::Committing {
-                expected, sent_at, ..
+                draft,
+                expected,
+                sent_at,
+                ..
             } => {
-                self.commit_failed(timed_out(cx.config), expected, sent_at, cx);
+                self.commit_failed(timed_out(cx.config), (draft, expected), sent_at, cx);
             }
             step => acquire.step = step,
         }
@@ -367,6 +376,7 @@ impl LockerState {
             .is_some_and(|attempt| attempt.expected != *seen)
         {
             acquire.unsettled = None;
+            acquire.unsettled_draft = None;
             cx.claims.forget(acquire.lock_id);
             acquire.lock_id = 0;
         }
@@ -385,6 +395,9 @@ impl LockerState {
         if self.waits_to_commit(cx) {
             return;
         }
+        if let Some(draft) = self.take_unsettled_draft() {
+            return self.queue_commit(draft, expected);
+        }
         match cx.template {
             Some(template) => self.queue_commit(Box::new(template.clone()), expected),
             None if self.keeps_data() => self.queue_commit(Box::default(), expected),
@@ -399,6 +412,9 @@ impl LockerState {
         if self.waits_to_commit(cx) {
             return;
         }
+        if let Some(draft) = self.take_unsettled_draft() {
+            return self.queue_commit(draft, expected);
+        }
         if cx
             .migrators
             .is_current(document.version(), cx.config.save_data_version)
@@ -412,6 +428,13 @@ impl LockerState {
         });
         let hook = self.call_hook(HookCall::Migrate(Box::new(document)));
         self.acquire_step(Step::Drafting { hook, expected });
+    }
+
+    fn take_unsettled_draft(&mut self) -> Option<Box<SaveData>> {
+        match &mut self.phase {
+            Phase::Acquire(acquire) => acquire.unsettled_draft.take(),
+            _ => None,
+        }
     }
 
     /// After a failed commit the next one waits, and begins with a fetch.
@@ -508,7 +531,7 @@ impl LockerState {
     fn commit_failed(
         &mut self,
         error: StorageError,
-        expected: Expected,
+        (draft, expected): (Box<SaveData>, Expected),
         sent_at: f64,
         cx: &mut Context<'_>,
     ) {
@@ -522,6 +545,7 @@ impl LockerState {
         acquire
             .unsettled
             .get_or_insert(Attempt { expected, sent_at });
+        acquire.unsettled_draft = Some(draft);
         acquire.step = Step::FetchQueued { urgent: false };
     }
 

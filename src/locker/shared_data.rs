@@ -95,7 +95,8 @@ impl SharedSaveData {
     }
 
     /// Reads. A nested read caches what it parsed, hence the mutable reference; what it writes
-    /// counts for nothing. `read` must not call into the library: the document is locked meanwhile.
+    /// counts for nothing, and reserved fields stay. `read` must not call into the library: the document
+    /// is locked meanwhile.
     pub fn read<R>(&self, read: impl FnOnce(&mut SaveData) -> R) -> R {
         let mut guard = self.0.lock();
         let inner = &mut *guard;

@@ -54,6 +54,9 @@ impl<'a> Inbox<'a> {
         let reserved = draft.reserved_mut();
         let at = reserved.received_at(wall);
         reserved.prune_received(wall);
+        if reserved.received.len() >= RECEIVED_MAX {
+            reserved.forget_oldest_after_wrong_clock(wall);
+        }
         let changes = reserved.remote_changes.iter();
         // Each with the comma or the bracket before it; the last bracket.
         let bytes = 1 + changes.map(|one| one.json().len() + 1).sum::<usize>();

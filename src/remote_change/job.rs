@@ -59,7 +59,9 @@ pub(super) struct Pending {
     pub completion: Option<SendCallback>,
     /// What the last fetch has seen, if an attempt of this send has seen anything.
     seen: Option<Seen>,
-    /// It is in a commit that is under way or of unknown fate.
+    /// It is in the commit that is under way.
+    is_under_way: bool,
+    /// It is in a commit of unknown fate.
     is_unsettled: bool,
     /// How many of its changes the draft of this moment holds.
     lent: usize,
@@ -140,6 +142,7 @@ impl Pending {
             bytes: 0,
             completion: None,
             seen: None,
+            is_under_way: false,
             is_unsettled: false,
             lent: 0,
         }
@@ -158,7 +161,7 @@ impl Pending {
 
     /// How it ends if nothing is tried any more.
     fn given_up(&self) -> SendOutcome {
-        match self.is_unsettled {
+        match self.is_under_way || self.is_unsettled {
             true => SendOutcome::Unknown,
             false => SendOutcome::NotSent,
         }
@@ -481,7 +484,7 @@ impl Job {
                 return Some(SendOutcome::InboxFull);
             }
             send.lent = if is_there { 0 } else { count };
-            send.is_unsettled = true;
+            send.is_under_way = true;
             None
         });
         !self.pending.is_empty()
@@ -498,7 +501,7 @@ impl Job {
 
     fn stored(&mut self, is_owned: bool, sent_at: f64, cx: &mut Context<'_>) {
         self.end_where(&mut cx.out, |send| {
-            send.is_unsettled.then_some(SendOutcome::Sent)
+            send.is_under_way.then_some(SendOutcome::Sent)
         });
         self.arrived(is_owned, sent_at);
         self.unsettled = None;
@@ -519,8 +522,8 @@ impl Job {
 
     /// Somebody was faster: this commit has written nothing. Others of unknown fate may have.
     fn conflicted(&mut self, cx: &mut Context<'_>) {
-        if self.unsettled.is_none() {
-            self.forget_attempts();
+        for send in &mut self.pending {
+            send.is_under_way = false;
         }
         self.back_off(cx);
     }
@@ -533,6 +536,9 @@ impl Job {
         cx: &mut Context<'_>,
     ) {
         self.unsettled = Some(Attempt { expected, sent_at });
+        for send in &mut self.pending {
+            send.is_unsettled |= std::mem::take(&mut send.is_under_way);
+        }
         self.fail(ErrorReport::storage(Activity::Send, error), cx);
     }
 

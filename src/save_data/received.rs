@@ -32,6 +32,17 @@ impl Reserved {
         });
     }
 
+    /// For a full list. Where a clock far ahead has noted a time, that of nobody after it passes for a
+    /// long while: then the sender that was heard first is forgotten, for the list would stay full.
+    pub(crate) fn forget_oldest_after_wrong_clock(&mut self, now: f64) {
+        let received = &mut self.received;
+        if !received.iter().any(|one| one.at - now > KEPT_FOR_S) {
+            return;
+        }
+        let oldest = (0..received.len()).min_by(|a, b| received[*a].at.total_cmp(&received[*b].at));
+        oldest.map(|place| received.remove(place));
+    }
+
     /// The time to note with a sender: now, or where this machine's clock is behind what the document
     /// knows of others', the newest of theirs. `wall` is Unix seconds.
     pub(crate) fn received_at(&self, wall: f64) -> f64 {
