@@ -5,11 +5,13 @@ mod shop;
 mod support;
 
 use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use serde_json::json;
 use session_locker::easy::Profile;
-use session_locker::locker::{LockerError, SpecOptions, WriteError};
-use session_locker::purchaser::{ProductProcess, ReceiptInfo};
+use session_locker::locker::{HookAnswer, LockerError, SharedSaveData, SpecOptions, WriteError};
+use session_locker::purchaser::{ProductProcess, ReceiptInfo, Validation};
 use shop::Command::{Do, Fail, Panic, Refuse};
 use shop::{Answers, Shop, receipt};
 use support::Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
@@ -654,4 +656,37 @@ fn a_callback_that_panics_does_not_take_the_answers_of_others_with_it() {
     world.profile.end_session().unwrap();
     world.server.run(3.0);
     assert!(world.profile.is_finished());
+}
+
+/// Its end is the host's to hear, and calls the library.
+struct Ending(Profile);
+
+impl ProductProcess for Ending {
+    fn validate(&self, _: &ReceiptInfo) -> Result<Validation, String> {
+        Ok(Validation::Own)
+    }
+
+    fn apply(&self, _: &ReceiptInfo, _: &Arc<SharedSaveData>) -> Result<HookAnswer, String> {
+        Ok(HookAnswer::Applied)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.is_active();
+    }
+}
+
+#[test]
+fn a_refused_purchase_gives_its_process_back_with_no_lock_held() {
+    let world = World::new();
+    let profile = world.profile.clone();
+    let (tell, hear) = channel();
+    std::thread::spawn(move || {
+        let process = Arc::new(Ending(profile.clone()));
+        let asked = profile.call_when_product_is_processed_and_saved(process, receipt("", 5), None);
+        let _ = tell.send(asked.is_err());
+    });
+    // For ever, if it waits for its own lock.
+    assert_eq!(hear.recv_timeout(Duration::from_secs(60)), Ok(true));
 }
