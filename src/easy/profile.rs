@@ -10,7 +10,7 @@ use crate::locker::{
 };
 use crate::save_data::{ProductId, SaveData};
 
-use super::profiles::{Entry, ProfileId, SaveHook};
+use super::profiles::{Entry, LoadedCallback, ProfileId, SaveHook};
 use super::signal::{ConnectionId, Signal, SignalCallback};
 use super::store::Inner;
 
@@ -212,13 +212,15 @@ impl Profile {
         &self,
         callback: impl FnOnce(ProfileId) + Send + 'static,
     ) -> Result<(), LockerError> {
+        // Outlives the lock: with what is refused the host's side ends.
+        let mut callback: Option<LoadedCallback> = Some(Box::new(callback));
         let mut profiles = self.store.profiles.lock();
         let entry = profiles
             .entries
             .get_mut(self.id)
             .filter(|entry| entry.is_active);
         let entry = entry.ok_or(ENDED)?;
-        entry.when_loaded(Box::new(callback))?;
+        entry.when_loaded(&mut callback)?;
         if entry.is_loaded {
             profiles.loaded.push(self.id);
         }
@@ -237,7 +239,7 @@ impl Profile {
             .entries
             .get_mut(self.id)
             .filter(|entry| !entry.is_finished);
-        entry.ok_or(FINISHED)?.connect(signal, once, callback)
+        entry.ok_or(FINISHED)?.connect(signal, once, &callback)
     }
 
     /// Hears a signal no longer. False if it was not heard any more.

@@ -86,11 +86,12 @@ impl Entry {
         }
     }
 
+    /// The callback is the caller's to drop with no lock held, should this be refused.
     pub fn connect(
         &mut self,
         signal: Signal,
         once: bool,
-        callback: SignalCallback,
+        callback: &SignalCallback,
     ) -> Result<ConnectionId, LockerError> {
         let listeners = self.listeners.get_or_insert_default();
         refuse_beyond(
@@ -103,7 +104,7 @@ impl Entry {
             id,
             signal,
             once,
-            callback,
+            callback: Arc::clone(callback),
         });
         Ok(id)
     }
@@ -131,13 +132,17 @@ impl Entry {
         listeners.is_some_and(|all| place(&all.connections, id).is_some())
     }
 
-    pub fn when_loaded(&mut self, callback: LoadedCallback) -> Result<(), LockerError> {
+    /// The callback stays the caller's, to be dropped with no lock held, if this is refused.
+    pub fn when_loaded(
+        &mut self,
+        callback: &mut Option<LoadedCallback>,
+    ) -> Result<(), LockerError> {
         let listeners = self.listeners.get_or_insert_default();
         refuse_beyond(
             "waits for the load of this profile",
             listeners.when_loaded.len(),
         )?;
-        listeners.when_loaded.push(callback);
+        listeners.when_loaded.extend(callback.take());
         Ok(())
     }
 
