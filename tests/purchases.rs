@@ -5,10 +5,12 @@ mod shop;
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use serde_json::json;
+use session_locker::clock::Clock;
 use session_locker::easy::Profile;
 use session_locker::locker::{HookAnswer, LockerError, SharedSaveData, SpecOptions, WriteError};
 use session_locker::purchaser::{ProductProcess, ReceiptInfo, Validation};
@@ -689,4 +691,48 @@ fn a_refused_purchase_gives_its_process_back_with_no_lock_held() {
     });
     // For ever, if it waits for its own lock.
     assert_eq!(hear.recv_timeout(Duration::from_secs(60)), Ok(true));
+}
+
+/// Counts how often it is read.
+struct Watched(Arc<VirtualClock>, AtomicUsize);
+
+impl Clock for Watched {
+    fn wall(&self) -> f64 {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> f64 {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.0.sleep(seconds);
+    }
+}
+
+#[test]
+fn purchases_that_wait_for_their_sessions_read_no_clock() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let watched = Arc::new(Watched(Arc::clone(&clock), AtomicUsize::new(0)));
+    let mut options = options(&clock, 1);
+    options.clock = Arc::clone(&watched) as _;
+    let server = Server::with(&storage, &clock, options);
+    storage.on_fetch(&[HoldAnswer; 20]);
+    let profiles: Vec<_> = (0..20).map(|n| server.start(&n.to_string())).collect();
+    let reads_of_an_update = || {
+        let before = watched.1.load(Ordering::Relaxed);
+        server.update();
+        watched.1.load(Ordering::Relaxed) - before
+    };
+    let without = reads_of_an_update();
+    let (shop, answers) = (Shop::new(), Answers::default());
+    for profile in &profiles {
+        answers.ask(profile, &shop, "a", 5);
+    }
+    assert_eq!(reads_of_an_update(), without);
+    storage.let_go();
+    server.run(3.0);
+    assert_eq!(answers.heard().len(), 20);
 }

@@ -14,6 +14,7 @@
 //! What happened is read from the documents alone at each step, so a step may be taken again after
 //! a crash, on any server.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::locker::{
@@ -76,7 +77,8 @@ enum Then {
 pub(super) struct Pass<'a> {
     pub locker: &'a LockerRef,
     pub now: f64,
-    pub wall: f64,
+    /// Unix seconds, which nobody reads for a purchase that waits; see [`Pass::wall`].
+    pub wall: OnceCell<f64>,
     pub is_gone: bool,
     pub is_available: bool,
     /// The receipts of all purchases of the locker that are not answered.
@@ -103,9 +105,14 @@ impl Pass<'_> {
     fn keep(&self) -> Keep<'_> {
         Keep {
             limit: self.locker.config().purchase_history_limit as usize,
-            wall: self.wall,
+            wall: self.wall(),
             unanswered: &self.unanswered,
         }
+    }
+
+    /// Unix seconds, the same for all purchases of the pass.
+    fn wall(&self) -> f64 {
+        *self.wall.get_or_init(|| self.locker.wall())
     }
 
     fn retry_at(&self) -> f64 {
@@ -470,7 +477,7 @@ impl Purchase {
                 };
             }
             let receipt = &self.receipt;
-            let wall = pass.wall;
+            let wall = pass.wall();
             let marked_at = read(pass.locker, |data| history::noted_at(data, receipt));
             if marked_at
                 .is_some_and(|at| read(recipient, |data| history::may_be_forgotten(data, at, wall)))
