@@ -642,3 +642,68 @@ fn replays_of_marked_gifts_take_half_of_the_budget_of_requests() {
     assert_eq!(storage.fetches() - before, GIFTS);
     assert_eq!(answers.heard().len(), GIFTS);
 }
+
+/// How long Ann is kept after her host has ended her session.
+fn kept(world: &World) -> f64 {
+    world.ann.end_session().unwrap();
+    let begun = world.server.clock.now();
+    while !world.ann.is_finished() && world.server.clock.now() < begun + 3000.0 {
+        world.server.run(1.0);
+    }
+    world.server.clock.now() - begun
+}
+
+#[test]
+fn a_purchaser_that_leaves_is_not_kept_by_a_hook_of_the_recipients() {
+    let world = World::new();
+    let fails = || Err("fails".to_owned());
+    world
+        .ben
+        .set_before_save(false, Some(Arc::new(fails)))
+        .unwrap();
+    world.ask();
+    world.server.run(100.0);
+    assert_eq!(world.answers.heard(), [""; 0], "while she stays, it waits");
+    let kept = kept(&world);
+    assert!(kept <= 61.0, "kept for {kept} s");
+    assert_eq!(world.answers.heard(), ["a-"]);
+    assert_eq!(world.stored(ANN, "Purchases")[0][3], BEN, "it stays marked");
+}
+
+#[test]
+fn a_purchaser_that_leaves_is_not_kept_by_its_own_hook() {
+    let world = World::new();
+    let fails = || Err("fails".to_owned());
+    world
+        .ann
+        .set_before_save(false, Some(Arc::new(fails)))
+        .unwrap();
+    world.ask();
+    world.server.run(3.0);
+    let kept = kept(&world);
+    assert!(kept <= 10.0, "kept for {kept} s");
+    assert_eq!(world.answers.heard(), ["a+"]);
+}
+
+#[test]
+fn a_recipient_that_comes_while_its_record_is_read_waits_for_the_mark_to_be_stored() {
+    let world = World::new();
+    world.storage.on_commit(&[HoldRequest]);
+    world.ask();
+    world.updates(1);
+    world.ben.end_session().unwrap();
+    world.updates(2);
+    // The receipt comes again: the mark is there, though not stored, and Ben is not.
+    world.storage.on_fetch(&[HoldAnswer]);
+    world.ask();
+    world.updates(1);
+    let ben = world.server.load(BEN);
+    world.storage.let_go_of(1);
+    world.updates(2);
+    assert_eq!(world.stored(ANN, "Purchases"), json!([]));
+    assert_eq!(gold(&ben), 0, "not before the mark is stored");
+    world.storage.let_go();
+    world.updates(5);
+    assert!(world.answers.heard().contains(&"a+".to_owned()));
+    assert_eq!(gold(&ben), 5);
+}

@@ -4,6 +4,8 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use session_locker::easy::{
@@ -392,4 +394,42 @@ fn with_too_many_unread_events_no_session_starts_and_none_is_lost() {
         .sum();
     assert_eq!(read, unread + 1);
     assert!(server.store.start_session_reusable(KEY, &[]).is_ok());
+}
+
+/// Calls the library when it goes.
+struct Ending(Profile);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.is_active();
+    }
+}
+
+#[test]
+fn a_callback_that_is_refused_goes_with_no_lock_held() {
+    const MAX: usize = 65_536;
+    let (_, server) = world();
+    let profile = server.start(KEY);
+    let nothing: SignalCallback = Arc::new(|_| {});
+    for _ in 0..MAX {
+        let connected = profile.connect(Signal::Saved, false, Arc::clone(&nothing));
+        connected.unwrap();
+        profile.when_loaded(|_| {}).unwrap();
+    }
+    let (tell, hear) = channel();
+    std::thread::spawn(move || {
+        let [one, other] = [(); 2].map(|()| Ending(profile.clone()));
+        let connected = profile.connect(
+            Signal::Saved,
+            false,
+            Arc::new(move |_| {
+                one.0.is_active();
+            }),
+        );
+        let waits = profile.when_loaded(move |_| drop(other));
+        let _ = tell.send((connected.is_err(), waits.is_err()));
+    });
+    // For ever, if it waits for its own lock.
+    let refused = hear.recv_timeout(Duration::from_secs(60));
+    assert_eq!(refused, Ok((true, true)));
 }

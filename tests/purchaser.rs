@@ -440,3 +440,24 @@ fn a_gift_of_one_purchaser_does_not_let_go_of_the_session_for_another() {
     frames(&[&world.locker]);
     assert!(session(&world.storage).is_null());
 }
+
+#[test]
+fn a_hook_that_is_undone_runs_no_process_by_hand_on_another_store() {
+    let [first, second] =
+        [1, 2].map(|seed| Server::new(&FaultyStorage::new(), &VirtualClock::new(), seed));
+    let (ann, ben) = (first.load("Ann"), second.load("Ben"));
+    let refusals = Arc::new(Mutex::new(Vec::new()));
+    let (shop, answers) = (Shop::new(), Answers::default());
+    let (to, into) = (ben.to_ref().unwrap(), Arc::clone(&refusals));
+    shop.inside_apply(move || {
+        let by_hand = PendingProductPurchase::from_receipt(Shop::new(), receipt("h", 7));
+        into.lock().push(by_hand.apply(&to));
+        into.lock().push(by_hand.use_credit(&to));
+    });
+    shop.on_apply(&[Fail]);
+    answers.ask(&ann, &shop, "a", 5);
+    first.update();
+    assert_eq!((support::gold(&ann), support::gold(&ben)), (0, 0));
+    let busy = || Err(ByHandError::Locker(LockerError::Busy));
+    assert_eq!(*refusals.lock(), [busy(), busy()]);
+}

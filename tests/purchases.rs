@@ -5,11 +5,15 @@ mod shop;
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use serde_json::json;
+use session_locker::clock::Clock;
 use session_locker::easy::Profile;
-use session_locker::locker::{LockerError, SpecOptions, WriteError};
-use session_locker::purchaser::{ProductProcess, ReceiptInfo};
+use session_locker::locker::{HookAnswer, LockerError, SharedSaveData, SpecOptions, WriteError};
+use session_locker::purchaser::{ProductProcess, ReceiptInfo, Validation};
 use shop::Command::{Do, Fail, Panic, Refuse};
 use shop::{Answers, Shop, receipt};
 use support::Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
@@ -654,4 +658,81 @@ fn a_callback_that_panics_does_not_take_the_answers_of_others_with_it() {
     world.profile.end_session().unwrap();
     world.server.run(3.0);
     assert!(world.profile.is_finished());
+}
+
+/// Its end is the host's to hear, and calls the library.
+struct Ending(Profile);
+
+impl ProductProcess for Ending {
+    fn validate(&self, _: &ReceiptInfo) -> Result<Validation, String> {
+        Ok(Validation::Own)
+    }
+
+    fn apply(&self, _: &ReceiptInfo, _: &Arc<SharedSaveData>) -> Result<HookAnswer, String> {
+        Ok(HookAnswer::Applied)
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.is_active();
+    }
+}
+
+#[test]
+fn a_refused_purchase_gives_its_process_back_with_no_lock_held() {
+    let world = World::new();
+    let profile = world.profile.clone();
+    let (tell, hear) = channel();
+    std::thread::spawn(move || {
+        let process = Arc::new(Ending(profile.clone()));
+        let asked = profile.call_when_product_is_processed_and_saved(process, receipt("", 5), None);
+        let _ = tell.send(asked.is_err());
+    });
+    // For ever, if it waits for its own lock.
+    assert_eq!(hear.recv_timeout(Duration::from_secs(60)), Ok(true));
+}
+
+/// Counts how often it is read.
+struct Watched(Arc<VirtualClock>, AtomicUsize);
+
+impl Clock for Watched {
+    fn wall(&self) -> f64 {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> f64 {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.0.sleep(seconds);
+    }
+}
+
+#[test]
+fn purchases_that_wait_for_their_sessions_read_no_clock() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let watched = Arc::new(Watched(Arc::clone(&clock), AtomicUsize::new(0)));
+    let mut options = options(&clock, 1);
+    options.clock = Arc::clone(&watched) as _;
+    let server = Server::with(&storage, &clock, options);
+    storage.on_fetch(&[HoldAnswer; 20]);
+    let profiles: Vec<_> = (0..20).map(|n| server.start(&n.to_string())).collect();
+    let reads_of_an_update = || {
+        let before = watched.1.load(Ordering::Relaxed);
+        server.update();
+        watched.1.load(Ordering::Relaxed) - before
+    };
+    let without = reads_of_an_update();
+    let (shop, answers) = (Shop::new(), Answers::default());
+    for profile in &profiles {
+        answers.ask(profile, &shop, "a", 5);
+    }
+    assert_eq!(reads_of_an_update(), without);
+    storage.let_go();
+    server.run(3.0);
+    assert_eq!(answers.heard().len(), 20);
 }

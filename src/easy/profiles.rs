@@ -86,6 +86,7 @@ impl Entry {
         }
     }
 
+    /// The callback is the caller's to drop with no lock held, should this be refused.
     pub fn connect(
         &mut self,
         signal: Signal,

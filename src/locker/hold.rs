@@ -221,6 +221,8 @@ impl LockerState {
     }
 
     pub(super) fn evaluate_hold(&mut self, cx: &mut Context<'_>) {
+        // What else wants the session, such as a purchase, is not kept waiting for a hook.
+        let is_wanted_by_host = self.is_wanted_by_host();
         let Phase::Held(held) = &mut self.phase else {
             return;
         };
@@ -228,7 +230,7 @@ impl LockerState {
             Step::Resting | Step::OfferQueued => {
                 !self.wanted || self.forced > self.saved || cx.now >= held.next_autosave
             }
-            Step::PutOff { .. } => !self.wanted,
+            Step::PutOff { .. } => !is_wanted_by_host,
             _ => false,
         };
         if is_due {
@@ -326,6 +328,7 @@ impl LockerState {
     }
 
     fn save_hook_done(&mut self, result: Result<(), String>, cx: &mut Context<'_>) {
+        let is_wanted_by_host = self.is_wanted_by_host();
         let Phase::Held(held) = &mut self.phase else {
             return;
         };
@@ -337,7 +340,7 @@ impl LockerState {
             Ok(()) => self.call_save_hook(true),
             Err(message) => {
                 let last_call = cx.config.last_call(held.lease_from);
-                let may_wait = self.wanted && cx.now < last_call;
+                let may_wait = is_wanted_by_host && cx.now < last_call;
                 let until = (cx.now + cx.config.session_retry_cooldown).min(last_call);
                 if may_wait {
                     held.step = Step::PutOff { until };

@@ -70,6 +70,11 @@ impl LockerRef {
         self.driver.is_available(self.id).unwrap_or(false)
     }
 
+    /// The same, for who knows the time of its store.
+    pub(crate) fn is_available_at(&self, now: f64) -> bool {
+        self.query(|locker| locker.is_available(self.config(), now))
+    }
+
     pub(crate) fn name(&self) -> LockerName {
         Self::name_of(&self.driver, self.id)
     }

@@ -54,6 +54,7 @@ pub(crate) use locker_ref::{Hold, LockerName};
 pub(crate) use saved_connection::{Wake, add_pruned};
 pub(crate) use session_options::NewLocker;
 pub(crate) use set::Scope;
+pub(crate) use shared_data::is_restorable;
 pub(crate) use spec::{UNREAD_EVENTS_MAX, new_driver};
 pub(crate) use state::{Committed, LockerState, committed, fetched, timed_out};
 pub(crate) use time::{Time, Timeline};

@@ -280,6 +280,11 @@ impl Drop for Sealed<'_> {
     }
 }
 
+/// Whether this thread is inside a hook that may write to no other locker's document.
+pub(crate) fn is_restorable() -> bool {
+    IS_RESTORABLE.get()
+}
+
 /// Runs a hook that may write to no locker's document but the one it owns, if it owns one.
 pub(crate) fn restorable<R>(hook: impl FnOnce() -> R) -> R {
     let outer = IS_RESTORABLE.replace(true);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::locker::{HookAnswer, LockerError, LockerRef};
+use crate::locker::{Driving, HookAnswer, LockerError, LockerRef, is_restorable};
 use crate::save_data::ProductId;
 
 use super::purchase::run;
@@ -53,9 +53,10 @@ impl PendingProductPurchase {
     /// Applies the product to the save data of a locker, for nothing: no history, no record, no
     /// credit. If it is not applied, the document is as before.
     ///
-    /// Refused inside an update of the locker's store or spec.
+    /// Refused inside an update of the locker's store or spec, and inside a hook that is undone if it
+    /// fails.
     pub fn apply(&self, to: &LockerRef) -> Result<HookAnswer, ByHandError> {
-        let _driving = to.drive()?;
+        let _driving = drive(to)?;
         self.run(to, || self.process.apply(&self.receipt, to.save_data()))
     }
 
@@ -63,9 +64,10 @@ impl PendingProductPurchase {
     /// is no credit, or the product cannot be applied. If it is not applied, the document is as
     /// before, and the credit still there.
     ///
-    /// Refused inside an update of the locker's store or spec.
+    /// Refused inside an update of the locker's store or spec, and inside a hook that is undone if it
+    /// fails.
     pub fn use_credit(&self, of: &LockerRef) -> Result<HookAnswer, ByHandError> {
-        let _driving = of.drive()?;
+        let _driving = drive(of)?;
         match self.validate()? {
             Validation::NotApplicable => return Ok(HookAnswer::NotApplicable),
             Validation::Gift(to) if to.name() != of.name() => {
@@ -92,5 +94,14 @@ impl PendingProductPurchase {
             return Err(ByHandError::NotAvailable);
         }
         run(on.save_data(), hook, |_, _| {}).map_err(ByHandError::Hook)
+    }
+}
+
+/// The right to run a hook. A hook that may write only its own document does not get it: what would
+/// be applied to another's could not be undone with it.
+fn drive(locker: &LockerRef) -> Result<Driving<'_>, LockerError> {
+    match is_restorable() {
+        true => Err(LockerError::Busy),
+        false => locker.drive(),
     }
 }

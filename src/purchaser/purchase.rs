@@ -14,6 +14,7 @@
 //! What happened is read from the documents alone at each step, so a step may be taken again after
 //! a crash, on any server.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use crate::locker::{
@@ -51,10 +52,12 @@ enum Step {
     },
     /// The mark is stored: the gift is to be applied to the recipient.
     Giving { recipient: LockerRef, from: f64 },
-    /// The recipient's save is under way.
+    /// The recipient's save is under way. At `until` the purchaser's session is not kept for it any
+    /// more, if its host has given that up.
     Arriving {
         recipient: LockerRef,
         wait: SavedConnection,
+        until: f64,
     },
     /// The record of a recipient that is not here is asked for.
     Fetching { key: Arc<str>, until: f64 },
@@ -74,7 +77,8 @@ enum Then {
 pub(super) struct Pass<'a> {
     pub locker: &'a LockerRef,
     pub now: f64,
-    pub wall: f64,
+    /// Unix seconds, which nobody reads for a purchase that waits; see [`Pass::wall`].
+    pub wall: OnceCell<f64>,
     pub is_gone: bool,
     pub is_available: bool,
     /// The receipts of all purchases of the locker that are not answered.
@@ -101,13 +105,23 @@ impl Pass<'_> {
     fn keep(&self) -> Keep<'_> {
         Keep {
             limit: self.locker.config().purchase_history_limit as usize,
-            wall: self.wall,
+            wall: self.wall(),
             unanswered: &self.unanswered,
         }
     }
 
+    /// Unix seconds, the same for all purchases of the pass.
+    fn wall(&self) -> f64 {
+        *self.wall.get_or_init(|| self.locker.wall())
+    }
+
     fn retry_at(&self) -> f64 {
         self.now + self.locker.config().session_retry_cooldown
+    }
+
+    /// A save and the fetch that settles it have been answered by then, or never will be.
+    fn arrives_by(&self) -> f64 {
+        self.now + 2.0 * self.locker.config().request_timeout
     }
 }
 
@@ -135,10 +149,10 @@ impl Purchase {
     pub fn look_at(&self) -> f64 {
         match self.step {
             Step::Asked { from } => from,
-            Step::Fetching { until, .. } => until,
+            Step::Arriving { until, .. } | Step::Fetching { until, .. } => until,
             // Before the time for another try, the purchaser may leave.
             Step::Giving { .. } | Step::Fetched { .. } => f64::NEG_INFINITY,
-            Step::Saving { .. } | Step::Arriving { .. } => f64::INFINITY,
+            Step::Saving { .. } => f64::INFINITY,
         }
     }
 
@@ -194,11 +208,16 @@ impl Purchase {
                 let (recipient, from) = (recipient.clone(), *from);
                 self.give(&recipient, from, pass)
             }
-            Step::Arriving { recipient, wait } => match wait.outcome() {
+            Step::Arriving {
+                recipient,
+                wait,
+                until,
+            } => match wait.outcome() {
                 Some(SaveOutcome::Saved) => self.arrived(pass),
                 Some(_) => self.restart_again(pass),
                 None if recipient.is_gone() => self.restart_again(pass),
-                None => Next::Wait,
+                None if *until > pass.now => Next::Wait,
+                None => self.arriving_late(pass),
             },
             Step::Fetching { until, .. } if *until <= pass.now => {
                 let timeout = pass.locker.config().request_timeout;
@@ -458,7 +477,7 @@ impl Purchase {
                 };
             }
             let receipt = &self.receipt;
-            let wall = pass.wall;
+            let wall = pass.wall();
             let marked_at = read(pass.locker, |data| history::noted_at(data, receipt));
             if marked_at
                 .is_some_and(|at| read(recipient, |data| history::may_be_forgotten(data, at, wall)))
@@ -488,7 +507,11 @@ impl Purchase {
         match recipient.save((pass.wake)()) {
             Ok(wait) => {
                 let recipient = recipient.clone();
-                self.step = Step::Arriving { recipient, wait };
+                self.step = Step::Arriving {
+                    recipient,
+                    wait,
+                    until: pass.arrives_by(),
+                };
                 Next::Wait
             }
             Err(_) => Next::Answer(false),
@@ -504,6 +527,15 @@ impl Purchase {
                 "its mark is older than what the recipient, who has had {max} gifts, remembers"
             ),
         );
+        Next::Answer(false)
+    }
+
+    /// The recipient's save takes its time, for instance because a hook of the recipient's fails.
+    fn arriving_late(&mut self, pass: &Pass<'_>) -> Next {
+        if let (true, Step::Arriving { until, .. }) = (pass.locker.is_wanted(), &mut self.step) {
+            *until = pass.arrives_by();
+            return Next::Wait;
+        }
         Next::Answer(false)
     }
 

@@ -5,6 +5,7 @@
 //! the answer wakes them. All purchases of a locker that can go on do so in one pass, and wait for
 //! the same save.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -223,7 +224,13 @@ impl Purchases {
         let mut purchases = std::mem::take(&mut queue.purchases);
         queue.is_due = false;
         drop(state);
-        let over = self.go_on(&locker, &mut purchases, now, looks_left);
+        // Inside an update of the locker's store, `now` is its time, and no clock need be read.
+        let is_available = match &driving {
+            None => locker.is_available_at(now),
+            Some(_) => locker.is_available(),
+        };
+        let pass = (now, is_available);
+        let over = self.go_on(&locker, &mut purchases, pass, looks_left);
         drop(driving);
         self.put_back(&locker, purchases, over);
         true
@@ -234,7 +241,7 @@ impl Purchases {
         &self,
         locker: &LockerRef,
         purchases: &mut Vec<Purchase>,
-        now: f64,
+        (now, is_available): (f64, bool),
         looks_left: &mut u32,
     ) -> Vec<Answered> {
         let ready = Arc::clone(&self.ready);
@@ -248,9 +255,9 @@ impl Purchases {
         let mut pass = Pass {
             locker,
             now,
-            wall: locker.wall(),
+            wall: OnceCell::new(),
             is_gone,
-            is_available: !is_gone && locker.is_available(),
+            is_available: !is_gone && is_available,
             unanswered: receipts.cloned().collect(),
             looks_left,
             needs_save: false,
