@@ -1,6 +1,5 @@
 //! What the original gets wrong: each of its thirty known faults has a test here that shows what is
-//! right, and carries the fault's number. Where a host can see the difference, that test is a C
-//! program.
+//! right, and carries the fault's number. That test is a C program, for hosts see the difference.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,6 +7,10 @@ use std::path::Path;
 
 /// How many faults are known.
 const FAULTS: u32 = 30;
+
+/// Those that no C program shows. 28: that an update looks only at lockers with something to do is seen
+/// in what it counts, for which the C ABI has no function.
+const ONLY_IN_RUST: [u32; 1] = [28];
 
 /// The numbers of the faults that the tests of a folder show. A test is a function that stands in the
 /// source by itself; one in C has to be called as well.
@@ -38,14 +41,17 @@ fn shown_in(folder: &str, extension: &str, function: &str) -> BTreeSet<u32> {
 
 #[test]
 fn every_fault_of_the_original_has_a_test_named_after_it() {
-    let mut shown = shown_in("tests", "rs", "fn ");
-    shown.append(&mut shown_in("tests/c", "c", "static void "));
-    let missing: Vec<u32> = (1..=FAULTS)
-        .filter(|fault| !shown.contains(fault))
-        .collect();
+    let in_rust = shown_in("tests", "rs", "fn ");
+    let in_c = shown_in("tests/c", "c", "static void ");
+    let is_missing = |fault: &u32| match ONLY_IN_RUST.contains(fault) {
+        true => !in_rust.contains(fault),
+        false => !in_c.contains(fault),
+    };
+    let missing: Vec<u32> = (1..=FAULTS).filter(is_missing).collect();
     assert!(missing.is_empty(), "no test shows these: {missing:?}");
+    let mut shown = in_rust.union(&in_c);
     assert!(
-        shown.iter().all(|fault| (1..=FAULTS).contains(fault)),
-        "{shown:?}"
+        shown.all(|fault| (1..=FAULTS).contains(fault)),
+        "a number is not a fault's: {in_rust:?} {in_c:?}"
     );
 }

@@ -1,6 +1,7 @@
 /* The original's faults in sessions, from the acquire to the release, and what is right here: 5, 6,
  * 9, 11, 15, 16 (IsAvailable), 18, 23, 25 and 30. Each test is named after its fault. Of the rest,
- * 4, 7, 26 and 27 are in faults_saves.c; 8, 12, 13 and 14 in faults_documents.c; 24 in defaults.c.
+ * 4, 7, 26 and 27 are in faults_saves.c; 8, 12, 13 and 14 in faults_documents.c; 24 in defaults.c;
+ * 10, 17, 21, 22 and 29 in faults_purchases.c.
  * Nothing in the C ABI shows 28, how many lockers an update looks at: tests/idle.rs counts it. */
 #include "faults.h"
 #include "locker_world.h"

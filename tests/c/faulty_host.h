@@ -43,6 +43,7 @@ typedef struct FaultyHost {
     unsigned last_revision; /* of all keys, so that none is used twice */
     Fault faults[KINDS];
     int fault_counts[KINDS];
+    int faultless[KINDS]; /* so many go well before those */
     int requests[KINDS];
     FaultyAnswer owed[FAULTY_OWED];
     int owed_count;
@@ -59,6 +60,12 @@ HELPER FaultyHost faulty_host(void) {
 HELPER void fail_next(FaultyHost *host, int kind, Fault fault, int count) {
     host->faults[kind] = fault;
     host->fault_counts[kind] = count;
+}
+
+/* After `faultless` requests that go well, all that follow meet this fault. */
+HELPER void fail_after(FaultyHost *host, int kind, int faultless, Fault fault) {
+    fail_next(host, kind, fault, FROM_NOW_ON);
+    host->faultless[kind] = faultless;
 }
 
 HELPER FaultyRecord *faulty_record(FaultyHost *host, const char *key, size_t length) {
@@ -134,7 +141,9 @@ HELPER SlStatus carry_out(FaultyHost *host, FaultyAnswer *answer, FaultyRecord *
                           const SlText *bytes) {
     Fault fault = NO_FAULT;
     host->requests[answer->kind]++;
-    if (host->fault_counts[answer->kind] > 0) {
+    if (host->faultless[answer->kind] > 0) {
+        host->faultless[answer->kind]--;
+    } else if (host->fault_counts[answer->kind] > 0) {
         host->fault_counts[answer->kind]--;
         fault = host->faults[answer->kind];
     }
