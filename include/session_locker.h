@@ -751,6 +751,9 @@ typedef void (*SlEventCallback)(void *user_data, const SlEvent *event);
  * is asked for again after `session_retry_cooldown`, and at the next load. Unless it returns SL_OK, the
  * save data is as before the call. A change that stays does not hold back later ones.
  *
+ * What it does to a session that is loaded is saved with that session's next save;
+ * `profile_mark_force_save` inside it saves at once.
+ *
  * Runs inside an update, wait or drain that the host called, on that thread, with no lock held.
  * While it runs, other threads read the save data as it was, and are refused writes; its own writes
  * to other live save data are refused with SL_ERROR_BUSY.
@@ -853,7 +856,8 @@ typedef struct SlEasyStoreConfig {
     /** The longest that a session goes without a save (300). */
     double maintain_session_period;
     /**
-     * How long a session that stopped saving keeps its key (1800). Must be more than
+     * How long a session that stopped saving keeps its key (1800); the larger counts of this and what
+     * the session has written. Must be more than
      * `maintain_session_period` + 2 `request_timeout` + max(`request_timeout`, a twentieth of it).
      */
     double session_expiry;
@@ -1014,7 +1018,10 @@ typedef struct SlLockerSpecConfig {
     int64_t place_id;
     /** The longest that a session goes without a save (300). */
     double maintain_session_period;
-    /** How long a session that stopped saving keeps its key (1800). */
+    /**
+     * How long a session that stopped saving keeps its key (1800); the larger counts of this and what
+     * the session has written.
+     */
     double session_expiry;
     /** How far apart the servers' clocks may be, on a storage without a clock of its own (300). */
     double clock_tolerance;
@@ -1118,7 +1125,7 @@ typedef struct SlRemoteChangeSenderConfig {
     size_t log_prefix_length;
     /**
      * What the sender's name and its waits are drawn from; 0 for a seed from the operating system.
-     * No two senders that share a storage may share a seed; a store's own sender does not count.
+     * No two senders that share a storage may share a seed, nor may a sender have that of a store.
      */
     uint64_t seed;
     /** Passed to the callback below. */
@@ -1352,7 +1359,8 @@ typedef void (*SlLogCallback)(void *user_data,
 
 /**
  * Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
- * Runs once for a purchase, last. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
+ * Runs once for a purchase: after it was applied or has become credit; for a gift, once the recipient's
+ * save is stored. After a crash before it was stored it runs again. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
  * reported, what was written is undone, and the purchase goes on.
  */
 #define SL_PRODUCT_OP_RECORD 3
@@ -2800,7 +2808,8 @@ SlStatus remote_change_sender_is_sending(const SlRemoteChangeSender *sender,
 /**
  * Takes remote changes on their way to a key (1 to 512 bytes of UTF-8), whoever owns it. They are put
  * into the record's inbox, all in one commit, and after what this sender has sent to the key before;
- * its owner applies them. While the storage fails it is tried again, for up to a day.
+ * its owner applies them. While the storage fails it is tried again, for up to a day. A key that a
+ * server owns is written to at most once in two seconds, so that its owner's saves get through.
  *
  * `json_array` has up to 10 000 objects in at most 1 MiB, each with a string `K` (1 to 256 bytes),
  * which says what kind of change it is. Their members `I` and `A` are the library's, and
@@ -3096,7 +3105,8 @@ SlStatus pending_product_purchase_validate(const SlPendingProductPurchase *pendi
  *
  * Errors: as for `pending_product_purchase_validate`, SL_ERROR_INVALID_ARGUMENT also for neither of
  * both, SL_ERROR_NOT_LOADED (the save data is not available), SL_ERROR_BUSY (an update, wait or drain
- * of the store or spec is under way, on another thread or around this callback).
+ * of the store or spec is under way, on another thread or around this callback; or a hook that may write
+ * to its own save data alone).
  */
 SlStatus pending_product_purchase_apply(const SlPendingProductPurchase *pending,
                                         const SlLocker *locker,

@@ -27,6 +27,9 @@ use crate::save_data::{RemoteChange, SaveData};
 /// is asked for again after `session_retry_cooldown`, and at the next load. Unless it returns SL_OK, the
 /// save data is as before the call. A change that stays does not hold back later ones.
 ///
+/// What it does to a session that is loaded is saved with that session's next save;
+/// `profile_mark_force_save` inside it saves at once.
+///
 /// Runs inside an update, wait or drain that the host called, on that thread, with no lock held.
 /// While it runs, other threads read the save data as it was, and are refused writes; its own writes
 /// to other live save data are refused with SL_ERROR_BUSY.

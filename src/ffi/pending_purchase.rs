@@ -176,7 +176,8 @@ pub unsafe extern "C" fn pending_product_purchase_validate(
 ///
 /// Errors: as for `pending_product_purchase_validate`, SL_ERROR_INVALID_ARGUMENT also for neither of
 /// both, SL_ERROR_NOT_LOADED (the save data is not available), SL_ERROR_BUSY (an update, wait or drain
-/// of the store or spec is under way, on another thread or around this callback).
+/// of the store or spec is under way, on another thread or around this callback; or a hook that may write
+/// to its own save data alone).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pending_product_purchase_apply(
     pending: *const SlPendingProductPurchase,

@@ -81,7 +81,8 @@ pub const SL_PRODUCT_OP_VALIDATE: SlProductOp = 1;
 /// is a failure: it is applied again after a cooldown. Unless it is applied, what was written is undone.
 pub const SL_PRODUCT_OP_APPLY: SlProductOp = 2;
 /// Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
-/// Runs once for a purchase, last. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
+/// Runs once for a purchase: after it was applied or has become credit; for a gift, once the recipient's
+/// save is stored. After a crash before it was stored it runs again. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
 /// reported, what was written is undone, and the purchase goes on.
 pub const SL_PRODUCT_OP_RECORD: SlProductOp = 3;
 

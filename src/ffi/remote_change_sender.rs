@@ -283,7 +283,8 @@ pub unsafe extern "C" fn remote_change_sender_is_sending(
 
 /// Takes remote changes on their way to a key (1 to 512 bytes of UTF-8), whoever owns it. They are put
 /// into the record's inbox, all in one commit, and after what this sender has sent to the key before;
-/// its owner applies them. While the storage fails it is tried again, for up to a day.
+/// its owner applies them. While the storage fails it is tried again, for up to a day. A key that a
+/// server owns is written to at most once in two seconds, so that its owner's saves get through.
 ///
 /// `json_array` has up to 10 000 objects in at most 1 MiB, each with a string `K` (1 to 256 bytes),
 /// which says what kind of change it is. Their members `I` and `A` are the library's, and

@@ -64,7 +64,8 @@ pub struct SlLockerSpecConfig {
     pub place_id: i64,
     /// The longest that a session goes without a save (300).
     pub maintain_session_period: f64,
-    /// How long a session that stopped saving keeps its key (1800).
+    /// How long a session that stopped saving keeps its key (1800); the larger counts of this and what
+    /// the session has written.
     pub session_expiry: f64,
     /// How far apart the servers' clocks may be, on a storage without a clock of its own (300).
     pub clock_tolerance: f64,

@@ -48,7 +48,7 @@ static Shop shop_for(SlProfile *buyer, SlProfile *recipient) {
 
 static void ask(Shop *shop, const char *purchase_id) {
     SlReceiptInfo receipt;
-    OK(receipt_info_init(&receipt, sizeof receipt));
+    OK(session_locker_receipt_info_init(&receipt, sizeof receipt));
     receipt.purchase_id = purchase_id;
     receipt.product_id = 5;
     OK(profile_call_when_product_is_processed_and_saved(shop->buyer, sell, &receipt, on_answer,
