@@ -110,7 +110,7 @@ impl RemoteChangeSender {
     /// with the same id, also by another process, it arrives once.
     ///
     /// The callback hears how it ended, inside an update or a close, with no lock held. With
-    /// [`UNREAD_EVENTS_MAX`] events that nobody has polled, nothing more is taken.
+    /// 65 536 events that nobody has polled, nothing more is taken.
     pub fn send(
         &self,
         key: &str,
