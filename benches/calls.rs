@@ -42,6 +42,25 @@ fn idle_frame(bencher: Bencher<'_, '_>, sessions: usize) {
     bencher.bench_local(|| store.update(black_box(now)));
 }
 
+/// An update while so many purchases wait for a session that is not there yet: flat.
+#[divan::bench(args = [1, 10_000])]
+fn idle_frame_with_waiting_purchases(bencher: Bencher<'_, '_>, purchases: usize) {
+    let storage = Arc::new(MemoryStorage::new()) as Arc<dyn Storage>;
+    let frames = Frames::new();
+    let store = store(&storage, 200, Config::default());
+    let first = load(&store, &frames, 1).remove(0);
+    let key = first.key().expect("a key");
+    let second = store.start_session(&key, &[]).expect("a session");
+    for number in 0..purchases {
+        let shop = Arc::new(Shop);
+        let asked = second.call_when_product_is_processed_and_saved(shop, receipt(number), None);
+        asked.expect("a purchase");
+    }
+    (0..4).for_each(|_| store.update(frames.now()).expect("an update"));
+    let now = frames.now();
+    bencher.bench_local(|| store.update(black_box(now)));
+}
+
 #[divan::bench]
 fn field_read_through_the_c_abi(bencher: Bencher<'_, '_>) {
     let data = c_store::loaded_data();

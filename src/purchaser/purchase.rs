@@ -156,6 +156,11 @@ impl Purchase {
         }
     }
 
+    /// Whether it waits to be begun.
+    pub fn is_asked(&self) -> bool {
+        matches!(self.step, Step::Asked { .. })
+    }
+
     pub fn is_fetching(&self) -> bool {
         matches!(self.step, Step::Fetching { .. })
     }

@@ -75,6 +75,8 @@ struct Queue {
     is_due: bool,
     /// When it is to be looked at.
     look_at: f64,
+    /// All of them wait to be begun, which takes a session that is available.
+    is_waiting: bool,
 }
 
 /// The right to look at purchases, one at a time.
@@ -213,7 +215,8 @@ impl Purchases {
         if queue.look_at > now {
             return false;
         }
-        let locker = queue.locker.clone();
+        let (locker, is_waiting) = (queue.locker.clone(), queue.is_waiting);
+        drop(state);
         let driving = match held {
             Some(driver) if Arc::ptr_eq(driver, locker.driver()) => None,
             _ => match locker.drive() {
@@ -221,14 +224,22 @@ impl Purchases {
                 Err(_) => return false,
             },
         };
-        let mut purchases = std::mem::take(&mut queue.purchases);
-        queue.is_due = false;
-        drop(state);
         // Inside an update of the locker's store, `now` is its time, and no clock need be read.
         let is_available = match &driving {
             None => locker.is_available_at(now),
             Some(_) => locker.is_available(),
         };
+        if is_waiting && !is_available && !locker.is_gone() {
+            // However many wait for the session, that is all there is to see.
+            return false;
+        }
+        let mut state = self.state.lock();
+        let Some(queue) = state.queues.get_mut(&name) else {
+            return true;
+        };
+        let mut purchases = std::mem::take(&mut queue.purchases);
+        queue.is_due = false;
+        drop(state);
         let pass = (now, is_available);
         let over = self.go_on(&locker, &mut purchases, pass, looks_left);
         drop(driving);
@@ -304,6 +315,7 @@ impl Purchases {
         queue.unanswered = queue.purchases.len();
         let look_at = queue.purchases.iter().map(Purchase::look_at);
         queue.look_at = look_at.fold(f64::INFINITY, f64::min);
+        queue.is_waiting = queue.purchases.iter().all(Purchase::is_asked);
         if queue.purchases.is_empty() {
             state.queues.remove(&name);
         } else if queue.look_at < f64::INFINITY && !std::mem::replace(&mut queue.is_due, true) {
@@ -361,6 +373,7 @@ impl Queue {
             unanswered: 0,
             is_due: false,
             look_at: f64::NEG_INFINITY,
+            is_waiting: true,
         }
     }
 }
