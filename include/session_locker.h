@@ -1345,8 +1345,10 @@ typedef void (*SlLogCallback)(void *user_data,
  * Asks whether the product can be applied, and to whom; a write to save data of a session gets
  * SL_ERROR_BUSY. SL_OK: it can, to the purchaser, or to the recipient that is set in the call; the
  * purchase is answered with 0 if that one is not available, or of another store or spec, which is
- * reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. Anything else, a recipient of both
- * kinds or one that is gone is a failure: it is asked again after `session_retry_cooldown`.
+ * reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. SL_ERROR_NOT_ACTIVE: not now (the
+ * friend whom the gift was for has left); the purchase is answered with 0, and nothing is written.
+ * Anything else, a recipient of both kinds or one that is gone is a failure: it is asked again after
+ * `session_retry_cooldown`.
  */
 #define SL_PRODUCT_OP_VALIDATE 1
 
@@ -1360,8 +1362,9 @@ typedef void (*SlLogCallback)(void *user_data,
 /**
  * Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
  * Runs once for a purchase: after it was applied or has become credit; for a gift, once the recipient's
- * save is stored. After a crash before it was stored it runs again. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
- * reported, what was written is undone, and the purchase goes on.
+ * save is stored. After a crash before it was stored it runs again. Anything but SL_OK,
+ * SL_ERROR_NOT_APPLICABLE too, is a failure: it is reported, what was written is undone, and the purchase
+ * goes on.
  */
 #define SL_PRODUCT_OP_RECORD 3
 

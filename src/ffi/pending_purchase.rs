@@ -164,7 +164,7 @@ pub unsafe extern "C" fn pending_product_purchase_validate(
         let object = handle::get(pending)?;
         let (pending, _) = object.for_purchaser(locker, profile)?;
         let is_applicable = out!(is_applicable);
-        let is_one = !matches!(pending.validate()?, Validation::NotApplicable);
+        let is_one = matches!(pending.validate()?, Validation::Own | Validation::Gift(_));
         is_applicable.set(is_one.into());
         Ok(())
     })

@@ -73,8 +73,10 @@ pub type SlProductOp = i32;
 /// Asks whether the product can be applied, and to whom; a write to save data of a session gets
 /// SL_ERROR_BUSY. SL_OK: it can, to the purchaser, or to the recipient that is set in the call; the
 /// purchase is answered with 0 if that one is not available, or of another store or spec, which is
-/// reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. Anything else, a recipient of both
-/// kinds or one that is gone is a failure: it is asked again after `session_retry_cooldown`.
+/// reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. SL_ERROR_NOT_ACTIVE: not now (the
+/// friend whom the gift was for has left); the purchase is answered with 0, and nothing is written.
+/// Anything else, a recipient of both kinds or one that is gone is a failure: it is asked again after
+/// `session_retry_cooldown`.
 pub const SL_PRODUCT_OP_VALIDATE: SlProductOp = 1;
 /// Applies the product by writing to `save_data`, and to no other save data. SL_OK: it is applied.
 /// SL_ERROR_NOT_APPLICABLE: it cannot be, and becomes credit; a gift is answered with no. Anything else
@@ -82,8 +84,9 @@ pub const SL_PRODUCT_OP_VALIDATE: SlProductOp = 1;
 pub const SL_PRODUCT_OP_APPLY: SlProductOp = 2;
 /// Notes in `save_data`, the purchaser's, what is to be known of each purchase, such as what was spent.
 /// Runs once for a purchase: after it was applied or has become credit; for a gift, once the recipient's
-/// save is stored. After a crash before it was stored it runs again. Anything but SL_OK, SL_ERROR_NOT_APPLICABLE too, is a failure: it is
-/// reported, what was written is undone, and the purchase goes on.
+/// save is stored. After a crash before it was stored it runs again. Anything but SL_OK,
+/// SL_ERROR_NOT_APPLICABLE too, is a failure: it is reported, what was written is undone, and the purchase
+/// goes on.
 pub const SL_PRODUCT_OP_RECORD: SlProductOp = 3;
 
 /// What a process function is called for. It lives until the function returns.
@@ -162,13 +165,14 @@ impl HostProcess {
         }))
     }
 
-    /// Runs the function; gives what it has answered, and the call as it has left it.
+    /// Runs the function; gives what it has answered, the status it has returned, and the call as it has
+    /// left it.
     fn run(
         &self,
         op: i32,
         receipt: &ReceiptInfo,
         save_data: *mut SlSaveData,
-    ) -> (Result<HookAnswer, String>, SlProductCall) {
+    ) -> (Result<HookAnswer, String>, SlStatus, SlProductCall) {
         let (purchase_id, user_id) = (
             lend_text(receipt.purchase_id.as_bytes()),
             lend_text(receipt.user_id.as_bytes()),
@@ -199,12 +203,14 @@ impl HostProcess {
             recipient_locker: null.0,
             recipient_profile: null.1,
         };
+        let mut status = SL_OK;
         let answer = run_answering_hook(|| {
             // SAFETY: the host gave the function for this purpose and this user data; the call, the
             // receipt and its texts outlive it.
-            unsafe { (self.process)(self.user_data.pointer(), op, &raw mut call) }
+            status = unsafe { (self.process)(self.user_data.pointer(), op, &raw mut call) };
+            status
         });
-        (answer, call)
+        (answer, status, call)
     }
 
     /// Runs the function with a save data that it may write.
@@ -229,7 +235,11 @@ impl HostProcess {
 
 impl ProductProcess for HostProcess {
     fn validate(&self, receipt: &ReceiptInfo) -> Result<Validation, String> {
-        let (answer, call) = self.run(SL_PRODUCT_OP_VALIDATE, receipt, std::ptr::null_mut());
+        let nothing = std::ptr::null_mut();
+        let (answer, status, call) = self.run(SL_PRODUCT_OP_VALIDATE, receipt, nothing);
+        if status == SL_ERROR_NOT_ACTIVE {
+            return Ok(Validation::NotNow);
+        }
         if answer? == HookAnswer::NotApplicable {
             return Ok(Validation::NotApplicable);
         }

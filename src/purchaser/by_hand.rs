@@ -69,7 +69,7 @@ impl PendingProductPurchase {
     pub fn use_credit(&self, of: &LockerRef) -> Result<HookAnswer, ByHandError> {
         let _driving = drive(of)?;
         match self.validate()? {
-            Validation::NotApplicable => return Ok(HookAnswer::NotApplicable),
+            Validation::NotApplicable | Validation::NotNow => return Ok(HookAnswer::NotApplicable),
             Validation::Gift(to) if to.name() != of.name() => {
                 let product_id = self.receipt.product_id;
                 return Err(ByHandError::Gift { product_id });

@@ -50,6 +50,9 @@ pub struct ReceiptInfo {
 pub enum Validation {
     /// It cannot be applied here and now: it becomes credit.
     NotApplicable,
+    /// Nothing can be said of it now, such as when nobody knows whom the gift was to go to: answered
+    /// with no, to be asked for again some other time.
+    NotNow,
     /// It is the purchaser's own.
     Own,
     /// It is a gift, to this player.

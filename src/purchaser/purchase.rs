@@ -279,6 +279,7 @@ impl Purchase {
         match self.validate() {
             Err(message) => self.failed(&format!("validate failed: {message}"), pass),
             Ok(Validation::NotApplicable) => self.credit(pass),
+            Ok(Validation::NotNow) => Next::Answer(false),
             Ok(Validation::Own) => self.apply(pass),
             Ok(Validation::Gift(to)) if to.name() == pass.locker.name() => self.apply(pass),
             Ok(Validation::Gift(recipient)) => {
@@ -309,6 +310,7 @@ impl Purchase {
                 });
                 self.marked(recipient, pass)
             }
+            Ok(Validation::NotNow) => Next::Answer(false),
             Ok(_) => {
                 self.report(
                     pass,

@@ -154,6 +154,30 @@ static void what_is_not_applicable_becomes_credit_and_what_fails_is_tried_again(
     server_close(&server);
 }
 
+static void what_validate_cannot_tell_now_is_answered_with_no_and_asked_for_again(void) {
+    Server server;
+    Shop shop;
+    int64_t credit = 7;
+
+    server_open(&server, "memory:", 0, 1);
+    shop = shop_for(loaded(&server, "ann"), NULL);
+    shop.on_validate = SL_ERROR_NOT_ACTIVE;
+    ask(&shop, "a");
+    frame(&server, 0);
+    CHECK(shop.answers == 1 && shop.granted == 0 && shop.applied == 0 && shop.recorded == 0);
+    CHECK(strstr(server.log.text, "error") == NULL);
+    OK(profile_product_credit_query(shop.profile, 5, &credit));
+    CHECK(credit == 0);
+    CHECK(json_is(data_of(shop.profile), "/Purchases", "[]"));
+
+    shop.on_validate = SL_OK;
+    ask(&shop, "a");
+    frame(&server, 0);
+    frame(&server, 0);
+    CHECK(shop.answers == 2 && shop.granted == 1 && shop.applied == 1 && shop.drops == 2);
+    server_close(&server);
+}
+
 static void a_gift_goes_to_the_profile_that_validate_names(void) {
     Server server;
     Shop shop;
@@ -517,6 +541,7 @@ int main(void) {
     a_purchase_is_granted_once_it_is_stored_and_again_without_being_applied();
     a_host_that_polls_gets_the_answer_as_an_event();
     what_is_not_applicable_becomes_credit_and_what_fails_is_tried_again();
+    what_validate_cannot_tell_now_is_answered_with_no_and_asked_for_again();
     a_gift_goes_to_the_profile_that_validate_names();
     what_cannot_be_a_purchase_is_refused_and_stays_the_hosts();
     a_lockers_purchases_are_a_purchasers(0);
