@@ -33,7 +33,7 @@ case $(uname -s) in
         platform=macos-$(uname -m | sed 's/^arm64$/aarch64/')
         ;;
     *)
-        echo "installing is known for Linux and macOS, not for $(uname -s); docs/install.md has a word on it" >&2
+        echo "installing is for Linux and macOS; docs/install.md has a word on other systems" >&2
         exit 1
         ;;
 esac
