@@ -14,14 +14,10 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 CARGO := cargo
 LIB := build/lib
-# SONAME is what programs ask the dynamic linker for; build.rs chooses it.
-ifeq ($(shell uname -s),Darwin)
-SHARED := $(LIB)/libsession_locker.dylib
-SONAME := libsession_locker.0.dylib
-else
-SHARED := $(LIB)/libsession_locker.so
-SONAME := libsession_locker.so.0
-endif
+# What compilers look for, and what programs ask the dynamic linker for.
+NAMES := $(shell bash -c '. packaging/common.sh && echo $$link_name $$soname')
+SHARED := $(LIB)/$(word 1,$(NAMES))
+SONAME := $(word 2,$(NAMES))
 
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
@@ -58,9 +54,12 @@ rust-tests:
 	@printf '\n== Rust tests, the header check among them\n'
 	@$(CARGO) test --locked --quiet
 
+# The library says where in a source file something went wrong, and not whose machine that was on.
+REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=']
+
 library:
 	@printf '\n== Release library\n'
-	@$(CARGO) build --locked --release --lib --quiet
+	@$(CARGO) build --locked --release --lib --quiet --config "$(REMAPPED)"
 	@mkdir -p $(LIB)
 	@cp target/release/libsession_locker.a $(LIB)/
 	@cp target/release/$(notdir $(SHARED)) $(LIB)/$(SONAME)

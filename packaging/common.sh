@@ -10,8 +10,12 @@
 umask 022
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-# The same rule as in build.rs.
-abi=${version%%.*}
+# What the ABI is called; the same rule as in build.rs.
+abi=${version%.*}
+case $version in
+    0.*) ;;
+    *) abi=${abi%%.*} ;;
+esac
 
 # The names of the library, and what the static one needs of the system beyond what every C compiler
 # links by itself: rustc --print native-static-libs, without libc and libgcc_s.
