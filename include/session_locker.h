@@ -459,6 +459,22 @@ typedef struct SlBuffer {
     size_t capacity;
 } SlBuffer;
 
+/** A value of any type, as `save_data_get_value` fills it. Never changes its size. */
+typedef struct SlValue {
+    /** One of SL_VALUE_; an integer beyond a signed one of 64 bits is SL_VALUE_FLOAT here. */
+    int32_t value_type;
+    /** Of SL_VALUE_BOOL: 0 or 1. */
+    int32_t boolean;
+    /** Of SL_VALUE_INTEGER. */
+    int64_t integer;
+    /** Of SL_VALUE_INTEGER and SL_VALUE_FLOAT; an integer beyond 2^53 is rounded. */
+    double number;
+    /** How many elements SL_VALUE_ARRAY, members SL_VALUE_OBJECT, or bytes SL_VALUE_STRING has. */
+    size_t length;
+    /** Of SL_VALUE_STRING: the string, which may hold NUL characters. Else all 0. */
+    SlBuffer text;
+} SlValue;
+
 /**
  * Brings save data from one version to the next, by writing to `data`: a draft, which is valid
  * until the function returns, and of which nothing is kept if it fails. `*version_patch` is 0 and
@@ -1539,6 +1555,29 @@ SlStatus save_data_type(const SlSaveData *data,
                         int32_t *value_type);
 
 /**
+ * Gives the value at `pointer`, whatever its type, in `value`: one call for a host whose language has
+ * no types to ask with. The host frees `value->text`, which has a text for a string alone.
+ *
+ * Errors besides those of every `save_data_` function: SL_ERROR_NOT_FOUND.
+ */
+SlStatus save_data_get_value(const SlSaveData *data,
+                             const char *pointer,
+                             size_t pointer_length,
+                             SlValue *value);
+
+/**
+ * Gives the names of the members of the object at `pointer`, in the order in which they are stored,
+ * as a JSON array of strings. The host frees `names`.
+ *
+ * Errors besides those of every `save_data_` function: SL_ERROR_NOT_FOUND, SL_ERROR_WRONG_TYPE (not
+ * an object).
+ */
+SlStatus save_data_get_names(const SlSaveData *data,
+                             const char *pointer,
+                             size_t pointer_length,
+                             SlBuffer *names);
+
+/**
  * Gives how many elements the array, members the object, or bytes the string at `pointer` has.
  *
  * Errors besides those of every `save_data_` function: SL_ERROR_NOT_FOUND, SL_ERROR_WRONG_TYPE.
@@ -1986,6 +2025,15 @@ SlStatus storage_request_failed(SlStorageRequest *request,
                                 const char *message,
                                 size_t message_length,
                                 double clock);
+
+/**
+ * The library's own clock, in seconds that never run backwards, time asleep included where the system
+ * has a clock that counts it: what a host that has no such clock passes as `now` to every update. Its
+ * epoch is the system's affair.
+ *
+ * Any thread; also inside callbacks. Never fails.
+ */
+double session_locker_now(void);
 
 /**
  * Fills a table of `struct_size` bytes, `sizeof(SlClock)`, with nothing: the host sets the

@@ -1,7 +1,9 @@
 //! Reading values by JSON Pointer.
 
 use bytes::Bytes;
-use session_locker::save_data::{DEFAULT_LIMIT_BYTES, SaveData, SaveDataError, ValueType};
+use session_locker::save_data::{
+    DEFAULT_LIMIT_BYTES, ReadValue, SaveData, SaveDataError, ValueType,
+};
 
 fn parse(text: &str) -> SaveData {
     SaveData::parse(Bytes::copy_from_slice(text.as_bytes()), DEFAULT_LIMIT_BYTES).unwrap()
@@ -38,6 +40,39 @@ fn values_of_every_type_are_read_at_top_level_and_inside() {
         assert_eq!(data.get_string("/l/2/x").as_deref(), Ok("y"));
         assert_eq!(data.get_json("/l/2").as_deref(), Ok(r#"{"x":"y"}"#));
     }
+}
+
+#[test]
+fn a_value_is_read_without_knowing_its_type() {
+    for mut data in raw_and_parsed(MIXED) {
+        assert_eq!(data.get_value("/n"), Ok(ReadValue::Integer(-12)));
+        assert_eq!(
+            data.get_value("/s"),
+            Ok(ReadValue::String("a\"é".to_owned()))
+        );
+        assert_eq!(data.get_value("/b"), Ok(ReadValue::Bool(true)));
+        assert_eq!(data.get_value("/z"), Ok(ReadValue::Null));
+        assert_eq!(data.get_value("/l"), Ok(ReadValue::Array(3)));
+        assert_eq!(data.get_value("/l/1/0"), Ok(ReadValue::Float(2.5)));
+        assert_eq!(data.get_value("/o"), Ok(ReadValue::Object(3)));
+        assert_eq!(data.get_value("/VersionPatch"), Ok(ReadValue::Integer(0)));
+        assert_eq!(data.get_value(""), Ok(ReadValue::Object(6 + 3)));
+        assert_eq!(data.get_value("/no"), Err(not_found("/no")));
+        assert_eq!(data.get_names("/o").as_deref(), Ok(r#"["a/b","m~n",""]"#));
+    }
+}
+
+#[test]
+fn reading_a_value_or_names_changes_nothing_that_is_stored() {
+    let spelled = r#"{"l" : [ 1.0e0, "\u00e9" ],"o":{ "x" : 1 }}"#;
+    let mut data = parse(spelled);
+    for pointer in ["", "/l", "/l/0", "/o", "/o/x"] {
+        data.get_value(pointer).unwrap();
+        data.get_names(pointer).ok();
+    }
+    assert_eq!(data.change_count(), 0);
+    assert_eq!(data.get_json("/l").as_deref(), Ok(r#"[ 1.0e0, "\u00e9" ]"#));
+    assert_eq!(data.get_json("/o").as_deref(), Ok(r#"{ "x" : 1 }"#));
 }
 
 #[test]

@@ -208,6 +208,15 @@ typedef struct SlBuffer {
     size_t capacity;
 } SlBuffer;
 
+typedef struct SlValue {
+    int32_t value_type;
+    int32_t boolean;
+    int64_t integer;
+    double number;
+    size_t length;
+    SlBuffer text;
+} SlValue;
+
 typedef SlStatus (*SlMigrator)(void *user_data, SlSaveData *data, double *version_patch);
 
 typedef void (*SlDrop)(void *user_data);
@@ -605,6 +614,16 @@ SlStatus save_data_type(const SlSaveData *data,
                         size_t pointer_length,
                         int32_t *value_type);
 
+SlStatus save_data_get_value(const SlSaveData *data,
+                             const char *pointer,
+                             size_t pointer_length,
+                             SlValue *value);
+
+SlStatus save_data_get_names(const SlSaveData *data,
+                             const char *pointer,
+                             size_t pointer_length,
+                             SlBuffer *names);
+
 SlStatus save_data_length(const SlSaveData *data,
                           const char *pointer,
                           size_t pointer_length,
@@ -779,6 +798,8 @@ SlStatus storage_request_failed(SlStorageRequest *request,
                                 const char *message,
                                 size_t message_length,
                                 double clock);
+
+double session_locker_now(void);
 
 SlStatus session_locker_clock_init(SlClock *clock, size_t struct_size);
 

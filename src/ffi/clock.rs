@@ -54,6 +54,16 @@ unsafe impl Versioned for SlClock {
     }
 }
 
+/// The library's own clock, in seconds that never run backwards, time asleep included where the system
+/// has a clock that counts it: what a host that has no such clock passes as `now` to every update. Its
+/// epoch is the system's affair.
+///
+/// Any thread; also inside callbacks. Never fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn session_locker_now() -> f64 {
+    SystemClock::new().monotonic()
+}
+
 /// Fills a table of `struct_size` bytes, `sizeof(SlClock)`, with nothing: the host sets the
 /// functions. Any thread.
 ///

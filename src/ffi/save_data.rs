@@ -13,7 +13,9 @@ use super::number;
 use super::status::*;
 use super::text::SlBuffer;
 use crate::locker::{SharedSaveData, WriteError};
-use crate::save_data::{Backup, DEFAULT_LIMIT_BYTES, SaveData, SaveDataError, ValueType};
+use crate::save_data::{
+    Backup, DEFAULT_LIMIT_BYTES, ReadValue, SaveData, SaveDataError, ValueType,
+};
 
 /// A player's save data: one JSON object, the player's own fields at top level beside the reserved
 /// ones (`Version`, `VersionPatch`, `Session`, `Purchases`, `ProductCredit`, `RemoteChanges`,
@@ -61,6 +63,74 @@ pub const SL_VALUE_STRING: i32 = 4;
 pub const SL_VALUE_ARRAY: i32 = 5;
 /// An object.
 pub const SL_VALUE_OBJECT: i32 = 6;
+
+/// A value of any type, as `save_data_get_value` fills it. Never changes its size.
+#[repr(C)]
+#[derive(Debug)]
+pub struct SlValue {
+    /// One of SL_VALUE_; an integer beyond a signed one of 64 bits is SL_VALUE_FLOAT here.
+    pub value_type: i32,
+    /// Of SL_VALUE_BOOL: 0 or 1.
+    pub boolean: i32,
+    /// Of SL_VALUE_INTEGER.
+    pub integer: i64,
+    /// Of SL_VALUE_INTEGER and SL_VALUE_FLOAT; an integer beyond 2^53 is rounded.
+    pub number: f64,
+    /// How many elements SL_VALUE_ARRAY, members SL_VALUE_OBJECT, or bytes SL_VALUE_STRING has.
+    pub length: usize,
+    /// Of SL_VALUE_STRING: the string, which may hold NUL characters. Else all 0.
+    pub text: SlBuffer,
+}
+
+impl SlValue {
+    const fn of_type(value_type: i32) -> Self {
+        Self {
+            value_type,
+            boolean: 0,
+            integer: 0,
+            number: 0.0,
+            length: 0,
+            text: SlBuffer::EMPTY,
+        }
+    }
+
+    const fn of_size(value_type: i32, length: usize) -> Self {
+        Self {
+            length,
+            ..Self::of_type(value_type)
+        }
+    }
+}
+
+impl From<ReadValue> for SlValue {
+    fn from(value: ReadValue) -> Self {
+        match value {
+            ReadValue::Null => Self::of_type(SL_VALUE_NULL),
+            ReadValue::Bool(value) => Self {
+                boolean: value.into(),
+                ..Self::of_type(SL_VALUE_BOOL)
+            },
+            ReadValue::Integer(integer) => Self {
+                integer,
+                number: integer as f64,
+                ..Self::of_type(SL_VALUE_INTEGER)
+            },
+            ReadValue::Float(number) => Self {
+                number,
+                ..Self::of_type(SL_VALUE_FLOAT)
+            },
+            ReadValue::String(text) => {
+                let length = text.len();
+                Self {
+                    text: text.into(),
+                    ..Self::of_size(SL_VALUE_STRING, length)
+                }
+            }
+            ReadValue::Array(length) => Self::of_size(SL_VALUE_ARRAY, length),
+            ReadValue::Object(length) => Self::of_size(SL_VALUE_OBJECT, length),
+        }
+    }
+}
 
 impl From<SaveDataError> for FfiError {
     fn from(error: SaveDataError) -> Self {
@@ -368,6 +438,47 @@ pub unsafe extern "C" fn save_data_type(
             ValueType::Array => SL_VALUE_ARRAY,
             ValueType::Object => SL_VALUE_OBJECT,
         });
+        Ok(())
+    })
+}
+
+/// Gives the value at `pointer`, whatever its type, in `value`: one call for a host whose language has
+/// no types to ask with. The host frees `value->text`, which has a text for a string alone.
+///
+/// Errors besides those of every `save_data_` function: SL_ERROR_NOT_FOUND.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn save_data_get_value(
+    data: *const SlSaveData,
+    pointer: *const c_char,
+    pointer_length: usize,
+    value: *mut SlValue,
+) -> SlStatus {
+    boundary(|| {
+        let data = handle::get(data)?;
+        let pointer = text!(pointer, pointer_length);
+        let value = out!(value);
+        value.set(data.read(|data| data.get_value(pointer))?.into());
+        Ok(())
+    })
+}
+
+/// Gives the names of the members of the object at `pointer`, in the order in which they are stored,
+/// as a JSON array of strings. The host frees `names`.
+///
+/// Errors besides those of every `save_data_` function: SL_ERROR_NOT_FOUND, SL_ERROR_WRONG_TYPE (not
+/// an object).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn save_data_get_names(
+    data: *const SlSaveData,
+    pointer: *const c_char,
+    pointer_length: usize,
+    names: *mut SlBuffer,
+) -> SlStatus {
+    boundary(|| {
+        let data = handle::get(data)?;
+        let pointer = text!(pointer, pointer_length);
+        let names = out!(names);
+        names.set(data.read(|data| data.get_names(pointer))?.into());
         Ok(())
     })
 }

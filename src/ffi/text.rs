@@ -38,6 +38,15 @@ pub struct SlBuffer {
     pub capacity: usize,
 }
 
+impl SlBuffer {
+    /// Nothing to free.
+    pub(crate) const EMPTY: Self = Self {
+        data: std::ptr::null_mut(),
+        length: 0,
+        capacity: 0,
+    };
+}
+
 impl From<Vec<u8>> for SlBuffer {
     fn from(mut bytes: Vec<u8>) -> Self {
         let length = bytes.len();
@@ -68,14 +77,9 @@ pub unsafe extern "C" fn session_locker_buffer_free(buffer: *mut SlBuffer) {
         if buffer.is_null() {
             return Ok(());
         }
-        let empty = SlBuffer {
-            data: std::ptr::null_mut(),
-            length: 0,
-            capacity: 0,
-        };
         // SAFETY: by the boundary's rule 4 it points to a buffer, which is zeroed before its
         // memory goes.
-        let full = unsafe { buffer.replace(empty) };
+        let full = unsafe { buffer.replace(SlBuffer::EMPTY) };
         if !full.data.is_null() {
             // SAFETY: pointer and capacity are those of the vector that `from` took apart; its
             // bytes need no drop, so a length of 0 will do.

@@ -35,7 +35,7 @@ pub use reserved::{
     Bought, Gift, ProductId, Purchase, PurchaseMark, Received, RemoteChange, RemoteChangeId,
     Reserved, SaveMark, Session,
 };
-pub use value::ValueType;
+pub use value::{ReadValue, ValueType};
 
 pub(crate) use outbox::UnsentChange;
 

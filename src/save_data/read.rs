@@ -6,8 +6,8 @@ use serde_json::{Number, Value};
 use super::fields::Held;
 use super::pointer::{self, Target, not_found, walk};
 use super::scan::message;
-use super::value::{integer, plain_i64};
-use super::{SaveData, SaveDataError, ValueType, into_string, reserved};
+use super::value::{integer, plain_i64, write_json};
+use super::{ReadValue, SaveData, SaveDataError, ValueType, into_string, reserved};
 
 /// What a pointer leads to.
 enum Found<'a> {
@@ -100,6 +100,44 @@ impl SaveData {
         }
     }
 
+    /// The value at `pointer`, whatever its type: for hosts whose language has no types to ask with.
+    #[inline]
+    pub fn get_value(&mut self, pointer: &str) -> Result<ReadValue, SaveDataError> {
+        match self.find(pointer)? {
+            Found::Raw(text) if !matches!(text, [b'{' | b'[', ..]) => {
+                return raw_scalar(text, pointer);
+            }
+            Found::Value(value) => return Ok(ReadValue::of(value)),
+            Found::Reserved(value) => return Ok(ReadValue::of(&value)),
+            Found::Document | Found::Raw(_) => {}
+        }
+        let length = self.length(pointer)?;
+        Ok(match self.value_type(pointer)? {
+            ValueType::Array => ReadValue::Array(length),
+            _ => ReadValue::Object(length),
+        })
+    }
+
+    /// The names of the members of the object at `pointer`, in the order in which they are stored, as
+    /// a JSON array of strings.
+    pub fn get_names(&mut self, pointer: &str) -> Result<String, SaveDataError> {
+        self.parse_field_of(pointer)?;
+        let names = match self.find(pointer)? {
+            Found::Document => {
+                let reserved = self.reserved.names().map(str::to_owned);
+                let fields = (0..self.fields.count()).map(|at| self.fields.name(at));
+                reserved.chain(fields).collect::<Vec<_>>()
+            }
+            found => match found.value() {
+                Some(Value::Object(members)) => members.keys().cloned().collect(),
+                _ => return Err(found.wrong_type(pointer, "an object")),
+            },
+        };
+        let mut json = Vec::new();
+        write_json(&mut json, &names);
+        Ok(into_string(json))
+    }
+
     /// Whether there is anything at `pointer`.
     ///
     /// # Errors
@@ -125,11 +163,7 @@ impl SaveData {
     /// The length of what is at `pointer`: an array's elements, an object's members, a string's
     /// bytes.
     pub fn length(&mut self, pointer: &str) -> Result<usize, SaveDataError> {
-        if let Target::Field { name, .. } = pointer::split(pointer)?
-            && let Some(at) = self.fields.find(&name)
-        {
-            self.fields.parse(at)?;
-        }
+        self.parse_field_of(pointer)?;
         match self.find(pointer)? {
             Found::Document => Ok(self.fields.count() + self.reserved.count()),
             found => match found.value() {
@@ -139,6 +173,16 @@ impl SaveData {
                 _ => Err(found.wrong_type(pointer, "an array, an object or a string")),
             },
         }
+    }
+
+    /// Parses the top-level field that a pointer leads to or into, unless that was done.
+    fn parse_field_of(&mut self, pointer: &str) -> Result<(), SaveDataError> {
+        if let Target::Field { name, .. } = pointer::split(pointer)?
+            && let Some(at) = self.fields.find(&name)
+        {
+            self.fields.parse(at)?;
+        }
+        Ok(())
     }
 
     #[inline]
@@ -214,6 +258,18 @@ fn raw_type(text: &[u8]) -> ValueType {
         |_| ValueType::of_text(text),
         |number| ValueType::of_number(&number),
     )
+}
+
+/// Reads a top-level scalar straight from the text.
+fn raw_scalar(text: &[u8], pointer: &str) -> Result<ReadValue, SaveDataError> {
+    match (text, plain_i64(text)) {
+        // Not 0 alone: it may be written -0, which is a float.
+        (b"0", _) => Ok(ReadValue::Integer(0)),
+        (_, Some(number)) if number != 0 => Ok(ReadValue::Integer(number)),
+        _ => serde_json::from_slice(text)
+            .map(|value| ReadValue::of(&value))
+            .map_err(|error| unreadable(pointer, &error)),
+    }
 }
 
 /// Reads a top-level number straight from the text.

@@ -208,9 +208,14 @@ impl Reserved {
 
     /// How many reserved fields a reader of the document sees.
     pub(super) fn count(&self) -> usize {
+        self.names().count()
+    }
+
+    /// Their names, in the order in which they are stored.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         let session = self.session.as_ref();
-        let written = |at: &usize| self.is_written(*at, session);
-        (0..NAMES.len()).filter(written).count()
+        let written = move |at: &usize| self.is_written(*at, session);
+        (0..NAMES.len()).filter(written).map(|at| NAMES[at])
     }
 
     /// A reserved field as a reader of the document sees it; `None` when it is not there.

@@ -73,6 +73,45 @@ impl fmt::Display for ValueType {
     }
 }
 
+/// A value of any type as one read gives it: a scalar whole, a container by its size.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReadValue {
+    /// `null`
+    Null,
+    /// `true` or `false`
+    Bool(bool),
+    /// An integer that fits 64 bits with a sign.
+    Integer(i64),
+    /// Any other number, a larger integer rounded.
+    Float(f64),
+    /// A string.
+    String(String),
+    /// An array, by how many elements it has.
+    Array(usize),
+    /// An object, by how many members it has.
+    Object(usize),
+}
+
+impl ReadValue {
+    pub(super) fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Number(number) => Self::of_number(number),
+            Value::String(text) => Self::String(text.clone()),
+            Value::Array(items) => Self::Array(items.len()),
+            Value::Object(members) => Self::Object(members.len()),
+        }
+    }
+
+    pub(super) fn of_number(number: &Number) -> Self {
+        match number.as_i64() {
+            Some(integer) => Self::Integer(integer),
+            None => Self::Float(number.as_f64().unwrap_or_default()),
+        }
+    }
+}
+
 /// Reads the plain decimal integers of up to 18 digits that nearly every number is; leaves all
 /// others to the parser.
 #[inline]

@@ -24,6 +24,7 @@ static void save_data(SlStorage *storage) {
     double number = 7;
     int32_t small = 7;
     size_t size = 7;
+    SlValue value = {7, 7, 7, 7, 7, {NULL, 7, 0}};
 
     OK(save_data_create(Z("{\"Gold\":1}"), &live));
     OK(save_data_create(Z("{}"), &stale));
@@ -38,6 +39,8 @@ static void save_data(SlStorage *storage) {
     REFUSED(SlSaveData, save_data_contains(handle, Z("/Gold"), &small));
     REFUSED(SlSaveData, save_data_type(handle, Z("/Gold"), &small));
     REFUSED(SlSaveData, save_data_length(handle, Z("/Gold"), &size));
+    REFUSED(SlSaveData, save_data_get_value(handle, Z("/Gold"), &value));
+    REFUSED(SlSaveData, save_data_get_names(handle, Z(""), &text));
     REFUSED(SlSaveData, save_data_set_json(handle, Z("/Gold"), Z("2")));
     REFUSED(SlSaveData, save_data_set_i64(handle, Z("/Gold"), 2));
     REFUSED(SlSaveData, save_data_set_f64(handle, Z("/Gold"), 2));
@@ -53,6 +56,7 @@ static void save_data(SlStorage *storage) {
     REFUSED(SlSaveData, save_data_destroy(handle));
     CHECK(text.data == NULL && text.length == 7 && backup == NULL);
     CHECK(integer == 7 && number == 7 && small == 7 && size == 7);
+    CHECK(value.value_type == 7 && value.integer == 7 && value.text.length == 7);
 
     OK(save_data_backup(live, &backup));
     REFUSED(SlSaveData, save_data_restore(handle, backup));

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <time.h>
 
 /* What was logged. */
 typedef struct Log {
@@ -214,7 +215,29 @@ static void handles_that_are_alive_are_counted(void) {
     CHECK(live_handles() == before);
 }
 
+/* What a host without such a clock passes to updates: forward, and time asleep counts. */
+static void the_clock_never_runs_backwards(void) {
+    double last = session_locker_now();
+    int looks;
+    for (looks = 0; looks < 1000; looks++) {
+        double now = session_locker_now();
+        CHECK(now >= last);
+        last = now;
+    }
+#ifdef CLOCK_BOOTTIME
+    {
+        struct timespec time;
+        double shown, next;
+        CHECK(clock_gettime(CLOCK_BOOTTIME, &time) == 0);
+        shown = (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+        next = session_locker_now();
+        CHECK(last <= shown && shown <= next);
+    }
+#endif
+}
+
 int main(void) {
+    the_clock_never_runs_backwards();
     handles_that_are_alive_are_counted();
     a_failure_is_logged_in_four_variations();
     a_callback_may_log_and_put_itself_away();

@@ -78,6 +78,86 @@ static void reads(void) {
     OK(save_data_destroy(data));
 }
 
+/* One read that asks for no type: scalars come whole, containers by their size. */
+static void values_of_any_type(void) {
+    SlSaveData *data = create("{\"Gold\":-12,\"Zero\":0,\"Big\":18446744073709551615,\"Ratio\":0.5,"
+                              "\"Minus\":-0.0,\"Name\":\"A\\u0000b\",\"Vip\":true,\"None\":null,"
+                              "\"Items\":[{\"Id\":9223372036854775807},\"x\"],\"Box\":{\"a\":1}}");
+    SlValue value;
+
+    OK(save_data_get_value(data, Z("/Gold"), &value));
+    CHECK(value.value_type == SL_VALUE_INTEGER && value.integer == -12 && value.number == -12);
+    CHECK(value.text.data == NULL && value.length == 0 && value.boolean == 0);
+    OK(save_data_get_value(data, Z("/Zero"), &value));
+    CHECK(value.value_type == SL_VALUE_INTEGER && value.integer == 0);
+    OK(save_data_get_value(data, Z("/Items/0/Id"), &value));
+    CHECK(value.value_type == SL_VALUE_INTEGER && value.integer == INT64_MAX);
+    OK(save_data_get_value(data, Z("/Big"), &value));
+    CHECK(value.value_type == SL_VALUE_FLOAT && value.number == 18446744073709551616.0);
+    CHECK(value.integer == 0);
+    OK(save_data_get_value(data, Z("/Ratio"), &value));
+    CHECK(value.value_type == SL_VALUE_FLOAT && value.number == 0.5);
+    OK(save_data_get_value(data, Z("/Minus"), &value));
+    CHECK(value.value_type == SL_VALUE_FLOAT && signbit(value.number));
+    OK(save_data_get_value(data, Z("/Vip"), &value));
+    CHECK(value.value_type == SL_VALUE_BOOL && value.boolean == 1);
+    OK(save_data_get_value(data, Z("/None"), &value));
+    CHECK(value.value_type == SL_VALUE_NULL);
+    OK(save_data_get_value(data, Z("/Name"), &value));
+    CHECK(value.value_type == SL_VALUE_STRING && value.length == 3);
+    CHECK(value.text.length == 3 && memcmp(value.text.data, "A\0b", 4) == 0);
+    session_locker_buffer_free(&value.text);
+    OK(save_data_get_value(data, Z("/Items"), &value));
+    CHECK(value.value_type == SL_VALUE_ARRAY && value.length == 2 && value.text.data == NULL);
+    OK(save_data_get_value(data, Z("/Items/1"), &value));
+    CHECK(value.value_type == SL_VALUE_STRING && value.length == 1);
+    session_locker_buffer_free(&value.text);
+    OK(save_data_get_value(data, Z("/Box"), &value));
+    CHECK(value.value_type == SL_VALUE_OBJECT && value.length == 1);
+    OK(save_data_get_value(data, Z("/Purchases"), &value));
+    CHECK(value.value_type == SL_VALUE_ARRAY && value.length == 0);
+    OK(save_data_get_value(data, Z(""), &value));
+    CHECK(value.value_type == SL_VALUE_OBJECT && value.length == 10 + 3);
+
+    value.integer = 7;
+    CHECK_STATUS(SL_ERROR_NOT_FOUND, save_data_get_value(data, Z("/Silver"), &value));
+    CHECK_STATUS(SL_ERROR_INVALID_POINTER, save_data_get_value(data, Z("Gold"), &value));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, save_data_get_value(data, Z("/Gold"), NULL));
+    CHECK(value.integer == 7 && value.value_type == SL_VALUE_OBJECT);
+    OK(save_data_destroy(data));
+
+    OK(save_data_parse(T("{\"Huge\":1e999}"), &data));
+    CHECK_STATUS(SL_ERROR_INVALID_JSON, save_data_get_value(data, Z("/Huge"), &value));
+    CHECK(last_error_says("Huge"));
+    OK(save_data_destroy(data));
+}
+
+static int names_are(const SlSaveData *data, const char *pointer, const char *json) {
+    SlBuffer names;
+    OK(save_data_get_names(data, Z(pointer), &names));
+    return buffer_is(&names, json);
+}
+
+/* The names of an object's members, in their order. */
+static void names_of_members(void) {
+    SlSaveData *data = create("{\"b\":{\"y\":1,\"x\":{},\"a\\\"/~\":2},\"a\":[1],\"\":{}}");
+    SlBuffer names = {NULL, 7, 0};
+
+    CHECK(names_are(data, "/b", "[\"y\",\"x\",\"a\\\"/~\"]"));
+    CHECK(names_are(data, "/b/x", "[]"));
+    CHECK(names_are(data, "/", "[]"));
+    CHECK(names_are(data, "", "[\"VersionPatch\",\"Purchases\",\"ProductCredit\",\"b\",\"a\",\"\"]"));
+    OK(save_data_remove(data, Z("/b/y")));
+    OK(save_data_set_i64(data, Z("/b/y"), 3));
+    CHECK(names_are(data, "/b", "[\"x\",\"a\\\"/~\",\"y\"]"));
+    CHECK_STATUS(SL_ERROR_WRONG_TYPE, save_data_get_names(data, Z("/a"), &names));
+    CHECK(last_error_says("/a") && last_error_says("an object"));
+    CHECK_STATUS(SL_ERROR_NOT_FOUND, save_data_get_names(data, Z("/c"), &names));
+    CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT, save_data_get_names(data, Z("/b"), NULL));
+    CHECK(names.data == NULL && names.length == 7);
+    OK(save_data_destroy(data));
+}
+
 static void writes(void) {
     SlSaveData *data = create("{}");
     int64_t sum = 7;
@@ -220,6 +300,8 @@ static void buffers(void) {
 
 int main(void) {
     reads();
+    values_of_any_type();
+    names_of_members();
     writes();
     reserved_fields();
     backups();
