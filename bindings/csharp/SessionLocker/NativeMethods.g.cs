@@ -529,6 +529,25 @@ namespace SessionLocker.Native
         internal static extern int save_data_type(SlSaveData* data, byte* pointer, System.UIntPtr pointer_length, int* value_type);
 
         /// <summary>
+        ///  Gives the value at `pointer`, whatever its type, in `value`: one call for a host whose language has
+        ///  no types to ask with. The host frees `value-&gt;text`, which has a text for a string alone.
+        ///
+        ///  Errors besides those of every `save_data_` function: SL_ERROR_NOT_FOUND.
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "save_data_get_value", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int save_data_get_value(SlSaveData* data, byte* pointer, System.UIntPtr pointer_length, SlValue* value);
+
+        /// <summary>
+        ///  Gives the names of the members of the object at `pointer`, in the order in which they are stored,
+        ///  as a JSON array of strings. The host frees `names`.
+        ///
+        ///  Errors besides those of every `save_data_` function: SL_ERROR_NOT_FOUND, SL_ERROR_WRONG_TYPE (not
+        ///  an object).
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "save_data_get_names", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int save_data_get_names(SlSaveData* data, byte* pointer, System.UIntPtr pointer_length, SlBuffer* names);
+
+        /// <summary>
         ///  Gives how many elements the array, members the object, or bytes the string at `pointer` has.
         ///
         ///  Errors besides those of every `save_data_` function: SL_ERROR_NOT_FOUND, SL_ERROR_WRONG_TYPE.
@@ -925,6 +944,16 @@ namespace SessionLocker.Native
         /// </summary>
         [DllImport(__DllName, EntryPoint = "storage_request_failed", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int storage_request_failed(SlStorageRequest* request, int kind, byte* message, System.UIntPtr message_length, double clock);
+
+        /// <summary>
+        ///  The library's own clock, in seconds that never run backwards, time asleep included where the system
+        ///  has a clock that counts it: what a host that has no such clock passes as `now` to every update. Its
+        ///  epoch is the system's affair.
+        ///
+        ///  Any thread; also inside callbacks. Never fails.
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "session_locker_now", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern double session_locker_now();
 
         /// <summary>
         ///  Fills a table of `struct_size` bytes, `sizeof(SlClock)`, with nothing: the host sets the
@@ -2209,6 +2238,38 @@ namespace SessionLocker.Native
     [StructLayout(LayoutKind.Sequential)]
     internal unsafe partial struct SlSaveDataBackup
     {
+    }
+
+    /// <summary>
+    ///  A value of any type, as `save_data_get_value` fills it. Never changes its size.
+    /// </summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe partial struct SlValue
+    {
+        /// <summary>
+        ///  One of SL_VALUE_; an integer beyond a signed one of 64 bits is SL_VALUE_FLOAT here.
+        /// </summary>
+        public int value_type;
+        /// <summary>
+        ///  Of SL_VALUE_BOOL: 0 or 1.
+        /// </summary>
+        public int boolean;
+        /// <summary>
+        ///  Of SL_VALUE_INTEGER.
+        /// </summary>
+        public long integer;
+        /// <summary>
+        ///  Of SL_VALUE_INTEGER and SL_VALUE_FLOAT; an integer beyond 2^53 is rounded.
+        /// </summary>
+        public double number;
+        /// <summary>
+        ///  How many elements SL_VALUE_ARRAY, members SL_VALUE_OBJECT, or bytes SL_VALUE_STRING has.
+        /// </summary>
+        public System.UIntPtr length;
+        /// <summary>
+        ///  Of SL_VALUE_STRING: the string, which may hold NUL characters. Else all 0.
+        /// </summary>
+        public SlBuffer text;
     }
 
     /// <summary>
