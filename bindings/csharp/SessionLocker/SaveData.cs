@@ -242,6 +242,13 @@ namespace SessionLocker
             }
         }
 
+        /// <summary>The same; without it, a <c>ulong</c> would become a float.</summary>
+        /// <exception cref="OverflowException">It does not fit a signed integer of 64 bits.</exception>
+        public void Set(string pointer, ulong value)
+        {
+            Set(pointer, checked((long)value));
+        }
+
         /// <summary>Sets the value at a pointer to a float, which stays a float also without a fraction.</summary>
         /// <exception cref="SessionLockerException">Out of range: NaN and the infinities are no JSON.</exception>
         public void Set(string pointer, double value)
