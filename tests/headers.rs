@@ -159,6 +159,8 @@ fn generate_csharp() -> String {
     let builder = csbindgen::Builder::new()
         .csharp_namespace("SessionLocker.Native")
         .csharp_dll_name("session_locker")
+        // Where Unity links plugins into the program itself.
+        .csharp_dll_name_if("UNITY_IOS && !UNITY_EDITOR", "__Internal")
         .csharp_use_function_pointer(false)
         .csharp_use_nint_types(false)
         .csharp_generate_const_filter(|name| !name.starts_with("SL_MAX_"));

@@ -11,7 +11,11 @@ namespace SessionLocker.Native
 {
     internal static unsafe partial class NativeMethods
     {
+#if UNITY_IOS && !UNITY_EDITOR
+        const string __DllName = "__Internal";
+#else
         const string __DllName = "session_locker";
+#endif
 
         /// <summary>
         ///  The call did what it says.
