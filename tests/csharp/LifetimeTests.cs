@@ -24,6 +24,28 @@ public static class LifetimeTests
         Expect.Equal(before, SessionLockerLibrary.LiveHandles);
     }
 
+    public static void Texts_that_were_read_leave_no_memory_behind()
+    {
+        using (SaveData data = SaveData.Create("{}"))
+        {
+            data.Set("/S", new string('x', 200000));
+            Action<int> read = times =>
+            {
+                for (int at = 0; at < times; at++)
+                {
+                    data.GetString("/S");
+                    data.GetJson("/S");
+                    Expect.Equal(200000, data.GetValue("/S").String.Length);
+                }
+            };
+            read(100);
+            long before = ResidentBytes();
+            read(200);
+            long grown = ResidentBytes() - before;
+            Expect.True(grown < 30 << 20, "reading 120 MB has grown the process by " + grown + " bytes");
+        }
+    }
+
     public static void An_idle_frame_allocates_nothing()
     {
         using (var world = new World())

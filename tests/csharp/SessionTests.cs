@@ -219,6 +219,7 @@ public static class SessionTests
             Expect.Equal("eu-3", stored.GetString("/Session/JobId"));
             Expect.Equal(42L, stored.GetInt64("/Session/PlaceId"));
             Expect.Equal(900L, stored.GetInt64("/Session/Expiry"));
+            Expect.Equal(17000010L, stored.GetInt64("/Session/UpdatedAt") / 100);
             Expect.Refused(SessionLockerStatus.TooLarge, () => profile.SaveData.Set("/S", new string('x', 200)));
         }
         string message = Expect.Refused(
@@ -258,8 +259,9 @@ public static class SessionTests
     public static void A_drain_saves_everything_and_reports_what_it_could_not()
     {
         var storage = new MemoryHostStorage();
+        var clock = new TestClock();
         using (LockerStorage opened = LockerStorage.Open(storage))
-        using (var store = new EasyStore(opened, new EasyStoreConfig { TemplateJson = "{}", Clock = new TestClock() }))
+        using (var store = new EasyStore(opened, new EasyStoreConfig { TemplateJson = "{}", Clock = clock }))
         {
             Profile saved = store.StartSession("saved");
             Profile stuck = store.StartSession("stuck");
@@ -267,13 +269,29 @@ public static class SessionTests
             stuck.WaitUntilLoaded(World.Patience);
             saved.Finished += (sender, nothing) => heard = true;
             storage.IsHanging = key => key == "stuck";
+            double begun = clock.Now;
             DrainReport report = store.Drain(TimeSpan.FromSeconds(20));
+            Expect.True(clock.Now - begun > 19 && clock.Now - begun < 21, "it took its time: " + (clock.Now - begun));
             Expect.Equal(1, report.Unsaved.Length);
             Expect.Equal("stuck", report.Unsaved[0].Key);
             Expect.True(report.Unsaved[0].Reason.Length > 0, "it says why");
             Expect.Equal(SaveOutcome.Unknown, report.Unsaved[0].Outcome);
             Expect.Equal(0, report.Unsent.Length);
             Expect.True(heard, "events are raised after a drain");
+        }
+    }
+
+    public static void All_events_of_a_call_are_heard_at_its_end()
+    {
+        using (var world = new World())
+        {
+            int finished = 0;
+            for (int at = 0; at < 100; at++)
+            {
+                world.Load("player/" + at).Finished += (sender, nothing) => finished++;
+            }
+            world.Store.Drain(World.Patience);
+            Expect.Equal(100, finished);
         }
     }
 
