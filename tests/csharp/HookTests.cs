@@ -346,11 +346,14 @@ public static class HookTests
         {
             Profile profile = world.Load("ann");
             var thrown = new InvalidOperationException("as it is");
-            profile.Saved += (sender, step) => { throw thrown; };
+            EventHandler<LifecycleEventArgs> handler = (sender, step) => { throw thrown; };
+            profile.Saved += handler;
             profile.MarkForceSave();
             Exception seen = Expect.Throws<InvalidOperationException>(() => profile.WaitUntilChangesSaved(World.Patience));
             Expect.True(ReferenceEquals(seen, thrown), "the exception itself");
             Expect.Contains("HookTests", seen.StackTrace);
+            profile.Saved -= handler;
+            world.Save(profile); // It is not thrown again.
         }
     }
 

@@ -121,6 +121,7 @@ public static class LifetimeTests
         Expect.Disposed(() => new EasyStore(world.Storage, new EasyStoreConfig { TemplateJson = "{}" }));
         Expect.Disposed(() => builder.Build());
         Expect.Disposed(() => migrators.Migrate(SaveData.Create("{}"), 1));
+        Expect.Refused(SessionLockerStatus.InvalidHandle, () => new World(config => config.Migrators = migrators));
     }
 
     public static void The_profiles_of_a_disposed_store_are_disposed_too()
@@ -159,33 +160,45 @@ public static class LifetimeTests
         }
     }
 
-    public static void What_the_host_forgets_is_freed_by_its_next_call_and_never_by_the_finalizer()
+    public static void What_the_host_forgets_is_freed_by_the_next_object_it_makes()
     {
-        long before = SessionLockerLibrary.LiveHandles;
-        var threads = new List<int>();
-        SessionLockerLibrary.SetLog((level, line) => threads.Add(Thread.CurrentThread.ManagedThreadId));
-        try
+        FreesForgotten(() => new ProductPurchaser().Dispose());
+    }
+
+    public static void What_the_host_forgets_is_freed_by_the_next_update()
+    {
+        using (var world = new World())
         {
-            // On a thread of its own, whose stack is gone when it ends.
-            var forgetful = new Thread(() =>
+            FreesForgotten(() => world.Store.Update(1));
+        }
+        using (var purchaser = new ProductPurchaser())
+        {
+            FreesForgotten(() => purchaser.Update(1));
+        }
+    }
+
+    public static void A_store_lets_go_of_a_profile_that_is_over()
+    {
+        using (var world = new World())
+        {
+            var targets = new List<WeakReference>();
+            var thread = new Thread(() =>
             {
-                Forget();
-                new FinalizerProbe();
+                Profile finished = world.Load("ann");
+                world.End(finished);
+                Profile disposed = world.Load("ben");
+                disposed.BeforeSave = saved => disposed.MarkShouldSave();
+                disposed.Dispose();
+                targets.Add(new WeakReference(finished));
+                targets.Add(new WeakReference(disposed));
             });
-            forgetful.Start();
-            forgetful.Join();
-            for (int attempt = 0; attempt < 20 && SessionLockerLibrary.LiveHandles > before; attempt++)
-            {
-                Collect();
-            }
-            Expect.Equal(before, SessionLockerLibrary.LiveHandles);
+            thread.Start();
+            thread.Join();
+            world.Frame();
+            Collect();
+            Expect.True(!targets[0].IsAlive, "the one that has finished");
+            Expect.True(!targets[1].IsAlive, "the one that was disposed");
         }
-        finally
-        {
-            SessionLockerLibrary.SetLog(null);
-        }
-        Expect.True(threads.Contains(Thread.CurrentThread.ManagedThreadId), "what is freed has something to say");
-        Expect.True(FinalizerProbe.Thread != 0 && !threads.Contains(FinalizerProbe.Thread), "but not on the finalizer's thread");
     }
 
     public static void A_forgotten_profile_lives_on_until_its_session_is_over()
@@ -267,6 +280,42 @@ public static class LifetimeTests
             least = Math.Min(least, Math.Abs(count() - before));
         }
         Expect.True(isExact ? least == 0 : least < Rounds, least + " bytes in " + Rounds + " rounds");
+    }
+
+    private static void FreesForgotten(Action next)
+    {
+        long before = SessionLockerLibrary.LiveHandles;
+        var threads = new List<int>();
+        FinalizerProbe.Thread = 0;
+        SessionLockerLibrary.SetLog((level, line) => threads.Add(Thread.CurrentThread.ManagedThreadId));
+        try
+        {
+            // On a thread of its own, whose stack is gone when it ends.
+            var forgetful = new Thread(() =>
+            {
+                Forget();
+                new FinalizerProbe();
+            });
+            forgetful.Start();
+            forgetful.Join();
+            for (int attempt = 0; attempt < 20 && FinalizerProbe.Thread == 0; attempt++)
+            {
+                Collect();
+            }
+            next();
+            // What is freed has something to say, for its logs are verbose.
+            Expect.True(threads.Contains(Thread.CurrentThread.ManagedThreadId), "freed on the thread that calls");
+            Expect.True(FinalizerProbe.Thread != 0 && !threads.Contains(FinalizerProbe.Thread), "never on the finalizer's");
+            for (int attempt = 0; attempt < 20 && SessionLockerLibrary.LiveHandles > before; attempt++)
+            {
+                Collect();
+            }
+            Expect.Equal(before, SessionLockerLibrary.LiveHandles);
+        }
+        finally
+        {
+            SessionLockerLibrary.SetLog(null);
+        }
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

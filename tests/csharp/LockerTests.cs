@@ -82,6 +82,7 @@ public static class LockerTests
             locker.Idling += (sender, step) => heard.Add("idling");
             locker.Deleted += (sender, step) => heard.Add("deleted");
             Expect.Equal("ann", locker.Key);
+            Expect.True(locker.IsSyncing && !locker.IsAvailable, "it has no session yet");
             locker.MarkShouldAcquire();
             bench.Lockers.Add(locker);
             bench.Until(() => locker.LoadStatus == LoadStatus.Loaded, "loaded");
@@ -123,7 +124,30 @@ public static class LockerTests
             Expect.Refused(SessionLockerStatus.NotActive, () => locker.Update(1));
             Expect.Refused(SessionLockerStatus.NotActive, () => locker.MarkShouldSave());
             locker.Dispose();
+            locker.Dispose();
             Expect.Disposed(() => locker.Update(1));
+            Expect.Disposed(() => { LoadStatus any = locker.LoadStatus; });
+            Expect.Disposed(() => { int any = locker.LoadMinimumServerVersion; });
+            Expect.Disposed(() => { bool any = locker.IsIdling; });
+            Expect.Disposed(() => { bool any = locker.IsDeleted; });
+            Expect.Disposed(() => { bool any = locker.IsSyncing; });
+            Expect.Disposed(() => locker.IsSyncing = false);
+            Expect.Disposed(() => { bool any = locker.IsAvailable; });
+            Expect.Disposed(() => locker.SaveData.ToString());
+            Expect.Disposed(() => locker.GetSaveDataJson());
+            Expect.Disposed(() => locker.SetSaveDataJson("{}"));
+            Expect.Disposed(() => locker.GetLostSaveDataJson());
+            Expect.Disposed(() => locker.MarkShouldAcquire());
+            Expect.Disposed(() => locker.MarkShouldRelease());
+            Expect.Disposed(() => locker.MarkForceSave());
+            Expect.Disposed(() => locker.MarkDeleted());
+            Expect.Disposed(() => locker.SetLogPrefix("x"));
+            Expect.Disposed(() => { locker.WhenChangesSavedAsync(); });
+            Expect.Disposed(() => locker.WhenChangesSaved());
+            Expect.Disposed(() => locker.WaitUntilChangesSaved(World.Patience));
+            Expect.Disposed(() => locker.ProductCreditQuery(1));
+            Expect.Disposed(() => locker.ProductCreditGive(1, 1));
+            Expect.Disposed(() => locker.ProductCreditUse(1, 1));
         }
     }
 
@@ -226,10 +250,12 @@ public static class LockerTests
         {
             config.MaintainSessionPeriod = TimeSpan.FromSeconds(60);
             config.PurchaseHistoryLimit = 7;
+            config.SessionRetryCooldown = TimeSpan.FromSeconds(2);
             config.VerboseLogs = true;
         }))
         {
             Expect.Equal(60.0, bench.Spec.QueryConfig(ConfigValue.MaintainSessionPeriod));
+            Expect.Equal(2.0, bench.Spec.QueryConfig(ConfigValue.SessionRetryCooldown));
             Expect.Equal(7.0, bench.Spec.QueryConfig(ConfigValue.PurchaseHistoryLimit));
             Expect.Equal(1.0, bench.Spec.QueryConfig(ConfigValue.VerboseLogs));
             Expect.Equal(1800.0, bench.Spec.QueryConfig(ConfigValue.SessionExpiry));

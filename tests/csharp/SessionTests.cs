@@ -9,7 +9,9 @@ public static class SessionTests
     {
         using (var world = new World())
         {
-            Profile profile = world.Load("player/ann", new SessionOptions { UserIds = new[] { "ann", "ünal" } });
+            Profile profile = world.Store.StartSession("player/ann", new SessionOptions { UserIds = new[] { "ann", "ünal" } });
+            Expect.True(profile.IsActive && !profile.IsLoaded && !profile.IsAvailable, "it has begun");
+            Expect.True(world.Until(profile.WhenLoadedAsync(), "loaded"), "loaded");
             Expect.True(profile.IsActive && profile.IsLoaded && profile.IsAvailable && !profile.IsFinished, "it is live");
             Expect.Equal(LoadStatus.Loaded, profile.LoadStatus);
             Expect.Equal("player/ann", profile.Key);
@@ -226,6 +228,21 @@ public static class SessionTests
             SessionLockerStatus.InvalidArgument, () => new World(config => config.SessionExpiry = TimeSpan.FromSeconds(1)));
         Expect.Contains("session_expiry", message);
         Expect.Refused(SessionLockerStatus.InvalidJson, () => new World(config => config.TemplateJson = "{"));
+    }
+
+    public static void A_configuration_is_copied()
+    {
+        using (LockerStorage storage = LockerStorage.Open("memory:"))
+        {
+            var config = new EasyStoreConfig { Clock = new TestClock(), CreateSaveData = (key, data) => data.Set("/Gold", 3) };
+            using (var store = new EasyStore(storage, config))
+            {
+                config.CreateSaveData = null;
+                Profile profile = store.StartSession("ann");
+                profile.WaitUntilLoaded(World.Patience);
+                Expect.Equal(3L, profile.SaveData.GetInt64("/Gold"));
+            }
+        }
     }
 
     public static void Test_data_and_read_only_stores_write_nothing()
