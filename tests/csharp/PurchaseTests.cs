@@ -240,7 +240,10 @@ public static class PurchaseTests
             Expect.True(!pending.Validate(ann) && !pending.Apply(ann), "not applicable");
             Expect.Equal(10L, ann.SaveData.GetInt64("/Gold"));
             shop.Answer = (op, call) => { throw new InvalidOperationException("no shop"); };
-            Expect.Contains("no shop", Expect.Refused(SessionLockerStatus.Hook, () => pending.Validate(ann)));
+            SessionLockerException thrown = Expect.Throws<SessionLockerException>(() => pending.Validate(ann));
+            Expect.Equal(SessionLockerStatus.Hook, thrown.Status);
+            Expect.Contains("no shop", thrown.Message);
+            Expect.Equal("no shop", thrown.InnerException.Message);
             Expect.Refused(SessionLockerStatus.InvalidArgument, () => pending.Apply(null));
             pending.Dispose();
             Expect.Disposed(() => pending.Validate(ann));
@@ -277,6 +280,28 @@ public static class PurchaseTests
             var gift = new ReceiptInfo { PurchaseId = "gift", ProductId = 77 };
             Expect.True(purchaser.WaitUntilProductIsProcessedAndSaved(locker, shop.Process, gift, World.Patience), "given");
             Expect.Equal(10L, shop.FriendLocker.SaveData.GetInt64("/Gold"));
+        }
+    }
+
+    public static void A_wait_of_a_purchaser_that_runs_out_of_time_leaves_the_purchase_going_on()
+    {
+        var shop = new Shop();
+        using (var bench = new LockerBench())
+        using (var purchaser = new ProductPurchaser())
+        {
+            Locker locker = bench.Spec.CreateLocker("ann");
+            bench.Lockers.Add(locker);
+            Expect.Refused(
+                SessionLockerStatus.Timeout,
+                () => purchaser.WaitUntilProductIsProcessedAndSaved(locker, shop.Process, Receipt, TimeSpan.Zero));
+            GC.Collect();
+            locker.MarkShouldAcquire();
+            for (int frame = 0; frame < 100 && purchaser.HasIncompletePurchases; frame++)
+            {
+                purchaser.Update(bench.Clock.Now);
+                bench.Frame();
+            }
+            Expect.Equal(10L, locker.SaveData.GetInt64("/Gold"));
         }
     }
 

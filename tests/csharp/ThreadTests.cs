@@ -97,7 +97,7 @@ public static class ThreadTests
                     for (int session = 0; session < Sessions; session++)
                     {
                         Profile profile = world.Store.StartSession(prefix + session);
-                        profile.Finished += (sender, nothing) => Interlocked.Increment(ref finished);
+                        profile.Finished += (sender, step) => Interlocked.Increment(ref finished);
                         profile.SaveData.GetInt64("/Gold");
                         profile.EndSession();
                     }
@@ -145,6 +145,8 @@ public static class ThreadTests
         {
             int heard = 0;
             Profile profile = world.Store.StartSession("ann");
+            profile.Lifecycle += (sender, step) => heard++;
+            profile.Replaced += (sender, step) => heard++;
             profile.Loaded += (sender, step) =>
             {
                 heard++;

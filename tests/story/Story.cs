@@ -285,7 +285,7 @@ internal static class Story
     {
         ben.BeforeSave = profile => profile.SaveData.Set("/LastServer", "one");
         ben.Lifecycle += (sender, step) => Console.WriteLine("ben: Lifecycle");
-        ben.Finished += (sender, nothing) => Console.WriteLine("ben: Finished");
+        ben.Finished += (sender, step) => Console.WriteLine("ben: Finished");
         ben.Destroyed += (sender, step) => Console.WriteLine("ben: Destroyed");
         ben.Saved += (sender, step) => Console.WriteLine("ben: Saved");
         ben.Replaced += (sender, step) => Console.WriteLine("ben: Replaced");

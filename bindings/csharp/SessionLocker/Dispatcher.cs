@@ -65,26 +65,6 @@ namespace SessionLocker
         }
 
         /// <summary>Calls each handler, also those behind one that throws.</summary>
-        public void Raise(EventHandler handlers, object sender)
-        {
-            if (handlers == null)
-            {
-                return;
-            }
-            foreach (Delegate handler in handlers.GetInvocationList())
-            {
-                try
-                {
-                    ((EventHandler)handler)(sender, EventArgs.Empty);
-                }
-                catch (Exception exception)
-                {
-                    Thrown(exception);
-                }
-            }
-        }
-
-        /// <summary>Calls each handler, also those behind one that throws.</summary>
         public void Raise<T>(EventHandler<T> handlers, object sender, T arguments)
         {
             if (handlers == null)

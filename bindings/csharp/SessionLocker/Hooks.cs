@@ -143,8 +143,8 @@ namespace SessionLocker
         /// </summary>
         public static int Status(Exception thrown)
         {
+            string message = MessageOf(thrown);
             last = thrown;
-            string message = string.IsNullOrEmpty(thrown.Message) ? thrown.GetType().Name : thrown.Message;
             byte[] text = Encoding.UTF8.GetBytes(message);
             fixed (byte* at = text)
             {
@@ -153,16 +153,21 @@ namespace SessionLocker
             return (int)SessionLockerStatus.Hook;
         }
 
-        /// <summary>The exception that a report of this thread is about, if it is about one.</summary>
+        /// <summary>The exception that a message of the library's on this thread is about, if it is about one.</summary>
         public static Exception TakeFor(string message)
         {
             Exception thrown = last;
-            if (thrown == null || !message.EndsWith(thrown.Message, StringComparison.Ordinal))
+            if (thrown == null || !message.EndsWith(MessageOf(thrown), StringComparison.Ordinal))
             {
                 return null;
             }
             last = null;
             return thrown;
+        }
+
+        private static string MessageOf(Exception thrown)
+        {
+            return string.IsNullOrEmpty(thrown.Message) ? thrown.GetType().Name : thrown.Message;
         }
     }
 }

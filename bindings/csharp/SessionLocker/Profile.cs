@@ -1,8 +1,6 @@
 using System;
 using System.Collections.Generic;
-using System.Runtime.InteropServices;
 using System.Threading.Tasks;
-using AOT;
 using SessionLocker.Native;
 
 namespace SessionLocker
@@ -36,7 +34,7 @@ namespace SessionLocker
         public event EventHandler<LifecycleEventArgs> Destroyed;
 
         /// <summary>The session is over and its key released; the last thing a profile says.</summary>
-        public event EventHandler Finished;
+        public event EventHandler<LifecycleEventArgs> Finished;
 
         /// <summary>The key that the session was started for.</summary>
         public string Key
@@ -405,12 +403,12 @@ namespace SessionLocker
         {
             if (lifecycle == SessionLocker.Lifecycle.Destroyed)
             {
-                Messages.Raise(Destroyed, this, new LifecycleEventArgs(lifecycle, Reason.None));
+                Raise(Destroyed, new LifecycleEventArgs(lifecycle, Reason.None));
             }
             else if (lifecycle == SessionLocker.Lifecycle.Finished)
             {
                 store.Forget(this);
-                Messages.Raise(Finished, this);
+                Raise(Finished, new LifecycleEventArgs(lifecycle, Reason.None));
             }
         }
 
@@ -461,52 +459,6 @@ namespace SessionLocker
         private void Finish(int status)
         {
             store.Finish(status, this);
-        }
-
-        /// <summary>The hook before a save of one profile.</summary>
-        private sealed class BeforeSaveHook : HookData
-        {
-            private static readonly BeforeSaveShape Delegate = OnBeforeSave;
-            private static readonly IntPtr Pointer = Marshal.GetFunctionPointerForDelegate(Delegate);
-
-            private readonly Profile profile;
-            private readonly Action<Profile> action;
-
-            public BeforeSaveHook(Profile profile, Action<Profile> action)
-            {
-                this.profile = profile;
-                this.action = action;
-            }
-
-            public static void* PointerOf(BeforeSaveHook hook)
-            {
-                return hook == null ? null : (void*)Pointer;
-            }
-
-            public static void* DropOf(BeforeSaveHook hook)
-            {
-                return hook == null ? null : (void*)Drop;
-            }
-
-            public static void* Hold(BeforeSaveHook hook)
-            {
-                return hook == null ? null : hook.Hold();
-            }
-
-            [MonoPInvokeCallback(typeof(BeforeSaveShape))]
-            private static int OnBeforeSave(IntPtr userData, IntPtr profile)
-            {
-                try
-                {
-                    var hook = From<BeforeSaveHook>(userData);
-                    hook.action(hook.profile);
-                    return 0;
-                }
-                catch (Exception thrown)
-                {
-                    return HookFailure.Status(thrown);
-                }
-            }
         }
     }
 }

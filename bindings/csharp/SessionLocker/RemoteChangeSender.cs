@@ -178,7 +178,7 @@ namespace SessionLocker
                     native.log_prefix = texts.Text(config.LogPrefix, out native.log_prefix_length);
                 }
                 native.seed = config.Seed;
-                var hook = new ReportHook(config.ReportError);
+                var hook = new ReportHook(config.ReportError, ReportHook.ReportsLimit);
                 native.user_data = hook.Hold();
                 native.report_error = (void*)ReportHook.Pointer;
                 native.drop = (void*)HookData.Drop;

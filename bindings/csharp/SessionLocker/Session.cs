@@ -95,15 +95,15 @@ namespace SessionLocker
                     lostJson = heard.Text;
                     break;
                 case NativeMethods.SL_EVENT_LOAD_STATUS:
-                    messages.Raise(LoadStatusChanged, this, new LoadStatusEventArgs(heard.LoadStatus));
+                    Raise(LoadStatusChanged, new LoadStatusEventArgs(heard.LoadStatus));
                     break;
                 case NativeMethods.SL_EVENT_PRODUCT_CREDIT_CHANGED:
                     var credit = new ProductCreditEventArgs(heard.ProductId, heard.Amount);
-                    messages.Raise(ProductCreditChanged, this, credit);
+                    Raise(ProductCreditChanged, credit);
                     break;
                 case NativeMethods.SL_EVENT_PURCHASE:
                     bool isGranted = heard.Outcome == NativeMethods.SL_OUTCOME_SAVED;
-                    messages.Raise(PurchaseAnswered, this, new PurchaseEventArgs(heard.ProductId, heard.Text, isGranted));
+                    Raise(PurchaseAnswered, new PurchaseEventArgs(heard.ProductId, heard.Text, isGranted));
                     break;
             }
         }
@@ -113,9 +113,13 @@ namespace SessionLocker
         {
         }
 
-        internal void RaiseLifecycle(LifecycleEventArgs arguments)
+        /// <summary>Raises an event, unless a handler has disposed the session meanwhile.</summary>
+        internal void Raise<T>(EventHandler<T> handlers, T arguments)
         {
-            messages.Raise(Lifecycle, this, arguments);
+            if (!IsDisposed)
+            {
+                messages.Raise(handlers, this, arguments);
+            }
         }
 
         private void HearLifecycle(Lifecycle lifecycle, Reason reason)
@@ -123,7 +127,7 @@ namespace SessionLocker
             var arguments = new LifecycleEventArgs(lifecycle, reason);
             if (lifecycle == SessionLocker.Lifecycle.Saved)
             {
-                messages.Raise(Saved, this, arguments);
+                Raise(Saved, arguments);
             }
             else if (lifecycle == SessionLocker.Lifecycle.Replaced)
             {
@@ -132,7 +136,7 @@ namespace SessionLocker
             HearOwn(lifecycle);
             if (lifecycle != SessionLocker.Lifecycle.Finished)
             {
-                RaiseLifecycle(arguments);
+                Raise(Lifecycle, arguments);
             }
         }
 
@@ -140,22 +144,22 @@ namespace SessionLocker
         {
             if (arguments.Reason == Reason.Loaded)
             {
-                messages.Raise(Loaded, this, arguments);
+                Raise(Loaded, arguments);
             }
             else
             {
                 if (arguments.Reason == Reason.Lost)
                 {
-                    messages.Raise(Lost, this, new LostEventArgs(lostJson));
+                    Raise(Lost, new LostEventArgs(lostJson));
                     lostJson = string.Empty;
                 }
                 else
                 {
-                    messages.Raise(Released, this, arguments);
+                    Raise(Released, arguments);
                 }
-                messages.Raise(Reset, this, arguments);
+                Raise(Reset, arguments);
             }
-            messages.Raise(Replaced, this, arguments);
+            Raise(Replaced, arguments);
         }
     }
 

@@ -272,7 +272,7 @@ namespace SessionLocker
     }
 
     /// <summary>A remote change as it was sent.</summary>
-    public sealed class RemoteChange : IDisposable
+    public sealed class RemoteChange
     {
         private SaveData data;
 
@@ -296,7 +296,7 @@ namespace SessionLocker
             get { return data ?? (data = SaveData.Create(Json)); }
         }
 
-        void IDisposable.Dispose()
+        internal void Release()
         {
             if (data != null)
             {

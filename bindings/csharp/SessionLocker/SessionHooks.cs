@@ -1,94 +1,10 @@
 using System;
-using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using AOT;
 using SessionLocker.Native;
 
 namespace SessionLocker
 {
-    /// <summary>
-    /// Hears of the errors of a store, spec or sender as they happen, and keeps them until their events come, which say
-    /// less.
-    /// </summary>
-    internal unsafe class ReportHook : HookData
-    {
-        /// <summary>How many reports wait for their events. More come only if nobody updates.</summary>
-        private const int ReportsLimit = 1024;
-
-        private static readonly ReportShape Delegate = OnReport;
-
-        public static readonly IntPtr Pointer = Marshal.GetFunctionPointerForDelegate(Delegate);
-
-        private readonly Action<ErrorReport> reportError;
-        private readonly List<ErrorReport> reports = new List<ErrorReport>();
-
-        public ReportHook(Action<ErrorReport> reportError)
-        {
-            this.reportError = reportError;
-            Messages = new Dispatcher();
-        }
-
-        /// <summary>What the store, the lockers of the spec, or the sender have to say.</summary>
-        public Dispatcher Messages { get; private set; }
-
-        /// <summary>Whether somebody hears of errors by an event.</summary>
-        public bool HasErrorListener { get; set; }
-
-        /// <summary>The report that an event is about.</summary>
-        public ErrorReport TakeReport(string key, string message)
-        {
-            lock (reports)
-            {
-                int at = reports.FindIndex(report => report.Key == key && report.Message == message);
-                if (at < 0)
-                {
-                    return null;
-                }
-                ErrorReport found = reports[at];
-                reports.RemoveAt(at);
-                return found;
-            }
-        }
-
-        private void Report(ErrorReport report)
-        {
-            lock (reports)
-            {
-                if (reports.Count == ReportsLimit)
-                {
-                    reports.RemoveAt(0);
-                }
-                reports.Add(report);
-            }
-            if (reportError != null)
-            {
-                reportError(report);
-            }
-            else if (!HasErrorListener)
-            {
-                Unheard.Report(report);
-            }
-        }
-
-        [MonoPInvokeCallback(typeof(ReportShape))]
-        private static void OnReport(IntPtr userData, IntPtr report)
-        {
-            ReportHook hook = null;
-            try
-            {
-                hook = From<ReportHook>(userData);
-                hook.Report(new ErrorReport((SlErrorReport*)report));
-            }
-            catch (Exception thrown)
-            {
-                if (hook != null)
-                {
-                    hook.Messages.Thrown(thrown);
-                }
-            }
-        }
-    }
-
     /// <summary>What the library calls of a store's or spec's configuration.</summary>
     internal sealed unsafe class SessionHooks : ReportHook
     {
@@ -101,7 +17,7 @@ namespace SessionLocker
         private readonly SessionConfig config;
 
         public SessionHooks(SessionConfig config)
-            : base(config.ReportError)
+            : base(config.ReportError, ReportsLimit)
         {
             this.config = config.Copy();
         }
@@ -153,19 +69,25 @@ namespace SessionLocker
         private static int OnRemoteChange(
             IntPtr userData, IntPtr key, UIntPtr keyLength, IntPtr data, IntPtr change, UIntPtr changeLength)
         {
+            RemoteChange managed = null;
             try
             {
                 SessionConfig config = From<SessionHooks>(userData).config;
-                using (IDisposable disposable = new RemoteChange(Utf8.Read((byte*)change, changeLength)))
-                {
-                    RemoteChangeResult result = config.ProcessRemoteChange(
-                        Utf8.Read((byte*)key, keyLength), new SaveData((SlSaveData*)data), (RemoteChange)disposable);
-                    return result == RemoteChangeResult.Applied ? 0 : (int)SessionLockerStatus.NotApplicable;
-                }
+                managed = new RemoteChange(Utf8.Read((byte*)change, changeLength));
+                RemoteChangeResult result = config.ProcessRemoteChange(
+                    Utf8.Read((byte*)key, keyLength), new SaveData((SlSaveData*)data), managed);
+                return result == RemoteChangeResult.Applied ? 0 : (int)SessionLockerStatus.NotApplicable;
             }
             catch (Exception thrown)
             {
                 return HookFailure.Status(thrown);
+            }
+            finally
+            {
+                if (managed != null)
+                {
+                    managed.Release();
+                }
             }
         }
 
