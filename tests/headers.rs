@@ -176,22 +176,23 @@ fn generate_csharp() -> String {
 /// is a `void*`, as it is in structs, so that one delegate does for all callbacks of a shape.
 fn with_pointers_to_functions(layer: &str) -> String {
     let mut text = String::new();
-    let mut skips_blank = false;
+    let mut may_be_blank = true;
     for line in layer.lines() {
         let start = line.trim_start();
-        let is_blank = start.is_empty();
-        let declares = start.starts_with("[UnmanagedFunctionPointer")
+        let is_delegate = start.starts_with("[UnmanagedFunctionPointer")
             || start.starts_with("internal delegate ");
-        if !declares && !(is_blank && skips_blank) {
-            let words = line.split(' ').map(|word| match word.split_once('(') {
-                _ if !word.ends_with("_delegate") => word.to_owned(),
-                Some((function, _)) => format!("{function}(void*"),
-                None => "void*".to_owned(),
-            });
-            let words = words.collect::<Vec<_>>();
-            writeln!(text, "{}", words.join(" ").trim_end()).expect("a string grows");
+        if is_delegate || (start.is_empty() && !may_be_blank) {
+            may_be_blank = false;
+            continue;
         }
-        skips_blank = is_blank || declares;
+        may_be_blank = !start.is_empty();
+        let words = line.split(' ').map(|word| match word.split_once('(') {
+            _ if !word.ends_with("_delegate") => word.to_owned(),
+            Some((function, _)) => format!("{function}(void*"),
+            None => "void*".to_owned(),
+        });
+        let words = words.collect::<Vec<_>>();
+        writeln!(text, "{}", words.join(" ").trim_end()).expect("a string grows");
     }
     text
 }
