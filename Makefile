@@ -65,7 +65,7 @@ symbols: library
 c-tests: library
 	@printf '\n== C programs\n'
 	@tests/c/run $(LIB) build/c
-	@tests/c/readme $(LIB) build/c
+	@tests/c/pages $(LIB) build/c
 
 two-libraries: library
 	@printf '\n== Two Rust static libraries in one program\n'
