@@ -77,11 +77,14 @@ template <typename Hook> [[nodiscard]] SlStatus run_unguarded(Hook &hook) {
     return frame.unseen ? hook_fails(*frame.unseen) : SL_OK;
 }
 
-// Runs a hook: `hook()` gives a result<void>. What is thrown is its failure.
+// Runs a hook: `hook()` gives a result<void>. What is thrown is its failure; `value()` of a failed result
+// throws that result's own.
 template <typename Hook> [[nodiscard]] SlStatus run_hook(Hook &&hook) noexcept {
 #if SESSION_LOCKER_HAS_EXCEPTIONS
     try {
         return run_unguarded(hook);
+    } catch (const bad_result_access &thrown) {
+        return hook_fails(thrown.error());
     } catch (const std::exception &thrown) {
         return hook_fails(SL_ERROR_HOOK, thrown.what());
     } catch (...) {
@@ -98,6 +101,8 @@ template <typename Callback> void run_callback(Callback &&callback) noexcept {
 #if SESSION_LOCKER_HAS_EXCEPTIONS
     try {
         callback();
+    } catch (const bad_result_access &thrown) {
+        log_failure("A callback has thrown", thrown.error().message);
     } catch (const std::exception &thrown) {
         log_failure("A callback has thrown", thrown.what());
     } catch (...) {

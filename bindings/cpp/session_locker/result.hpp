@@ -106,6 +106,10 @@ struct error {
 template <typename T> using result = std::expected<T, error>;
 /// What a function that returns a result returns for failure: here std::unexpected.
 using unexpected = std::unexpected<error>;
+#if SESSION_LOCKER_HAS_EXCEPTIONS
+/// What `value()` of a result without one throws: here std::bad_expected_access.
+using bad_result_access = std::bad_expected_access<error>;
+#endif
 
 #else
 

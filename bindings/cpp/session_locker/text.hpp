@@ -139,20 +139,21 @@ inline void append_step(std::string &pointer, std::string_view member) {
     }
 }
 
+template <typename Step> void append_one(std::string &pointer, const Step &step) {
+    if constexpr (std::is_integral_v<Step>) {
+        append_step(pointer, std::to_string(step));
+    } else {
+        append_step(pointer, step);
+    }
+}
+
 } // namespace detail
 
 /// The JSON Pointer (RFC 6901) that leads through these members and indices, with `/` and `~` in names
 /// escaped: `pointer("Inventory", 3, "Id")` is `/Inventory/3/Id`.
 template <typename... Steps> [[nodiscard]] std::string pointer(const Steps &...steps) {
     std::string made;
-    const auto step = [&made](const auto &one) {
-        if constexpr (std::is_integral_v<std::decay_t<decltype(one)>>) {
-            detail::append_step(made, std::to_string(one));
-        } else {
-            detail::append_step(made, one);
-        }
-    };
-    (step(steps), ...);
+    (detail::append_one(made, steps), ...);
     return made;
 }
 
