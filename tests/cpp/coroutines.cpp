@@ -55,12 +55,12 @@ sl::task buy(sl::profile_ref profile, witness alive, notes &heard) {
     sl::receipt_info receipt;
     receipt.purchase_id = "p";
     receipt.product_id = 1;
-    const sl::result<bool> granted =
-        co_await profile.product_processed_and_saved(receipt, [alive](sl::product_op op, const sl::product_call &call) {
-            if (op == sl::product_op::apply) {
-                call.save_data()["/Gold"] += 100;
-            }
-        });
+    const auto process = [alive](sl::product_op op, const sl::product_call &call) {
+        if (op == sl::product_op::apply) {
+            call.save_data()["/Gold"] += 100;
+        }
+    };
+    const sl::result<bool> granted = co_await profile.product_processed_and_saved(receipt, process);
     heard(!granted ? sl::name(granted.error().code) : *granted ? "granted" : "not granted");
 }
 
@@ -171,7 +171,7 @@ TEST(sends_and_what_lockers_do_are_awaited) {
         MUST(ben.update(frame));
         MUST(sender.update(frame));
     }
-    CHECK(heard.are("saved wait saved p:granted granted missing "));
+    CHECK(heard.are("saved wait answer:yes saved granted p:granted missing "));
     MUST(ben.mark_should_release());
     MUST(ben.update(9));
 }

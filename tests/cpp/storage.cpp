@@ -110,7 +110,7 @@ void try_every_tool(const sl::storage &records) {
 
 // Does with a commit what the test says, and knows no record.
 struct odd_storage : sl::host_storage {
-    using commits = sl::detail::function<sl::result<void>(sl::storage_request &)>;
+    using commits = sl::base::function<sl::result<void>(sl::storage_request &)>;
     explicit odd_storage(commits given) : committing(std::move(given)) {}
     sl::result<void> fetch(sl::storage_request &request, std::string_view) override { return request.absent(); }
     sl::result<void> commit(sl::storage_request &request, const sl::storage_commit &) override {

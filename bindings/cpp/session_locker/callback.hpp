@@ -130,6 +130,10 @@ template <typename Box, typename Call>
     return outcome;
 }
 
+} // namespace detail
+
+namespace base {
+
 template <typename Signature> class function;
 
 // Any lambda with this signature; move-only. A hook's result is void in the lambda, or of any kind that
@@ -147,7 +151,7 @@ template <typename R, typename... Arguments> class function<R(Arguments...)> {
         explicit one(F given) : kept(std::move(given)) {}
         R call(Arguments... arguments) override {
             if constexpr (std::is_same_v<R, result<void>>) {
-                return outcome_of(kept, std::forward<Arguments>(arguments)...);
+                return detail::outcome_of(kept, std::forward<Arguments>(arguments)...);
             } else {
                 return kept(std::forward<Arguments>(arguments)...);
             }
@@ -178,15 +182,15 @@ private:
     std::unique_ptr<any> kept_;
 };
 
-} // namespace detail
+} // namespace base
 
 /// A lambda of the host's that is told something. What it throws is caught and logged.
-template <typename... Arguments> using callback = detail::function<void(Arguments...)>;
+template <typename... Arguments> using callback = base::function<void(Arguments...)>;
 
 /// A lambda of the host's that may fail: it returns nothing, or a `result<>` (see `fail`), or what an
 /// assignment to save data gives. What it throws is caught, and is its failure with `what()` as the
 /// message. So is an assignment to save data in it that failed and that nobody looked at.
-template <typename... Arguments> using hook = detail::function<result<void>(Arguments...)>;
+template <typename... Arguments> using hook = base::function<result<void>(Arguments...)>;
 
 } // namespace SESSION_LOCKER_MODE
 } // namespace session_locker

@@ -16,11 +16,11 @@ inline namespace SESSION_LOCKER_MODE {
 /// must not throw (that ends the program).
 struct clock {
     /// Unix seconds, by this server's clock.
-    detail::function<double()> wall;
+    base::function<double()> wall;
     /// Seconds that never run backwards, from any epoch, time asleep included.
-    detail::function<double()> monotonic;
+    base::function<double()> monotonic;
     /// Lets about so many seconds pass; called by blocking waits alone.
-    detail::function<void(double)> sleep;
+    base::function<void(double)> sleep;
 };
 
 namespace detail {

@@ -12,7 +12,7 @@ inline namespace SESSION_LOCKER_MODE {
 /// A connection to a signal of a profile. Its end disconnects: the listener does not run any more, save
 /// where it runs already, and is destroyed. Any thread.
 class signal_connection
-    : public detail::owner<detail::named<SlSignalConnection>, signal_connection_disconnect> {
+    : public base::owner<base::named<SlSignalConnection>, signal_connection_disconnect> {
 public:
     using owner::owner;
 
@@ -25,7 +25,7 @@ public:
 /// A wait for changes to be saved: the seed's `SavedConnection`. Answered exactly once, unless it is
 /// disconnected first. **Its end gives up the wait.** Any thread.
 class saved_connection
-    : public detail::owner<detail::named<SlSavedConnection>, saved_connection_destroy> {
+    : public base::owner<base::named<SlSavedConnection>, saved_connection_destroy> {
 public:
     using owner::owner;
 

@@ -6,7 +6,10 @@
 
 namespace session_locker {
 inline namespace SESSION_LOCKER_MODE {
-namespace detail {
+
+// What the public classes are made of. Apart from `detail`, for a call such as `buy(profile)` of the
+// host's is looked up in the namespaces of the base classes too, and must find nothing there.
+namespace base {
 
 /// A handle by its name. The library looks names up and never follows them, so one whose object is gone
 /// does no harm: every call on it fails with `status::invalid_handle`.
@@ -58,7 +61,7 @@ public:
     raw_type *release() noexcept { return std::exchange(this->handle_, nullptr); }
     /// Frees the handle now, and says if that went wrong; one that is refused as `busy` is still owned.
     /// Where nothing is owned, nothing is done.
-    result<void> destroy() { return checked(free()); }
+    result<void> destroy() { return detail::checked(free()); }
 
 protected:
     SlStatus free() noexcept {
@@ -72,6 +75,10 @@ protected:
         return code;
     }
 };
+
+} // namespace base
+
+namespace detail {
 
 // What a call that gives a handle came to.
 template <typename Owner>

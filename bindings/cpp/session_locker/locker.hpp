@@ -13,7 +13,7 @@ inline namespace SESSION_LOCKER_MODE {
 /// One key's lock and save data, by its name: what hooks and events have, and what `locker` can do. Any
 /// thread, also inside callbacks, save where it says otherwise. Questions to a name that nothing answers
 /// to any more are answered with no, and calls fail with `invalid_handle`.
-class locker_ref : public detail::named<SlLocker> {
+class locker_ref : public base::named<SlLocker> {
 public:
     using named::named;
 
@@ -169,7 +169,7 @@ class locker;
 ///
 /// It also sees those lockers to their end that their owner has let go before they were idle; see
 /// `locker`.
-class locker_spec : public detail::owner<detail::named<SlLockerSpec>, locker_spec_destroy> {
+class locker_spec : public base::owner<base::named<SlLockerSpec>, locker_spec_destroy> {
 public:
     /// Owns nothing.
     locker_spec() noexcept = default;
@@ -234,7 +234,7 @@ private:
 /// through this object, and saves and releases it in `locker_spec::update_leaving`. If nobody calls that,
 /// or the spec is gone, the key stays locked until the session expires, as when a server dies. `destroy`
 /// refuses with `busy` instead.
-class locker : public detail::owner<locker_ref, locker_destroy> {
+class locker : public base::owner<locker_ref, locker_destroy> {
 public:
     /// Owns nothing.
     locker() noexcept = default;

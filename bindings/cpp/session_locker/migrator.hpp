@@ -23,7 +23,7 @@ template <typename F> SlStatus migrate(void *user_data, SlSaveData *data, double
 
 /// Migrators and patchers that fit together, ready for a store or a spec. It never changes, and what was
 /// created with it keeps its own.
-class migrators : public detail::owner<detail::named<SlMigrators>, migrators_destroy> {
+class migrators : public base::owner<base::named<SlMigrators>, migrators_destroy> {
 public:
     using owner::owner;
 
@@ -41,7 +41,7 @@ public:
 /// save data, on any thread that calls in, and must depend on that save data alone. What it may return,
 /// see `hook`; if it fails, nothing is kept, and the load status is `migration_failed`.
 class migrator_builder
-    : public detail::owner<detail::named<SlMigratorBuilder>, migrator_builder_destroy> {
+    : public base::owner<base::named<SlMigratorBuilder>, migrator_builder_destroy> {
 public:
     using owner::owner;
 

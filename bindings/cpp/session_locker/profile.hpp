@@ -15,7 +15,7 @@ inline namespace SESSION_LOCKER_MODE {
 /// Every function: any thread, also inside callbacks. Lambdas that are given away are destroyed when they
 /// can run no more: once they have run, where they run once; when they are disconnected or replaced; or
 /// when the profile is finished or destroyed. They run inside a call of the host's, on its thread.
-class profile_ref : public detail::named<SlProfile> {
+class profile_ref : public base::named<SlProfile> {
 public:
     using named::named;
 
@@ -231,7 +231,8 @@ public:
                                                                                        &raw, rest...);
                            });
     }
-    /// `co_await` of the same gives a `result<bool>`: whether it is granted.
+    /// `co_await` of the same gives a `result<bool>`: whether it is granted. Name a lambda that holds
+    /// something before the `co_await`: g++ 12 destroys one twice that is written inside it.
     template <typename Process>
     [[nodiscard]] auto product_processed_and_saved(const receipt_info &receipt, Process &&process) const {
         return detail::buy_and_await(
@@ -324,7 +325,7 @@ private:
 /// saves and releases by itself, but hooks and listeners are not called any more. So where hooks are to
 /// run before the final save, call `end_session` first, and let the profile go once it is finished.
 /// Outliving its store does no harm. Made by `easy_store::start_session`.
-class profile : public detail::owner<profile_ref, profile_destroy> {
+class profile : public base::owner<profile_ref, profile_destroy> {
 public:
     using owner::owner;
 };

@@ -15,7 +15,7 @@ inline namespace SESSION_LOCKER_MODE {
 /// Its end answers every purchase that is left with no. What was applied stays applied: its receipt, when
 /// it comes again, is granted.
 class product_purchaser
-    : public detail::owner<detail::named<SlProductPurchaser>, product_purchaser_destroy> {
+    : public base::owner<base::named<SlProductPurchaser>, product_purchaser_destroy> {
 public:
     using owner::owner;
 
@@ -50,7 +50,7 @@ public:
                                    handle(), buyer.handle(), processes, &raw, rest...);
                            });
     }
-    /// `co_await` of the same gives a `result<bool>`: whether it is granted.
+    /// `co_await` of the same gives a `result<bool>`: whether it is granted. About lambdas, see `profile_ref`.
     template <typename Process>
     [[nodiscard]] auto product_processed_and_saved(locker_ref buyer, const receipt_info &receipt,
                                                    Process &&process) const {
@@ -83,7 +83,7 @@ public:
 /// whether it can be applied, and to give for credit what could not be given when it was paid for. Any
 /// thread.
 class pending_product_purchase
-    : public detail::owner<detail::named<SlPendingProductPurchase>, pending_product_purchase_destroy> {
+    : public base::owner<base::named<SlPendingProductPurchase>, pending_product_purchase_destroy> {
 public:
     using owner::owner;
 

@@ -343,14 +343,14 @@ template <typename T> result<void> field::append(const T &value) const && {
 
 /// The player's fields of a save data as they were at one moment.
 class save_data_backup
-    : public detail::owner<detail::named<SlSaveDataBackup>, save_data_backup_destroy> {
+    : public base::owner<base::named<SlSaveDataBackup>, save_data_backup_destroy> {
 public:
     using owner::owner;
 };
 
 /// A save data that belongs to somebody else: a profile's, a locker's, a hook's draft. A small name,
 /// to be copied; it lasts as long as what it came from, and fails with `invalid_handle` afterwards.
-class save_data_ref : public detail::named<SlSaveData> {
+class save_data_ref : public base::named<SlSaveData> {
 public:
     using named::named;
 
@@ -384,7 +384,7 @@ public:
 
 /// A save data of the host's own, which belongs to no session: for tools, tests, and JSON that came from
 /// elsewhere.
-class save_data : public detail::owner<save_data_ref, save_data_destroy> {
+class save_data : public base::owner<save_data_ref, save_data_destroy> {
 public:
     using owner::owner;
 

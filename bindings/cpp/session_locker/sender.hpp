@@ -30,7 +30,7 @@ struct remote_change_sender_config {
 ///
 /// Its end answers each send that is not answered yet, with `not_sent` or `unknown`.
 class remote_change_sender
-    : public detail::owner<detail::named<SlRemoteChangeSender>, remote_change_sender_destroy> {
+    : public base::owner<base::named<SlRemoteChangeSender>, remote_change_sender_destroy> {
 public:
     using owner::owner;
 

@@ -32,7 +32,7 @@ struct record {
 ///
 /// The functions that read and write block, for up to a timeout in seconds, and **know nothing of
 /// sessions**: for imports, inspections and erasure requests, on keys that nobody owns.
-class storage : public detail::owner<detail::named<SlStorage>, locker_storage_destroy> {
+class storage : public base::owner<base::named<SlStorage>, locker_storage_destroy> {
 public:
     using owner::owner;
 

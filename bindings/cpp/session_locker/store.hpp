@@ -51,7 +51,7 @@ struct drain_report {
 /// Its end frees it and the handles of its profiles. Sessions that are not released by then are left to
 /// expire, and waits, sends and purchases are answered: so `drain` it first. Inside a callback of its own
 /// the end takes effect when the outermost call has returned.
-class easy_store : public detail::owner<detail::named<SlEasyStore>, easy_store_destroy> {
+class easy_store : public base::owner<base::named<SlEasyStore>, easy_store_destroy> {
 public:
     using owner::owner;
 
@@ -148,7 +148,7 @@ public:
 private:
     using starts = SlStatus (*)(const SlEasyStore *, const char *, std::size_t, const SlSessionOptions *,
                                 SlProfile **);
-    using report_owner = detail::owner<detail::named<SlDrainReport>, drain_report_destroy>;
+    using report_owner = base::owner<base::named<SlDrainReport>, drain_report_destroy>;
 
     [[nodiscard]] result<profile> start(starts call, std::string_view key,
                                         const session_options &options) const {
