@@ -19,10 +19,13 @@
 --   or the errors of the whole process, no other thread may be in a call of the library.
 -- - What has `Destroy` is freed by the collector too, but a thing with hooks not before they are gone.
 
-local events = require("session_locker.events")
+local defaults = require("session_locker.defaults")
 local hooks = require("session_locker.hooks")
 local json = require("session_locker.json")
+local lockers = require("session_locker.locker")
+local log = require("session_locker.log")
 local native = require("session_locker.native")
+local purchasers = require("session_locker.purchaser")
 local save_data = require("session_locker.save_data")
 local storage = require("session_locker.storage")
 local tasks = require("session_locker.tasks")
@@ -32,8 +35,16 @@ local ffi = require("ffi")
 local session_locker = {
     -- Stores, lockers, and what they are made with.
     StorageOpen = storage.open,
+    StorageOpenHost = require("session_locker.host_storage"),
     EasyStoreCreate = require("session_locker.store"),
+    LockerSpec = require("session_locker.spec"),
+    LockerCreate = lockers.LockerCreate,
+    LockerCreatePlayer = lockers.LockerCreatePlayer,
     MigratorBuilderCreate = require("session_locker.migrators"),
+    RemoteChangeSenderCreate = require("session_locker.sender"),
+    ProductPurchaserCreate = purchasers.ProductPurchaserCreate,
+    DummyPPP_FromReceiptInfo = purchasers.DummyPPP_FromReceiptInfo,
+    DummyPPP_FromIds = purchasers.DummyPPP_FromIds,
 
     -- Save data; each takes a save data or a place in one.
     get = save_data.get,
@@ -73,10 +84,30 @@ local session_locker = {
     Spawn = tasks.Spawn,
     SetErrorHandler = tasks.SetErrorHandler,
 
+    -- Helpers.
+    QueryConfig = log.QueryConfig,
+    LogErrorVariations = log.LogErrorVariations,
+    LogPrefixCreate = log.LogPrefixCreate,
+    GetRequestErrorKind = log.GetRequestErrorKind,
+    SetLogCallback = log.SetLogCallback,
+
     -- The library.
     Version = ffi.string(native.C.session_locker_version()),
     Now = native.C.session_locker_now,
     LiveHandles = native.live_handles,
 }
 
-return session_locker
+-- The defaults of the whole process: `Default_VerboseLogs`, `Default_ReadOnlyDataStores`,
+-- `Default_MaintainSessionPeriod`, `Default_SessionExpiry`, `Default_SessionRetryCooldown`,
+-- `Default_PurchaseHistoryLimit`; and who is told of errors for which a store, spec or sender has no
+-- `ReportDataStoreError`: `Default_LockerSpec_ReportDataStoreError` and
+-- `Default_RemoteChangeSender_ReportDataStoreError`. They are read and assigned, and count for what is made
+-- from then on.
+return setmetatable(session_locker, {
+    __index = function(_, name)
+        return defaults.get(name)
+    end,
+    __newindex = function(_, name, value)
+        defaults.set(name, value)
+    end,
+})

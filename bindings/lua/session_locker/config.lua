@@ -2,6 +2,7 @@
 -- manner for those that the original has not.
 
 local ffi = require("ffi")
+local defaults = require("session_locker.defaults")
 local hooks = require("session_locker.hooks")
 local native = require("session_locker.native")
 local save_data = require("session_locker.save_data")
@@ -89,6 +90,14 @@ local function set_text(struct, field, text)
     struct[field .. "_length"] = #text
 end
 
+-- Events are polled, and for one who polls the library reports to nobody else.
+local function hear(struct, entry)
+    entry.ReportDataStoreError = entry.ReportDataStoreError or defaults.report
+    struct.report_error = hooks.callback("SlReportError")
+    struct.polls_events = 1
+    struct.drop = hooks.callback("SlDrop")
+end
+
 --- Fills a C struct, whose defaults are set, from a table. `known` has the names of further fields that
 -- the caller reads. Gives the entry of the hooks, for their `user_data`, and what must be kept until the
 -- struct was used.
@@ -117,9 +126,31 @@ function config.fill(struct, given, known)
     end
     set_migrators(struct, given)
     struct.clock = given.Clock
-    struct.polls_events = 1
-    struct.drop = hooks.callback("SlDrop")
+    hear(struct, entry)
     return entry, texts
+end
+
+local SENDER_FLAGS = { CreateIfMissing = "create_if_missing", DisableApis = "disable_apis" }
+
+--- Fills the C struct of a sender from a table, and gives the entry of its hook.
+function config.fill_sender(struct, given)
+    native.expect(given, "table", "a configuration")
+    local entry = {}
+    for name, value in pairs(given) do
+        if SENDER_FLAGS[name] then
+            struct[SENDER_FLAGS[name]] = native.expect(value, "boolean", name) and 1 or 0
+        elseif name == "LogPrefix" then
+            set_text(struct, "log_prefix", native.expect(value, "string", name))
+        elseif name == "Seed" then
+            set_whole_number(struct, "seed", value, name)
+        elseif name == "ReportDataStoreError" then
+            entry[name] = native.expect(value, "function", name)
+        else
+            native.misuse("a sender's configuration has no field " .. tostring(name))
+        end
+    end
+    hear(struct, entry)
+    return entry
 end
 
 --- A user id as C has it: a text, or a whole number written out.

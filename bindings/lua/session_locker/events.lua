@@ -353,13 +353,13 @@ end
 
 local function tell_all(source)
     local batch = table.remove(spare) or new_batch()
-    while source._handle ~= nil do
+    while source._poll ~= nil and source._handle ~= nil do
         native.check(source._poll(source._handle, batch.events, CAPACITY, batch.count))
         local count = tonumber(batch.count[0])
-        tell_batch(source, batch, count)
-        if count < CAPACITY then
+        if count == 0 then
             break
         end
+        tell_batch(source, batch, count)
     end
     spare[#spare + 1] = batch
     events.tell_answers()
