@@ -96,12 +96,12 @@ local function array_length(table)
     local count = 0
     for key in pairs(table) do
         if type(key) ~= "number" or key < 1 or key > length or key ~= math.floor(key) then
-            error("a table is an array without holes, or an object of string keys, not both", 0)
+            error("a table is an array from 1 on, without holes, or an object of string keys, not both", 0)
         end
         count = count + 1
     end
     if count ~= length then
-        error("an array must have no holes", 0)
+        error("a table is an array from 1 on, without holes, and this one has some", 0)
     end
     return length
 end

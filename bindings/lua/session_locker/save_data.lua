@@ -147,18 +147,20 @@ local function look(place)
     return value_type, length
 end
 
--- The pointer of an array's element; nil for a number that indexes nothing.
+-- The pointer of an array's element, and whether there is an array rather than another empty value; nil
+-- for a number that indexes nothing.
 local function element_pointer(place, index)
     local value_type, length = look(place)
-    if value_type ~= ARRAY and length > 0 then
+    if value_type ~= ARRAY and (length > 0 or value_type ~= OBJECT) then
         misuse(("a number is the index of an array, and at %q there is none; an object has string keys")
             :format(place.pointer))
     end
     if index < 1 or index ~= floor(index) then
         return nil
     end
-    return place.pointers[index]
+    local pointer = place.pointers[index]
         or remember(place, index, ("%s/%.0f"):format(place.pointer, index - 1))
+    return pointer, value_type == ARRAY
 end
 
 local function index(proxy, key)
@@ -237,12 +239,13 @@ local function write(handle, pointer, item)
 end
 
 -- An empty table is array and object in Lua; so an empty array or object in save data becomes the
--- other one when it is first given a member or element. Gives the status of the write.
+-- other one when it is first given a member or element. Gives the status of the write, or the one given if
+-- that is not the case.
 local function write_first(place, key, item, status)
     local pointer = place.pointer
     local value_type, count = look(place)
     local wanted = type(key) == "string" and OBJECT or ARRAY
-    if pointer == "" or count > 0 or value_type < ARRAY or value_type == wanted then
+    if count > 0 or value_type < ARRAY or value_type == wanted then
         return status
     end
     local text = wanted == OBJECT and "{}" or "[]"
@@ -276,11 +279,11 @@ end
 
 local function newindex(proxy, key, item)
     local place = places[proxy]
-    local pointer
+    local pointer, is_array
     if type(key) == "string" then
         pointer = place.pointers[key] or member_pointer(place, key)
     elseif type(key) == "number" then
-        pointer = element_pointer(place, key)
+        pointer, is_array = element_pointer(place, key)
     end
     if pointer == nil then
         misuse("a key is a string, or the index of an array from 1 on, not " .. tostring(key))
@@ -288,16 +291,18 @@ local function newindex(proxy, key, item)
     if item == nil then
         return erase(place, key, pointer)
     end
-    local status = write(place.handle, pointer, item)
+    local status
+    if is_array == false then
+        status = write_first(place, key, item, native.WRONG_TYPE)
+    else
+        status = write(place.handle, pointer, item)
+    end
+    if status ~= 0 and type(key) == "string" and place.pointer ~= "" then
+        -- It may have been the first member of an empty array.
+        status = write_first(place, key, item, status)
+    end
     if status ~= 0 then
-        -- It may have been a number for an empty object, or a name for an empty array.
-        if status == native.WRONG_TYPE or status == NOT_FOUND or status == C.SL_ERROR_INVALID_POINTER
-            or type(key) == "number" then
-            status = write_first(place, key, item, status)
-        end
-        if status ~= 0 then
-            fail(status)
-        end
+        fail(status)
     end
 end
 
