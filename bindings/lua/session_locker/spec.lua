@@ -28,8 +28,10 @@ local function create(given)
     native.check(C.locker_spec_config_init(struct, ffi.sizeof(struct)))
     local entry, texts = config.fill(struct, given, KNOWN)
     local lockers = events.Handles.new()
+    -- Weak, so that the library's hold on the hooks is none on the lockers.
+    local known = setmetatable({ lockers = lockers }, { __mode = "v" })
     function entry.find(handle)
-        return lockers:get(handle)
+        return known.lockers and known.lockers:get(handle)
     end
     local out = ffi.new("SlLockerSpec *[1]")
     local user_data = hooks.enter(entry)
