@@ -122,10 +122,18 @@ function check.until_so(source, is_so)
     error("it never comes true", 2)
 end
 
+local last_seed = 0
+
+--- A seed that no other store or spec has, so that all chance is the same in every run.
+function check.seed()
+    last_seed = last_seed + 1
+    return last_seed
+end
+
 --- A store on a storage of its own, or on the one that is given, which makes documents of `{ Gold = 0 }`.
 function check.store(given, storage)
     storage = storage or sl.StorageOpen("memory:")
-    local settings = { SaveDataTemplate = { Gold = 0 } }
+    local settings = { SaveDataTemplate = { Gold = 0 }, Seed = check.seed() }
     for name, value in pairs(given or {}) do
         settings[name] = value
     end

@@ -77,7 +77,7 @@ test("what nobody refers to is ended by the collector, with its hooks", function
         local profile = store:StartSession("player/ann")
         frames(store)
         profile:WhenChangesSaved()
-        memory.new()
+        sl.StorageOpenHost(memory.functions())
     end
     collect()
     collect()

@@ -8,7 +8,7 @@ local frames, until_so = check.frames, check.until_so
 
 local function spec_of(given, storage)
     storage = storage or sl.StorageOpen("memory:")
-    local settings = { DataStore = storage, SaveDataTemplate = { Gold = 0 } }
+    local settings = { DataStore = storage, SaveDataTemplate = { Gold = 0 }, Seed = check.seed() }
     for name, value in pairs(given or {}) do
         settings[name] = value
     end

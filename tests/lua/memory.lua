@@ -19,7 +19,7 @@ local function after(records, prefix, from, limit)
     return keys
 end
 
-function memory.new()
+local function new_host()
     local host = { records = {}, last_revision = 0, requests = 0, waiting = {} }
 
     -- Whether the request is answered here already, by a failure, or is to be left without an answer.
@@ -102,6 +102,17 @@ function memory.new()
             request:Keys(keys)
         end,
     }
+    return host
+end
+
+--- Functions of a storage that nobody can make fail.
+function memory.functions()
+    return new_host().functions
+end
+
+--- A storage; to be destroyed by hand, for its functions know it.
+function memory.new()
+    local host = new_host()
     host.storage = sl.StorageOpenHost(host.functions)
     return host
 end

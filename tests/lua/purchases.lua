@@ -251,7 +251,7 @@ end)
 
 local function locker_world()
     local storage = sl.StorageOpen("memory:")
-    local spec = sl.LockerSpec({ DataStore = storage, SaveDataTemplate = { Gold = 0 } })
+    local spec = sl.LockerSpec({ DataStore = storage, SaveDataTemplate = { Gold = 0 }, Seed = check.seed() })
     local locker = sl.LockerCreate(spec, "player/ann")
     locker:MarkShouldAcquire()
     frames(locker)

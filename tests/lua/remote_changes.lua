@@ -115,7 +115,7 @@ end)
 
 local function sender_world(given, storage)
     storage = storage or sl.StorageOpen("memory:")
-    local spec = sl.LockerSpec({ DataStore = storage, SaveDataTemplate = { Gold = 0 } })
+    local spec = sl.LockerSpec({ DataStore = storage, SaveDataTemplate = { Gold = 0 }, Seed = check.seed() })
     return sl.RemoteChangeSenderCreate(spec, given), storage, spec
 end
 

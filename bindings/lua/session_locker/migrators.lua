@@ -29,9 +29,10 @@ end
 
 local function add(self, call, version, migrate)
     native.expect(migrate, "function", "a migrator")
+    local handle, number = class.handle(self, "builder"), version_of(version)
     local user_data = hooks.enter({ migrate = migrate })
     native.check(hooks.forget_if_refused(
-        call(class.handle(self, "builder"), version_of(version), hooks.callback("SlMigrator"), user_data,
+        call(handle, number, hooks.callback("SlMigrator"), user_data,
             hooks.callback("SlDrop")), user_data))
     return self
 end

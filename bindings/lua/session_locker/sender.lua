@@ -22,6 +22,7 @@ send.add(RemoteChangeSender, "Send", "YieldUntilSent", calls.remote_change_sende
 -- not there; `DisableApis`, for tests, to answer every send with "sent" and do nothing; `LogPrefix`;
 -- `Seed`; and `ReportDataStoreError(report)`.
 local function RemoteChangeSenderCreate(spec, given)
+    local spec_handle = class.handle(spec, "spec")
     local struct = ffi.new("SlRemoteChangeSenderConfig")
     native.check(C.remote_change_sender_config_init(struct, ffi.sizeof(struct)))
     local entry = config.fill_sender(struct, given or {})
@@ -29,7 +30,7 @@ local function RemoteChangeSenderCreate(spec, given)
     local user_data = hooks.enter(entry)
     struct.user_data = user_data
     native.check(hooks.forget_if_refused(
-        calls.remote_change_sender_create(class.handle(spec, "spec"), struct, out), user_data))
+        calls.remote_change_sender_create(spec_handle, struct, out), user_data))
     native.keep(given)
     local self = setmetatable({
         _handle = native.own(out[0], "remote_change_sender_destroy"),

@@ -23,9 +23,15 @@ local KNOWN = { hooks = true, Lifecycle = true, LoadStatusChanged = true, Produc
 -- `ProductCreditChanged(locker, product_id, amount)`.
 local function create(given)
     native.expect(given, "table", "a spec")
-    local storage = native.expect(given.DataStore, "table", "DataStore")
+    local storage = class.handle(native.expect(given.DataStore, "table", "DataStore"), "storage")
     local struct = ffi.new("SlLockerSpecConfig")
     native.check(C.locker_spec_config_init(struct, ffi.sizeof(struct)))
+    local listeners = {}
+    for _, name in ipairs(LISTENERS) do
+        if given[name] ~= nil then
+            listeners[name] = native.expect(given[name], "function", name)
+        end
+    end
     local entry, texts = config.fill(struct, given, KNOWN)
     local lockers = events.Handles.new()
     -- Weak, so that the library's hold on the hooks is none on the lockers.
@@ -37,20 +43,14 @@ local function create(given)
     local user_data = hooks.enter(entry)
     struct.user_data = user_data
     native.check(hooks.forget_if_refused(
-        calls.locker_spec_create(class.handle(storage, "storage"), struct, out), user_data))
+        calls.locker_spec_create(storage, struct, out), user_data))
     native.keep(texts)
     native.keep(given)
-    local self = setmetatable({
+    return setmetatable({
         _handle = native.own(out[0], "locker_spec_destroy"),
         _lockers = lockers,
-        _listeners = {},
+        _listeners = listeners,
     }, meta)
-    for _, name in ipairs(LISTENERS) do
-        if given[name] ~= nil then
-            self._listeners[name] = native.expect(given[name], "function", name)
-        end
-    end
-    return self
 end
 
 --- The value that the spec was made with, by its name, such as "SessionExpiry": one of those that have a

@@ -47,11 +47,11 @@ local function EasyStoreCreate(storage, create, given)
     local struct = ffi.new("SlEasyStoreConfig")
     native.check(C.easy_store_config_init(struct, ffi.sizeof(struct)))
     local entry, texts = config.fill(struct, given, NO_FIELDS)
-    local out = ffi.new("SlEasyStore *[1]")
+    local out, storage_handle = ffi.new("SlEasyStore *[1]"), class.handle(storage, "storage")
     local user_data = hooks.enter(entry)
     struct.user_data = user_data
     native.check(hooks.forget_if_refused(
-        calls.easy_store_create(class.handle(storage, "storage"), struct, out), user_data))
+        calls.easy_store_create(storage_handle, struct, out), user_data))
     native.keep(texts)
     native.keep(given)
     return setmetatable({

@@ -47,18 +47,25 @@ local function resume(thread, ...)
     end
 end
 
-local function work(call, ...)
+-- A function of its own, so that what it was called with is not kept while the thread is idle.
+local function run(call, ...)
     call(...)
-    local thread = coroutine.running()
-    while #idle < IDLE_MAX do
-        idle[#idle + 1] = thread
-        tasks.run_next(coroutine.yield())
-    end
 end
 
--- A function of its own, so that what it was called with is not kept while the thread is idle.
-function tasks.run_next(call, ...)
-    call(...)
+local function work()
+    repeat
+        run(coroutine.yield())
+        local is_needed = #idle < IDLE_MAX
+        if is_needed then
+            idle[#idle + 1] = coroutine.running()
+        end
+    until not is_needed
+end
+
+local function new_worker()
+    local thread = coroutine.create(work)
+    coroutine.resume(thread)
+    return thread
 end
 
 --- Calls a function in a coroutine of its own, until it ends or yields, and comes back. Its errors go to
@@ -67,8 +74,7 @@ function tasks.Spawn(call, ...)
     if type(call) ~= "function" then
         native.misuse("what is spawned is a function, not a " .. type(call))
     end
-    local thread = table.remove(idle) or coroutine.create(work)
-    resume(thread, call, ...)
+    resume(table.remove(idle) or new_worker(), call, ...)
 end
 
 -- The coroutines in which hooks run at the moment, the innermost last; false for the main one.
