@@ -2,6 +2,9 @@
 # make demo      the examples, against a fresh database
 # make headers   writes the C headers anew
 # make bench     the benchmarks
+# make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
+# make uninstall what was installed, from the same PREFIX and DESTDIR
+# make dist      an archive with the library for this platform, in build/dist
 # make clean     removes what was built
 
 # The C examples, in the order in which they tell their story.
@@ -11,9 +14,10 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 CARGO := cargo
 LIB := build/lib
-SHARED := $(LIB)/libsession_locker.so
-# The name that programs ask the dynamic linker for; build.rs chooses it.
-SONAME := libsession_locker.so.0
+# What compilers look for, and what programs ask the dynamic linker for.
+NAMES := $(shell bash -c '. packaging/common.sh && echo $$link_name $$soname')
+SHARED := $(LIB)/$(word 1,$(NAMES))
+SONAME := $(word 2,$(NAMES))
 
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
@@ -21,7 +25,8 @@ SONAME := libsession_locker.so.0
 .PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
 	examples demo headers bench clean
 
-test: tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef examples
+test: tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef examples \
+	install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -49,12 +54,15 @@ rust-tests:
 	@printf '\n== Rust tests, the header check among them\n'
 	@$(CARGO) test --locked --quiet
 
+# The library says where in a source file something went wrong, and not whose machine that was on.
+REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=']
+
 library:
 	@printf '\n== Release library\n'
-	@$(CARGO) build --locked --release --lib --quiet
+	@$(CARGO) build --locked --release --lib --quiet --config "$(REMAPPED)"
 	@mkdir -p $(LIB)
 	@cp target/release/libsession_locker.a $(LIB)/
-	@cp target/release/libsession_locker.so $(LIB)/$(SONAME)
+	@cp target/release/$(notdir $(SHARED)) $(LIB)/$(SONAME)
 	@ln -sf $(SONAME) $(SHARED)
 	@echo "library: $$(du -h $(LIB)/$(SONAME) | cut -f1) shared, in $(LIB)"
 
@@ -91,6 +99,33 @@ headers:
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
+
+.PHONY: install uninstall dist install-tests
+
+# What is built and newer than its sources is taken as it is, so that cargo need not be
+# there, nor run as root.
+PREFIX = /usr/local
+LIBDIR = $(PREFIX)/lib
+INCLUDEDIR = $(PREFIX)/include
+DATADIR = $(PREFIX)/share
+INSTALL = PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' INCLUDEDIR='$(INCLUDEDIR)' DATADIR='$(DATADIR)' \
+	DESTDIR='$(DESTDIR)' packaging/install
+
+$(LIB)/$(SONAME): $(shell find src -name '*.rs') Cargo.toml Cargo.lock build.rs
+	@$(MAKE) --no-print-directory library
+
+install: $(LIB)/$(SONAME)
+	@$(INSTALL) $(LIB)
+
+uninstall:
+	@$(INSTALL) --uninstall
+
+dist: $(LIB)/$(SONAME)
+	@packaging/dist $(LIB) build/dist
+
+install-tests: library
+	@printf '\n== Installing\n'
+	@tests/install/run $(LIB) build/install
 
 clean:
 	@$(CARGO) clean

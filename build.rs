@@ -5,10 +5,18 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    // While the package's version is 0.x its ABI is called 0; from 1.0 on the soname is the major
-    // version, which changes when a program must be built anew.
-    let abi = env::var("CARGO_PKG_VERSION_MAJOR").expect("cargo sets it");
-    let version = env::var("CARGO_PKG_VERSION").expect("cargo sets it");
+    // A program must be built anew when the ABI's name changes: with each minor version while the
+    // version is 0.x, from 1.0 on with the major one.
+    let variable = |name: &str| env::var(name).expect("cargo sets it");
+    let (major, minor) = (
+        variable("CARGO_PKG_VERSION_MAJOR"),
+        variable("CARGO_PKG_VERSION_MINOR"),
+    );
+    let version = variable("CARGO_PKG_VERSION");
+    let abi = match major.as_str() {
+        "0" => format!("0.{minor}"),
+        _ => major,
+    };
     match env::var("CARGO_CFG_TARGET_OS").as_deref() {
         Ok("macos" | "ios") => {
             let name = format!("@rpath/libsession_locker.{abi}.dylib");
