@@ -135,12 +135,22 @@ end
 
 -- ---- Signals of an object --------------------------------------------------------------------
 
+--- Notes that somebody listens to an object, or waits for it: a source with many objects passes over the
+-- events of all others.
+function events.hear(object)
+    local source = rawget(object, "_source")
+    if source ~= nil and source ~= object and object._handle ~= nil then
+        source._heard:put(object._handle, object)
+    end
+end
+
 --- The signal of an object by name, made when it is first asked for.
 function events.signal(object, name)
     local signals = rawget(object, "_signals")
     if signals == nil then
         signals = {}
         rawset(object, "_signals", signals)
+        events.hear(object)
     end
     local signal = signals[name]
     if signal == nil then
@@ -312,21 +322,16 @@ end
 --- The first event from `at` on that somebody is to hear, and whose it is; `count` if there is none.
 -- Most events concern nobody, so this is the loop that counts: numbers alone, and compiled.
 local function next_heard(source, words, at, count)
-    local objects = source._objects
+    local heard = source._heard
     local hears_all = rawget(source, "_signals") ~= nil
     while at < count do
         local word = at * EVENT_WORDS
         local kind = words[word + KIND_WORD]
-        local by_low = objects[words[word + PROFILE_WORD]]
-        local object = by_low and by_low[words[word + PROFILE_WORD + 1]]
-        if hears_all or kind == CHANGES_SAVED or kind == PURCHASE or kind == SENT then
-            return at, object
-        elseif object ~= nil then
-            if rawget(object, "_signals") ~= nil or rawget(object, "_loading") ~= nil then
-                return at, object
-            elseif kind == LIFECYCLE and words[word + LIFECYCLE_WORD] == FINISHED then
-                return at, object
-            end
+        if hears_all or kind == CHANGES_SAVED or kind == PURCHASE or kind == SENT
+            or heard[words[word + PROFILE_WORD]] ~= nil
+            or kind == LIFECYCLE and words[word + LIFECYCLE_WORD] == FINISHED then
+            local by_low = source._objects[words[word + PROFILE_WORD]]
+            return at, by_low and by_low[words[word + PROFILE_WORD + 1]]
         end
         at = at + 1
     end
@@ -365,6 +370,13 @@ local function tell_all(source)
     events.tell_answers()
 end
 
+local function call_and_tell(source, call, ...)
+    local status = call(...)
+    local failure = status ~= native.OK and native.failure(status) or nil
+    tell_all(source)
+    return status, failure
+end
+
 --- Makes an update, wait or drain of a source, `call(…)`, and then tells what it came to. Gives the
 -- status, and the error if it is none of SL_OK. Nobody else may update the source meanwhile; a
 -- destruction takes effect at the end.
@@ -374,12 +386,13 @@ function events.run(source, what, call, ...)
             what .. " inside a hook or listener, while an update of the same object is under way")
     end
     source._is_busy = true
-    local status = call(...)
-    local failure = status ~= native.OK and native.failure(status) or nil
-    tell_all(source)
+    local ok, status, failure = pcall(call_and_tell, source, call, ...)
     source._is_busy = nil
     if source._destroy_later then
         source:Destroy()
+    end
+    if not ok then
+        error(status, 0)
     end
     return status, failure
 end

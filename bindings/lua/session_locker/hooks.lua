@@ -179,7 +179,10 @@ end
 local answers = {}
 
 local function note_answer(user_data, answer)
-    answers[#answers + 1] = { entry = entries[id_of(user_data)], answer = answer }
+    local entry = entries[id_of(user_data)]
+    if entry ~= nil then
+        answers[#answers + 1] = { entry = entry, answer = answer }
+    end
 end
 
 --- Takes the oldest answer for which `is_meant(entry, …)`, or the oldest of all.

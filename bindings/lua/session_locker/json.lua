@@ -9,7 +9,9 @@ local ffi = require("ffi")
 local json = {}
 
 local Array, Object = {}, {}
+-- The library takes 128 levels from a script. What it hands out is a little deeper with what it adds.
 local DEPTH_MAX = 128
+local READ_DEPTH_MAX = 200
 local EXACT = 2 ^ 53
 
 --- JSON's null, which Lua's nil cannot be: there it means that there is nothing.
@@ -299,8 +301,8 @@ end
 local words = { ["true"] = true, ["false"] = false, ["null"] = json.null }
 
 function decode_value(text, at, depth)
-    if depth > DEPTH_MAX + 2 then
-        error("no JSON: nested deeper than 128 levels", 0)
+    if depth > READ_DEPTH_MAX then
+        error("no JSON: nested deeper than 200 levels", 0)
     end
     at = skip(text, at)
     local char = text:sub(at, at)

@@ -51,6 +51,7 @@ local function create(spec, call, key, options)
     rawset(self, "_source", self)
     -- Events of a locker name no profile: whatever names none is this locker's.
     self._objects:put(nil, self)
+    rawset(self, "_heard", self._objects)
     spec._lockers:put(handle, self)
     for name, listener in pairs(spec._listeners) do
         self[name]:Connect(function(...)

@@ -88,6 +88,7 @@ Profile.Destroy = Profile.EndSession
 local function add_loading_wait(self, wait)
     local waits = rawget(self, "_loading") or {}
     rawset(self, "_loading", waits)
+    events.hear(self)
     waits[#waits + 1] = wait
     if self.IsLoaded then
         self.Store:_answer_loaded_later(self)

@@ -39,6 +39,7 @@ local function RemoteChangeSenderCreate(spec, given)
         _poll = calls.remote_change_sender_poll_event,
     }, meta)
     self._objects:put(nil, self)
+    rawset(self, "_heard", self._objects)
     return self
 end
 

@@ -57,6 +57,7 @@ local function EasyStoreCreate(storage, create, given)
     return setmetatable({
         _handle = native.own(out[0], "easy_store_destroy"),
         _objects = events.Handles.new(),
+        _heard = events.Handles.new(),
         _waits = events.Handles.new(),
         _poll = calls.easy_store_poll_event,
         _loaded = {},
@@ -179,9 +180,14 @@ function EasyStore:Drain(timeout)
     return told
 end
 
+local function forget(store, profile)
+    store._objects:put(profile._handle, nil)
+    store._heard:put(profile._handle, nil)
+end
+
 -- Events call this when a profile has said its last.
 function EasyStore:_finished(profile)
-    self._objects:put(profile._handle, nil)
+    forget(self, profile)
     profile:_end(false)
 end
 
@@ -196,7 +202,7 @@ function EasyStore:Destroy()
     rawset(self, "_handle", nil)
     native.check(calls.easy_store_destroy(handle))
     for _, profile in ipairs(self._objects:all()) do
-        self._objects:put(profile._handle, nil)
+        forget(self, profile)
         profile:_end(true)
         events.answer_loading(profile, nil)
     end
