@@ -150,4 +150,34 @@ test("the library says its version and the time", function()
     store:Destroy()
 end)
 
+-- Runs a script in a process of its own, without the variables that say where the library is; gives what it
+-- prints and whether it has ended well.
+local function run(script, setting)
+    local interpreter = arg[-1]
+    for at = -2, -9, -1 do
+        interpreter = arg[at] and not arg[at]:find("^%-") and arg[at] or interpreter
+    end
+    local path = os.tmpname()
+    local file = io.open(path, "w")
+    file:write(script)
+    file:close()
+    local pipe = io.popen(("env -u SESSION_LOCKER_LIBRARY %s '%s' '%s' 2>&1"):format(setting or "", interpreter,
+        path))
+    local printed = pipe:read("*a")
+    pipe:close()
+    os.remove(path)
+    return printed
+end
+
+test("the library is where the environment or the script says, and its absence is explained", function()
+    local path = os.getenv("SESSION_LOCKER_LIBRARY")
+    local said = ("require('session_locker.library').path = %q "):format(path)
+    local ask = "print(require('session_locker').Version)"
+    equal(run(ask, "SESSION_LOCKER_LIBRARY='" .. path .. "'"), sl.Version .. "\n")
+    equal(run(said .. ask), sl.Version .. "\n")
+    equal(run(said .. ask, "SESSION_LOCKER_LIBRARY=/nowhere/library.so"), sl.Version .. "\n")
+    check.contains(run(ask, "SESSION_LOCKER_LIBRARY=/nowhere/library.so"), "the native library is not found")
+    check.contains(run(said .. "require('session_locker.library').path = false " .. ask), "undefined symbol")
+end)
+
 check.finish("helpers")

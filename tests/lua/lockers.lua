@@ -76,6 +76,10 @@ test("the listeners of the spec hear every locker, and signals the one", functio
     locker.Loaded:Connect(function()
         heard("loaded")
     end)
+    local kinds = check.list()
+    locker.Event:Connect(function(event)
+        kinds(event.Kind, event.Key, event.Owner == locker)
+    end)
     locker.Deleted:Connect(function()
         heard("deleted")
     end)
@@ -89,6 +93,7 @@ test("the listeners of the spec hear every locker, and signals the one", functio
     release(locker)
     frames(locker, 2)
     locker:Destroy()
+    equal(kinds[1], "lifecycle player/ann true")
     local text = table.concat(heard, "; ")
     for _, part in ipairs({
         "loaded; spec player/ann replaced r_loaded; spec player/ann loaded",

@@ -57,11 +57,11 @@ test("signals of one event fire deepest first, and those of a session in order",
     end)
     equal(heard, {
         "Loaded r_loaded", "Replaced r_loaded", "Lifecycle replaced r_loaded", "LoadStatusChanged loaded",
-        "Destroyed", "Lifecycle destroyed nil",
-        "Saved", "Lifecycle saved nil",
+        "Destroyed nil", "Lifecycle destroyed nil",
+        "Saved nil", "Lifecycle saved nil",
         "Released r_released", "Reset r_released", "Replaced r_released", "Lifecycle replaced r_released",
         "LoadStatusChanged loading",
-        "Lifecycle idling nil", "Lifecycle deleted nil", "Finished",
+        "Lifecycle idling nil", "Lifecycle deleted nil", "Finished nil",
     })
     store:Destroy()
 end)
@@ -104,8 +104,10 @@ test("a session that is lost says so, with what was not saved", function()
     equal(ann.data.Gold, 0)
     equal(was_saved, false)
     equal(outcome, "not_saved")
-    equal({ unpack(heard, 1, 6) },
-        { "SaveDataLost", "answered", "Lost r_lost", "Reset r_lost", "Replaced r_lost", "Lifecycle replaced r_lost" })
+    equal({ unpack(heard, 1, 6) }, {
+        "SaveDataLost", "answered", "Lost r_lost", "Reset r_lost", "Replaced r_lost",
+        "Lifecycle replaced r_lost",
+    })
     one:Destroy()
     two:Destroy()
 end)

@@ -71,13 +71,6 @@ local REASONS = {
     [C.SL_REASON_LOST] = "r_lost",
 }
 
--- The signals of a replacement, the deepest first.
-local REPLACED = {
-    r_loaded = { "Loaded", "Replaced" },
-    r_released = { "Released", "Reset", "Replaced" },
-    r_lost = { "Lost", "Reset", "Replaced" },
-}
-
 local LIFECYCLE = C.SL_EVENT_LIFECYCLE
 local LOAD_STATUS = C.SL_EVENT_LOAD_STATUS
 local ERROR = C.SL_EVENT_ERROR
@@ -161,56 +154,51 @@ function events.signal(object, name)
 end
 
 local function fire(object, name, ...)
-    local signals = object and rawget(object, "_signals")
+    local signals = rawget(object, "_signals")
     local signal = signals and signals[name]
     if signal ~= nil then
         signal:_fire(...)
     end
 end
-events.fire = fire
 
 -- ---- One event -------------------------------------------------------------------------------
 
-local function take_waits(object, name)
-    local waits = rawget(object, name)
-    rawset(object, name, nil)
-    return waits or {}
-end
-
---- Ends the waits for an object to be loaded: with the object, or with nil.
-function events.answer_loading(object, answer)
-    if rawget(object, "_loading") ~= nil then
-        for _, wait in ipairs(take_waits(object, "_loading")) do
+-- Ends the waits for an object to be loaded: with the object, or with nil.
+local function answer_loading(object, answer)
+    local waits = rawget(object, "_loading")
+    if waits ~= nil then
+        rawset(object, "_loading", nil)
+        for _, wait in ipairs(waits) do
             wait(answer)
         end
     end
 end
-local answer_loading = events.answer_loading
+events.answer_loading = answer_loading
 
-local function tell_lifecycle(source, object, lifecycle, reason)
-    local status, why = LIFECYCLES[lifecycle], REASONS[reason]
-    if status == "replaced" then
-        for _, name in ipairs(REPLACED[why]) do
-            fire(object, name, why)
-        end
-    elseif status == "saved" then
-        fire(object, "Saved")
-    elseif status == "destroyed" then
-        fire(object, "Destroyed")
-    elseif status == "deleted" then
-        fire(object, "Deleted")
-    elseif status == "idling" then
-        fire(object, "Idling")
+-- The signals of a lifecycle event but Lifecycle itself, by its status or, of a replacement, its reason, the
+-- deepest first.
+local SIGNALS = {
+    r_loaded = { "Loaded", "Replaced" },
+    r_released = { "Released", "Reset", "Replaced" },
+    r_lost = { "Lost", "Reset", "Replaced" },
+    saved = { "Saved" },
+    destroyed = { "Destroyed" },
+    idling = { "Idling" },
+    deleted = { "Deleted" },
+    finished = { "Finished" },
+}
+
+local function tell_lifecycle(source, object, status, reason)
+    for _, name in ipairs(SIGNALS[status] or SIGNALS[reason]) do
+        fire(object, name, reason)
     end
-    if lifecycle == FINISHED then
-        fire(object, "Finished")
+    if status == "finished" then
         answer_loading(object, nil)
-        source:_finished(object)
-    else
-        fire(object, "Lifecycle", status, why)
-        if why == "r_loaded" then
-            answer_loading(object, object)
-        end
+        return source:_finished(object)
+    end
+    fire(object, "Lifecycle", status, reason)
+    if reason == "r_loaded" then
+        answer_loading(object, object)
     end
 end
 
@@ -233,7 +221,7 @@ local function tell_answer(one)
     end
 end
 
---- The event as a table for who listens to all events of a source; texts are copied.
+-- The event as a table. All that is lent is copied.
 local function described(object, event)
     local kind = event.kind
     local told = { Key = native.text(event.key), Owner = object }
@@ -263,42 +251,34 @@ local function described(object, event)
     return told
 end
 
--- Tells one event to whoever it concerns. All that is lent is copied before the first listener runs.
+-- Tells one event to whoever it concerns. Nothing of it is read once the first listener runs, for that may
+-- poll anew.
 local function tell(source, object, event)
-    local kind = event.kind
-    local lifecycle, reason, load_status, outcome =
-        event.lifecycle, event.reason, event.load_status, event.outcome
-    local all = rawget(source, "_signals") and source._signals.Event and described(object, event)
-    local document = (kind == LOST and object ~= nil) and document_of(event)
-    local wait = kind == CHANGES_SAVED and source._waits:get(event.saved_connection)
-    local product_id = native.integer(event.product_id + 0LL)
-    local amount = kind == CREDIT and native.integer(event.amount + 0LL)
-    local purchase_id = kind == PURCHASE and native.text(event.text)
-    local send_id = kind == SENT and tonumber(event.send_id)
-    local problem = (kind == ERROR and object ~= nil) and described(object, event)
-    if all then
-        source._signals.Event:_fire(all)
-    end
-    if kind == LIFECYCLE and object ~= nil then
-        tell_lifecycle(source, object, lifecycle, reason)
-    elseif kind == LOAD_STATUS and object ~= nil then
-        local status = events.LOAD_STATUSES[load_status]
-        fire(object, "LoadStatusChanged", status)
-        if IS_FINAL[status] then
+    local told, outcome = described(object, event), event.outcome
+    local wait = source._waits:get(event.saved_connection)
+    fire(source, "Event", told)
+    local kind = told.Kind
+    if wait ~= nil then
+        wait:_answer(outcome)
+    elseif kind == "purchase" then
+        tell_answer(hooks.take_answer(is_purchase, told.ProductId, told.PurchaseId))
+    elseif kind == "remote_changes_sent" then
+        tell_answer(hooks.take_answer(is_send, told.SendId))
+    elseif object == nil then
+        return
+    elseif kind == "lifecycle" then
+        tell_lifecycle(source, object, told.Status, told.Reason)
+    elseif kind == "load_status" then
+        fire(object, "LoadStatusChanged", told.LoadStatus)
+        if IS_FINAL[told.LoadStatus] then
             answer_loading(object, nil)
         end
-    elseif document then
-        fire(object, "SaveDataLost", document)
-    elseif wait then
-        wait:_answer(outcome)
-    elseif kind == CREDIT then
-        fire(object, "ProductCreditChanged", product_id, amount)
-    elseif kind == PURCHASE then
-        tell_answer(hooks.take_answer(is_purchase, product_id, purchase_id))
-    elseif kind == SENT then
-        tell_answer(hooks.take_answer(is_send, send_id))
-    elseif problem then
-        fire(object, "Failed", problem)
+    elseif kind == "lost" then
+        fire(object, "SaveDataLost", told.Document)
+    elseif kind == "product_credit_changed" then
+        fire(object, "ProductCreditChanged", told.ProductId, told.Amount)
+    elseif kind == "error" then
+        fire(object, "Failed", told)
     end
 end
 

@@ -178,10 +178,10 @@ end
 -- who is told may yield.
 local answers = {}
 
-local function note_answer(user_data, answer)
+local function note_answer(user_data, value)
     local entry = entries[id_of(user_data)]
     if entry ~= nil then
-        answers[#answers + 1] = { entry = entry, answer = answer }
+        answers[#answers + 1] = { entry = entry, answer = value }
     end
 end
 

@@ -23,15 +23,19 @@ end
 
 --- Declares the functions and loads the library, once: for "session_locker" itself.
 function library.open()
-    local path = library.declarations or beside_front_module()
-    local file = assert(io.open(path, "r"))
+    local file = assert(io.open(library.declarations or beside_front_module(), "r"))
     local declarations = file:read("*a")
     file:close()
     ffi.cdef(declarations)
     if library.path == false then
         return ffi.C
     end
-    return ffi.load(library.path or "session_locker")
+    local ok, opened = pcall(ffi.load, library.path or "session_locker")
+    if not ok then
+        error("session_locker: the native library is not found: " .. opened
+            .. "; SESSION_LOCKER_LIBRARY, or the field path of session_locker.library, says where it is", 0)
+    end
+    return opened
 end
 
 return library

@@ -26,7 +26,7 @@ owner.add(Locker, getters, setters, {
     when_changes_saved = calls.locker_when_changes_saved,
     wait_until_changes_saved = calls.locker_wait_until_changes_saved,
 }, "locker")
-owner.add_signals(getters, { "Idling", "Deleted" })
+owner.add_signals(getters, { "Idling", "Deleted", "Event" })
 
 local locker_out = ffi.new("SlLocker *[1]")
 local data_out = ffi.new("SlSaveData *[1]")

@@ -179,6 +179,9 @@ function owner.add(methods, getters, setters, c, what)
     add_save_data(methods, getters, setters, c, what)
     add_credit(methods, c, what)
     add_waits(methods, c, what)
+    -- `Lifecycle(status, reason)`, `Replaced(reason)`, `Reset(reason)` and so on, as in the original;
+    -- `ProductCreditChanged(product_id, amount)`, `LoadStatusChanged(status)`; `SaveDataLost(document)`, before
+    -- `Lost`, with a table of what was lost; `Failed(event)`, with an event of the kind "error".
     owner.add_signals(getters, {
         "Lifecycle", "Saved", "Replaced", "Loaded", "Reset", "Released", "Lost",
         "ProductCreditChanged", "LoadStatusChanged", "SaveDataLost", "Failed",

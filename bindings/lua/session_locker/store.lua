@@ -16,8 +16,11 @@ local C, calls = native.C, native.calls
 local EasyStore, getters = {}, {}
 local meta = class.new(EasyStore, getters)
 
--- Every event of the store, as a table with `Kind`, the `Key`, the `Owner` (a profile) if it is still
--- there, and what belongs to the kind.
+-- `Event(event)`: every event of the store, as a table with `Key`, `Owner`, which is the profile while it is
+-- there, `Kind`, and what belongs to that: "lifecycle" (`Status`, `Reason`), "load_status" (`LoadStatus`),
+-- "error" (`Activity`, `ErrorKind`, `Message`, `ProductId`), "lost" (`Document`, a table), "changes_saved"
+-- (`Outcome`), "product_credit_changed" (`ProductId`, `Amount`), "purchase" (`ProductId`, `PurchaseId`,
+-- `WasGranted`), "remote_changes_sent" (`SendId`, `Outcome`).
 owner.add_signals(getters, { "Event" })
 send.add(EasyStore, "SendRemoteChanges", "YieldUntilRemoteChangesSent",
     calls.easy_store_send_remote_changes, "store")
