@@ -359,15 +359,30 @@ public static class HookTests
 
     public static void An_exception_without_a_message_is_told_by_its_name()
     {
-        using (var world = new World(config =>
+        foreach (Exception thrown in new Exception[] { new SilentException(), new MuteException() })
         {
-            config.TemplateJson = null;
-            config.CreateSaveData = (key, data) => { throw new SilentException(); };
-        }))
+            using (var world = new World(config =>
+            {
+                config.TemplateJson = null;
+                config.CreateSaveData = (key, data) => { throw thrown; };
+            }))
+            {
+                Profile profile = world.Store.StartSession("ann");
+                world.Until(profile.WhenLoadedAsync(), "given up");
+                Expect.Contains(thrown.GetType().Name, world.Errors[0].Message);
+            }
+        }
+    }
+
+    public static void A_long_message_comes_whole()
+    {
+        string text = "it began with " + new string('ü', 3000) + " and ended";
+        using (PendingProductPurchase pending = PendingProductPurchase.FromIds(
+            (op, call) => { throw new InvalidOperationException(text); }, 1, null))
         {
-            Profile profile = world.Store.StartSession("ann");
-            world.Until(profile.WhenLoadedAsync(), "given up");
-            Expect.Contains("SilentException", world.Errors[0].Message);
+            SessionLockerException thrown = Expect.Throws<SessionLockerException>(() => pending.Validate(null));
+            Expect.Contains(text, thrown.Message);
+            Expect.Equal(text, thrown.InnerException.Message);
         }
     }
 
@@ -421,6 +436,14 @@ public static class HookTests
         public override string Message
         {
             get { return string.Empty; }
+        }
+    }
+
+    private sealed class MuteException : Exception
+    {
+        public override string Message
+        {
+            get { throw new InvalidOperationException("not even a message"); }
         }
     }
 

@@ -1,5 +1,7 @@
 using System;
 using System.Collections.Generic;
+using System.Reflection;
+using System.Runtime.InteropServices;
 using System.Text;
 using SessionLocker;
 
@@ -13,6 +15,28 @@ public static class LibraryTests
             Expect.Equal(expected, SessionLockerLibrary.NameOf(status));
         }
         Expect.Equal("unknown status", SessionLockerLibrary.NameOf((SessionLockerStatus)(-25)));
+    }
+
+    public static void Every_function_that_the_library_calls_is_marked_for_compilers_that_work_ahead()
+    {
+        var found = new Dictionary<MethodInfo, bool>();
+        foreach (Type type in typeof(EasyStore).Assembly.GetTypes())
+        {
+            foreach (FieldInfo field in type.GetFields(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public))
+            {
+                if (!Attribute.IsDefined(field.FieldType, typeof(UnmanagedFunctionPointerAttribute)))
+                {
+                    continue;
+                }
+                MethodInfo method = ((Delegate)field.GetValue(null)).Method;
+                found[method] = true;
+                Expect.True(method.IsStatic && !type.ContainsGenericParameters, type.Name + "." + method.Name + " is static");
+                IList<CustomAttributeData> marks = CustomAttributeData.GetCustomAttributes(method);
+                Expect.True(marks.Count == 1 && marks[0].Constructor.DeclaringType.Name == "MonoPInvokeCallbackAttribute", method.Name);
+                Expect.Equal(field.FieldType, (Type)marks[0].ConstructorArguments[0].Value);
+            }
+        }
+        Expect.Equal(23, found.Count);
     }
 
     public static void The_library_has_a_version_and_a_clock()

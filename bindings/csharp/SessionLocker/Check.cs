@@ -34,7 +34,7 @@ namespace SessionLocker
             var handle = of as NativeObject;
             if (status == (int)SessionLockerStatus.InvalidHandle && handle != null && handle.IsDisposed)
             {
-                return new ObjectDisposedException(of.GetType().Name);
+                return new ObjectDisposedException(handle.TypeName);
             }
             return new SessionLockerException((SessionLockerStatus)status, message, HookFailure.TakeFor(message));
         }

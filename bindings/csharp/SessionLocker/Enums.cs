@@ -1,178 +1,180 @@
+using SessionLocker.Native;
+
 namespace SessionLocker
 {
     /// <summary>The type of a value in save data.</summary>
     public enum SaveDataType
     {
         /// <summary><c>null</c>.</summary>
-        Null = 0,
+        Null = NativeMethods.SL_VALUE_NULL,
         /// <summary><c>true</c> or <c>false</c>.</summary>
-        Boolean = 1,
+        Boolean = NativeMethods.SL_VALUE_BOOL,
         /// <summary>A number without fraction or exponent that fits 64 bits.</summary>
-        Integer = 2,
+        Integer = NativeMethods.SL_VALUE_INTEGER,
         /// <summary>Any other number.</summary>
-        Float = 3,
+        Float = NativeMethods.SL_VALUE_FLOAT,
         /// <summary>A string.</summary>
-        String = 4,
+        String = NativeMethods.SL_VALUE_STRING,
         /// <summary>An array.</summary>
-        Array = 5,
+        Array = NativeMethods.SL_VALUE_ARRAY,
         /// <summary>An object.</summary>
-        Object = 6,
+        Object = NativeMethods.SL_VALUE_OBJECT,
     }
 
     /// <summary>Whose fault a failure is, and whether trying again helps.</summary>
     public enum RequestErrorKind
     {
         /// <summary>The game's own: code or configuration. Trying again does not help.</summary>
-        Script = 0,
+        Script = NativeMethods.SL_REQUEST_ERROR_SCRIPT,
         /// <summary>Unknown, or perhaps it passes.</summary>
-        Misc = 1,
+        Misc = NativeMethods.SL_REQUEST_ERROR_MISC,
         /// <summary>The backend's: its limits, its network, its outages. It is tried again.</summary>
-        Backend = 2,
+        Backend = NativeMethods.SL_REQUEST_ERROR_BACKEND,
     }
 
     /// <summary>A step of the life of a session.</summary>
     public enum Lifecycle
     {
         /// <summary>The save data was replaced; the reason says by what.</summary>
-        Replaced = 1,
+        Replaced = NativeMethods.SL_LIFECYCLE_REPLACED,
         /// <summary>The save data is in the storage.</summary>
-        Saved = 2,
+        Saved = NativeMethods.SL_LIFECYCLE_SAVED,
         /// <summary>No session is held and nothing is under way.</summary>
-        Idling = 3,
+        Idling = NativeMethods.SL_LIFECYCLE_IDLING,
         /// <summary>The locker was deleted.</summary>
-        Deleted = 4,
+        Deleted = NativeMethods.SL_LIFECYCLE_DELETED,
         /// <summary>The profile was ended by the host.</summary>
-        Destroyed = 5,
+        Destroyed = NativeMethods.SL_LIFECYCLE_DESTROYED,
         /// <summary>The last a profile says: its session is over and its key released.</summary>
-        Finished = 6,
+        Finished = NativeMethods.SL_LIFECYCLE_FINISHED,
     }
 
     /// <summary>Why the save data was replaced.</summary>
     public enum Reason
     {
         /// <summary>It was not.</summary>
-        None = 0,
+        None = NativeMethods.SL_REASON_NONE,
         /// <summary><c>r_loaded</c>: by the player's save data, from the storage.</summary>
-        Loaded = 1,
+        Loaded = NativeMethods.SL_REASON_LOADED,
         /// <summary><c>r_released</c>: by the default; the session was ended willingly, or has not begun.</summary>
-        Released = 2,
+        Released = NativeMethods.SL_REASON_RELEASED,
         /// <summary><c>r_lost</c>: by the default; another server owns the key, or the record is gone.</summary>
-        Lost = 3,
+        Lost = NativeMethods.SL_REASON_LOST,
     }
 
     /// <summary>How far loading has come.</summary>
     public enum LoadStatus
     {
         /// <summary>Waiting for the key.</summary>
-        Loading = 0,
+        Loading = NativeMethods.SL_LOAD_STATUS_LOADING,
         /// <summary>A storage request failed; it is asked again after a cooldown.</summary>
-        DataStoreRequestFail = 1,
+        DataStoreRequestFail = NativeMethods.SL_LOAD_STATUS_DATA_STORE_REQUEST_FAIL,
         /// <summary>Another owner holds the key; it is asked for again after the cooldown.</summary>
-        SessionIsLocked = 2,
+        SessionIsLocked = NativeMethods.SL_LOAD_STATUS_SESSION_IS_LOCKED,
         /// <summary>The document is of a version this server does not understand. Final.</summary>
-        InvalidVersion = 3,
+        InvalidVersion = NativeMethods.SL_LOAD_STATUS_INVALID_VERSION,
         /// <summary>The session is ours, and the save data is the player's.</summary>
-        Loaded = 4,
+        Loaded = NativeMethods.SL_LOAD_STATUS_LOADED,
         /// <summary>The stored bytes are not a document. Final.</summary>
-        CorruptData = 5,
+        CorruptData = NativeMethods.SL_LOAD_STATUS_CORRUPT_DATA,
         /// <summary>A migrator or patcher failed. Final.</summary>
-        MigrationFailed = 6,
+        MigrationFailed = NativeMethods.SL_LOAD_STATUS_MIGRATION_FAILED,
         /// <summary>A new document could not be created. Final.</summary>
-        CreateFailed = 7,
+        CreateFailed = NativeMethods.SL_LOAD_STATUS_CREATE_FAILED,
         /// <summary>The record was erased while its session was live or its key was asked for. Final.</summary>
-        Erased = 8,
+        Erased = NativeMethods.SL_LOAD_STATUS_ERASED,
     }
 
     /// <summary>How a wait for changes has ended.</summary>
     public enum SaveOutcome
     {
         /// <summary>It has not: there is no answer.</summary>
-        None = -1,
+        None = -1, // The generator leaves out constants that are negative.
         /// <summary>The session ended without the changes.</summary>
-        NotSaved = 0,
+        NotSaved = NativeMethods.SL_OUTCOME_NOT_SAVED,
         /// <summary>The changes are in the storage.</summary>
-        Saved = 1,
+        Saved = NativeMethods.SL_OUTCOME_SAVED,
         /// <summary>The store was closed while the fate of the changes' commit was not known.</summary>
-        Unknown = 2,
+        Unknown = NativeMethods.SL_OUTCOME_UNKNOWN,
     }
 
     /// <summary>How a send of remote changes has ended.</summary>
     public enum SendOutcome
     {
         /// <summary>The changes are in the storage, in the inbox of their record or applied by its owner.</summary>
-        Sent = 1,
+        Sent = NativeMethods.SL_SEND_SENT,
         /// <summary>There is no record, and none was to be made; or it was erased meanwhile.</summary>
-        Missing = 2,
+        Missing = NativeMethods.SL_SEND_MISSING,
         /// <summary>The record's inbox has no room for them. Nothing was written.</summary>
-        InboxFull = 3,
+        InboxFull = NativeMethods.SL_SEND_INBOX_FULL,
         /// <summary>The sender was disposed, or a day has passed, and nothing was written.</summary>
-        NotSent = 4,
+        NotSent = NativeMethods.SL_SEND_NOT_SENT,
         /// <summary>The same, with an attempt whose fate is not known.</summary>
-        Unknown = 5,
+        Unknown = NativeMethods.SL_SEND_UNKNOWN,
         /// <summary>What is stored under the key is no document. It stays as it is.</summary>
-        CorruptData = 6,
+        CorruptData = NativeMethods.SL_SEND_CORRUPT_DATA,
     }
 
     /// <summary>What was being done when something failed.</summary>
     public enum Activity
     {
         /// <summary>Acquiring a key.</summary>
-        Load = 1,
+        Load = NativeMethods.SL_ACTIVITY_LOAD,
         /// <summary>Saving or releasing.</summary>
-        Save = 2,
+        Save = NativeMethods.SL_ACTIVITY_SAVE,
         /// <summary>Making a new document.</summary>
-        Create = 3,
+        Create = NativeMethods.SL_ACTIVITY_CREATE,
         /// <summary>Running migrators and patchers.</summary>
-        Migrate = 4,
+        Migrate = NativeMethods.SL_ACTIVITY_MIGRATE,
         /// <summary>Running a before-save hook.</summary>
-        BeforeSave = 5,
+        BeforeSave = NativeMethods.SL_ACTIVITY_BEFORE_SAVE,
         /// <summary>Applying a remote change.</summary>
-        RemoteChange = 6,
+        RemoteChange = NativeMethods.SL_ACTIVITY_REMOTE_CHANGE,
         /// <summary>Merging what was written before the load.</summary>
-        Merge = 7,
+        Merge = NativeMethods.SL_ACTIVITY_MERGE,
         /// <summary>Running the process function of a purchase.</summary>
-        Purchase = 8,
+        Purchase = NativeMethods.SL_ACTIVITY_PURCHASE,
         /// <summary>Sending remote changes.</summary>
-        Send = 9,
+        Send = NativeMethods.SL_ACTIVITY_SEND,
     }
 
     /// <summary>How much a log message matters.</summary>
     public enum LogLevel
     {
         /// <summary>The steps of a session, with verbose logs.</summary>
-        Debug = 0,
+        Debug = NativeMethods.SL_LOG_DEBUG,
         /// <summary>What passes by itself.</summary>
-        Info = 1,
+        Info = NativeMethods.SL_LOG_INFO,
         /// <summary>What someone should look at.</summary>
-        Warning = 2,
+        Warning = NativeMethods.SL_LOG_WARNING,
         /// <summary>A mistake in code or configuration.</summary>
-        Error = 3,
+        Error = NativeMethods.SL_LOG_ERROR,
     }
 
     /// <summary>A setting that has a default for the whole process.</summary>
     public enum ConfigValue
     {
         /// <summary>Verbose logs: 0 or 1 (0).</summary>
-        VerboseLogs = 1,
+        VerboseLogs = NativeMethods.SL_CONFIG_VERBOSE_LOGS,
         /// <summary>The storage is read but never written: 0 or 1 (0).</summary>
-        ReadOnlyDataStores = 2,
+        ReadOnlyDataStores = NativeMethods.SL_CONFIG_READ_ONLY_DATA_STORES,
         /// <summary>The longest that a session goes without a save, in seconds (300).</summary>
-        MaintainSessionPeriod = 3,
+        MaintainSessionPeriod = NativeMethods.SL_CONFIG_MAINTAIN_SESSION_PERIOD,
         /// <summary>How long a session that stopped saving keeps its key, in seconds (1800).</summary>
-        SessionExpiry = 4,
+        SessionExpiry = NativeMethods.SL_CONFIG_SESSION_EXPIRY,
         /// <summary>The wait before a locked key is asked for again, in seconds (10).</summary>
-        SessionRetryCooldown = 5,
+        SessionRetryCooldown = NativeMethods.SL_CONFIG_SESSION_RETRY_COOLDOWN,
         /// <summary>How many purchases a document remembers (100).</summary>
-        PurchaseHistoryLimit = 6,
+        PurchaseHistoryLimit = NativeMethods.SL_CONFIG_PURCHASE_HISTORY_LIMIT,
     }
 
     /// <summary>Whose errors go to a reporter of the whole process.</summary>
     public enum Reporter
     {
         /// <summary>Those of lockers, also of those beneath a store.</summary>
-        Lockers = 1,
+        Lockers = NativeMethods.SL_REPORTER_LOCKERS,
         /// <summary>Those of remote-change senders.</summary>
-        Senders = 2,
+        Senders = NativeMethods.SL_REPORTER_SENDERS,
     }
 
     /// <summary>What a hook for remote changes has to say.</summary>
@@ -193,17 +195,17 @@ namespace SessionLocker
         /// <summary>
         /// Asks whether the product can be applied, and to whom: see <see cref="ProductCall.RecipientProfile"/>.
         /// </summary>
-        Validate = 1,
+        Validate = NativeMethods.SL_PRODUCT_OP_VALIDATE,
         /// <summary>
         /// Applies the product by writing to <see cref="ProductCall.SaveData"/>, and to no other save data.
         /// Unless it is applied, what was written is undone.
         /// </summary>
-        Apply = 2,
+        Apply = NativeMethods.SL_PRODUCT_OP_APPLY,
         /// <summary>
         /// Notes in the purchaser's save data what is to be known of each purchase, such as what was spent.
         /// Any result but <see cref="ProductResult.Ok"/> counts as a failure here.
         /// </summary>
-        Record = 3,
+        Record = NativeMethods.SL_PRODUCT_OP_RECORD,
     }
 
     /// <summary>What a process function has to say. An exception means: it has failed, ask again later.</summary>
@@ -224,10 +226,10 @@ namespace SessionLocker
     public enum Expected
     {
         /// <summary>Its record is there, at the given revision.</summary>
-        Present = 0,
+        Present = NativeMethods.SL_EXPECTED_PRESENT,
         /// <summary>There is no record; the revision is that of its erasure, or empty.</summary>
-        Absent = 1,
+        Absent = NativeMethods.SL_EXPECTED_ABSENT,
         /// <summary>Nothing. Only an erasure says this.</summary>
-        Any = 2,
+        Any = NativeMethods.SL_EXPECTED_ANY,
     }
 }

@@ -167,7 +167,16 @@ namespace SessionLocker
 
         private static string MessageOf(Exception thrown)
         {
-            return string.IsNullOrEmpty(thrown.Message) ? thrown.GetType().Name : thrown.Message;
+            string message = null;
+            try
+            {
+                message = thrown.Message;
+            }
+            catch (Exception)
+            {
+                // An exception of the host's own may do anything, even this.
+            }
+            return string.IsNullOrEmpty(message) ? thrown.GetType().Name : message;
         }
     }
 }

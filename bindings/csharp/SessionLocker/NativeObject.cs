@@ -33,6 +33,12 @@ namespace SessionLocker
             get { return handle.IsClosed; }
         }
 
+        // For who reads an ObjectDisposedException.
+        internal virtual string TypeName
+        {
+            get { return GetType().Name; }
+        }
+
         internal IntPtr Name
         {
             get { return name; }

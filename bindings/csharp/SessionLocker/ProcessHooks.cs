@@ -36,17 +36,12 @@ namespace SessionLocker
         public static void Write(LogLevel level, string message)
         {
             Action<LogLevel, string> log = current;
-            if (log != null)
-            {
-                Call(log, level, message);
-            }
-        }
-
-        private static void Call(Action<LogLevel, string> log, LogLevel level, string message)
-        {
             try
             {
-                log(level, message);
+                if (log != null)
+                {
+                    log(level, message);
+                }
             }
             catch (Exception)
             {
@@ -57,7 +52,14 @@ namespace SessionLocker
         [MonoPInvokeCallback(typeof(LogShape))]
         private static void OnLog(IntPtr userData, int level, IntPtr message, UIntPtr messageLength)
         {
-            Call(From<LogHook>(userData).log, (LogLevel)level, Utf8.Read((byte*)message, messageLength));
+            try
+            {
+                From<LogHook>(userData).log((LogLevel)level, Utf8.Read((byte*)message, messageLength));
+            }
+            catch (Exception)
+            {
+                // There is no other place to tell it.
+            }
         }
     }
 

@@ -390,6 +390,11 @@ namespace SessionLocker
                 : base(native, Destroy)
             {
             }
+
+            internal override string TypeName
+            {
+                get { return typeof(SaveData).Name; }
+            }
         }
     }
 }
