@@ -1,6 +1,6 @@
 # make test      everything that must hold, set-up included
 # make demo      the examples, against a fresh database
-# make headers   writes the C headers anew
+# make headers   writes the C headers anew, and the declarations of C#
 # make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
@@ -22,11 +22,11 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
-	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
+.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests \
+	csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef cpp-tests \
-	csharp-tests lua-tests stories examples install-tests
+test: tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests csharp-tests \
+	lua-tests stories examples install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -82,10 +82,6 @@ two-libraries: library
 		$(LIB)/libsession_locker.a build/libsecond.a -lpthread -lm -ldl -lgcc_s -o build/two_libraries
 	@build/two_libraries
 
-lua-cdef: library
-	@printf '\n== LuaJIT declarations\n'
-	@luajit tests/lua/cdef.lua bindings/lua/session_locker_cdef.h $(SHARED)
-
 cpp-tests: library
 	@printf '\n== C++\n'
 	@tests/cpp/run $(LIB) build/cpp
@@ -106,6 +102,7 @@ examples: library
 	@EXAMPLE_STANDARDS="c99 c11 c17 c++17" examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
 	@bindings/run $(LIB) build/examples
+	@tests/missing_tools $(LIB) build/examples
 
 demo: demo-tools library
 	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
@@ -113,7 +110,8 @@ demo: demo-tools library
 
 headers:
 	@SESSION_LOCKER_WRITE_HEADERS=1 $(CARGO) test --locked --quiet --test headers
-	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h"
+	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h," \
+		"bindings/csharp/SessionLocker/NativeMethods.g.cs"
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
