@@ -13,6 +13,9 @@ EXAMPLES := quickstart two_servers game_server purchases remote_changes migratio
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 CARGO := cargo
+# Where cargo builds, wherever its configuration says: the tree may be read-only. LIB is set likewise.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+BUILT = $(TARGET_DIR)/$(CARGO_BUILD_TARGET)/release
 LIB := build/lib
 # What compilers look for, and what programs ask the dynamic linker for.
 NAMES := $(shell bash -c '. packaging/common.sh && echo $$link_name $$soname')
@@ -59,10 +62,10 @@ REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/r
 
 library:
 	@printf '\n== Release library\n'
-	@$(CARGO) build --locked --release --lib --quiet --config "$(REMAPPED)"
+	@$(CARGO) build --locked --release --lib --quiet --config "$(REMAPPED)" --target-dir $(TARGET_DIR)
 	@mkdir -p $(LIB)
-	@cp target/release/libsession_locker.a $(LIB)/
-	@cp target/release/$(notdir $(SHARED)) $(LIB)/$(SONAME)
+	@cp $(BUILT)/libsession_locker.a $(LIB)/
+	@cp $(BUILT)/$(notdir $(SHARED)) $(LIB)/$(SONAME)
 	@ln -sf $(SONAME) $(SHARED)
 	@echo "library: $$(du -h $(LIB)/$(SONAME) | cut -f1) shared, in $(LIB)"
 
