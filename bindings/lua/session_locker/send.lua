@@ -52,17 +52,16 @@ local function begin(call, handle, key, changes, given)
         return tonumber(id[0])
     end
     local callback = native.expect(given.Callback, "function", "Callback")
-    local entry = { kind = "send" }
-    function entry.tell(outcome)
-        callback(events.SEND_OUTCOMES[outcome])
-    end
-    local user_data = hooks.enter(entry)
+    local user_data = hooks.enter({
+        tell = function(outcome)
+            callback(events.SEND_OUTCOMES[outcome])
+        end,
+    })
     native.check(hooks.forget_if_refused(
         call(handle, key, #key, text, #text, options, hooks.callback("SlSendCallback"), user_data,
             hooks.callback("SlDrop"), id), user_data))
     native.keep(given)
-    entry.send_id = tonumber(id[0])
-    return entry.send_id
+    return tonumber(id[0])
 end
 
 --- Adds the method that sends, by its name, and the one that yields until it is answered.
