@@ -113,7 +113,7 @@ demo: demo-tools library
 
 headers:
 	@SESSION_LOCKER_WRITE_HEADERS=1 $(CARGO) test --locked --quiet --test headers
-	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h"
+	@echo "written: the C header, and what is generated in bindings/lua and bindings/csharp"
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
