@@ -4,7 +4,6 @@ local ffi = require("ffi")
 local class = require("session_locker.class")
 local events = require("session_locker.events")
 local hooks = require("session_locker.hooks")
-local json = require("session_locker.json")
 local native = require("session_locker.native")
 local save_data = require("session_locker.save_data")
 local tasks = require("session_locker.tasks")
@@ -37,7 +36,7 @@ local function changes_text(changes)
     elseif changes[1] == nil then
         native.misuse("remote changes are an array of tables, each with a K")
     end
-    return save_data.encode(json.is_array(changes) and changes or { unpack(changes) })
+    return save_data.encode(changes)
 end
 
 -- `call` is the C function; gives the send's id.
