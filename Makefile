@@ -22,10 +22,10 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
+.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef cpp-tests \
+test: tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests \
 	csharp-tests lua-tests stories examples install-tests
 	@printf '\nmake test: everything passed\n'
 
@@ -81,10 +81,6 @@ two-libraries: library
 	@cc -std=c99 -Wall -Wextra -Wpedantic -Werror -Iinclude tests/c/two_libraries/main.c \
 		$(LIB)/libsession_locker.a build/libsecond.a -lpthread -lm -ldl -lgcc_s -o build/two_libraries
 	@build/two_libraries
-
-lua-cdef: library
-	@printf '\n== LuaJIT declarations\n'
-	@luajit tests/lua/cdef.lua bindings/lua/session_locker_cdef.h $(SHARED)
 
 cpp-tests: library
 	@printf '\n== C++\n'
