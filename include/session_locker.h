@@ -33,7 +33,8 @@
  * - LuaJIT. Events can be polled, hooks cannot: those that make, migrate, save, merge and change save
  *   data or process products are always called back. So a host with hooks must not let the calls that
  *   run them be compiled (jit.off): every update, wait and drain, and the pending_product_purchase_
- *   functions.
+ *   functions. Of the others a drop may run in what replaces or ends what it belongs to, a storage of the
+ *   host's own in the tools' calls, and a log callback in any. bindings/lua takes care of all that.
  * - Threads. Every function may be called from any thread, at any time.
  */
 
@@ -858,7 +859,7 @@ typedef struct SlEasyStoreConfig {
     size_t template_json_length;
     /**
      * A document to show under every key that this store has not written, for tests; then nothing
-     * is read from or written to the storage. NULL for none.
+     * is read from or written to the storage. Like a stored one it needs its `Version`. NULL for none.
      */
     const char *test_data_json;
     /** Bytes. Left alone, it is SL_NUL_TERMINATED. */

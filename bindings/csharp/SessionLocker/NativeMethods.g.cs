@@ -2621,7 +2621,7 @@ namespace SessionLocker.Native
         public System.UIntPtr template_json_length;
         /// <summary>
         ///  A document to show under every key that this store has not written, for tests; then nothing
-        ///  is read from or written to the storage. NULL for none.
+        ///  is read from or written to the storage. Like a stored one it needs its `Version`. NULL for none.
         /// </summary>
         public byte* test_data_json;
         /// <summary>
