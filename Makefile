@@ -1,6 +1,6 @@
 # make test      everything that must hold, set-up included
 # make demo      the examples, against a fresh database
-# make headers   writes the C headers anew, and the declarations of C#
+# make headers   writes anew what is generated from src/ffi
 # make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
@@ -25,11 +25,11 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests \
-	csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
+.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
+	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests csharp-tests \
-	lua-tests stories examples install-tests
+test: tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests \
+	csharp-tests lua-tests stories examples install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -113,8 +113,7 @@ demo: demo-tools library
 
 headers:
 	@SESSION_LOCKER_WRITE_HEADERS=1 $(CARGO) test --locked --quiet --test headers
-	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h," \
-		"bindings/csharp/SessionLocker/NativeMethods.g.cs"
+	@echo "written: the C header, and what is generated in bindings/lua and bindings/csharp"
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases

@@ -10,6 +10,8 @@ local test, equal, refused = check.test, check.equal, check.refused
 local frames = check.frames
 
 local function collect()
+    -- Compiled code holds what it was compiled for.
+    jit.flush()
     collectgarbage()
     collectgarbage()
 end
@@ -84,6 +86,68 @@ test("what nobody refers to is ended by the collector, with its hooks", function
     collect()
     equal(sl.LiveHandles(), 0)
     equal(hooks.count(), 0)
+end)
+
+test("reading and writing leave no memory behind", function()
+    local data = sl.SaveDataCreate({ Text = ("x"):rep(10000), Bag = { A = {} } })
+    local function go_on(count)
+        for at = 1, count do
+            assert(#data.Text == 10000 and #sl.json(data, "/Text") == 10002)
+            assert(data.Bag["name" .. at] == nil and data.Bag.A ~= nil)
+        end
+        collect()
+        return resident_kilobytes()
+    end
+    local before = go_on(2000)
+    for at = 1, 200000 do
+        assert(data.Bag["other name" .. at] == nil)
+    end
+    local growth = go_on(2000) - before
+    assert(growth < 8192, ("memory has grown by %d kB"):format(growth))
+end)
+
+test("what is over is not held: profiles, lockers, and what they were used for", function()
+    local store = check.store()
+    local spec = sl.LockerSpec({ DataStore = sl.StorageOpen("memory:"), SaveDataTemplate = {} })
+    local pending = sl.DummyPPP_FromIds(function()
+        return true
+    end, 1)
+    local held = setmetatable({}, { __mode = "v" })
+    -- A coroutine, so that no dead place of this stack holds anything.
+    coroutine.wrap(function()
+        local profile, locker = check.loaded(store), sl.LockerCreate(spec, "player/ann")
+        held.profile, held.locker = profile, locker
+        pending:Validate(profile)
+        locker:MarkShouldAcquire({})
+        frames(locker)
+        pending:Validate(locker)
+        locker:MarkShouldRelease()
+        profile:EndSession()
+        frames(store)
+    end)()
+    collect()
+    equal(held.profile, nil)
+    coroutine.wrap(function()
+        for _, use_key in ipairs({ "shop", true }) do
+            held.locker:MarkShouldAcquire(use_key)
+            held.locker:MarkShouldRelease(use_key)
+        end
+        local keys = 0
+        for _ in pairs(held.locker._use_keys) do
+            keys = keys + 1
+        end
+        equal(keys, 1)
+        held.locker:MarkShouldRelease(next(held.locker._use_keys))
+        check.until_so(held.locker, function()
+            return held.locker.IsIdling
+        end)
+        held.locker:Destroy()
+    end)()
+    collect()
+    collect()
+    equal(held.locker, nil)
+    spec:Destroy()
+    store:Destroy()
 end)
 
 test("the collector ends no session whose store is there", function()

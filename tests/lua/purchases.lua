@@ -114,7 +114,7 @@ test("a gift changes the recipient whom validate names", function()
     store:Destroy()
 end)
 
-test("a gift to somebody who has left is a failure of the function, or not now", function()
+test("a gift to somebody who has left is answered with no, and one to nobody is a failure", function()
     local reports = {}
     local store = check.store({
         ReportDataStoreError = function(report)
@@ -124,10 +124,17 @@ test("a gift to somebody who has left is a failure of the function, or not now",
     local ann, ben = check.loaded(store, "player/ann"), check.loaded(store, "player/ben")
     ben:EndSession()
     frames(store)
-    ann:CallWhenProductIsProcessedAndSaved(shop(check.list(), ben), receipt("p3", GIFT))
-    frames(store)
-    check.contains(reports[1], "recipient")
     local granted
+    ann:CallWhenProductIsProcessedAndSaved(shop(check.list(), ben), receipt("p3", GIFT), function(answer)
+        granted = answer
+    end)
+    frames(store)
+    equal(granted, false)
+    equal(reports, {})
+    ann:CallWhenProductIsProcessedAndSaved(shop(check.list(), store), receipt("p5", GIFT))
+    frames(store)
+    check.contains(reports[1], "the recipient of a gift is a profile or a locker")
+    granted = nil
     ann:CallWhenProductIsProcessedAndSaved(function()
         return sl.NOT_NOW
     end, receipt("p4", GIFT), function(answer)

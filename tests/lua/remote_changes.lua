@@ -100,6 +100,20 @@ test("a hook that fails leaves the change, reports its text, and is asked again"
     store:Destroy()
 end)
 
+test("as many changes as a send may have are sent in one", function()
+    local store, storage = check.store()
+    local changes = {}
+    for at = 1, 10000 do
+        changes[at] = { K = "x", At = at }
+    end
+    store:SendRemoteChanges("player/ann", changes)
+    frames(store)
+    equal(#check.stored(storage).RemoteChanges, 10000)
+    changes[10001] = { K = "x" }
+    refused("SL_ERROR_TOO_LARGE", nil, store.SendRemoteChanges, store, "player/ann", changes)
+    store:Destroy()
+end)
+
 test("changes that cannot be are refused", function()
     local store = check.store()
     local send = store.SendRemoteChanges

@@ -194,6 +194,7 @@ test("floats are exact, and stay floats", function()
     end
     data.F = -0
     equal(1 / data.F, -math.huge)
+    equal(sl.encode({ -0, 0 }), "[-0.0,0]")
     sl.set_float(data, "/F", 3)
     equal(sl.json(data, "/F"), "3.0")
     equal(data.F, 3)

@@ -341,7 +341,12 @@ test("the answer comes between the signals of its save and those that follow", f
     local heard = check.list()
     profile.data.Gold = 1
     profile:WhenChangesSaved(function()
-        heard("answered", profile.data.Gold)
+        heard("answered")
+    end)
+    profile:CallWhenProductIsProcessedAndSaved(function()
+        return true
+    end, { PurchaseId = "p", ProductId = 1 }, function(granted)
+        heard("purchase answered", granted ~= nil)
     end)
     profile.Lifecycle:Connect(function(status)
         heard(status)
@@ -351,12 +356,12 @@ test("the answer comes between the signals of its save and those that follow", f
     end)
     profile:EndSession()
     frames(store)
-    local at_answer, at_finish
+    local places = {}
     for at, what in ipairs(heard) do
-        at_answer = what:find("answered") and at or at_answer
-        at_finish = what == "finished" and at or at_finish
+        places[what] = at
     end
-    assert(at_answer < at_finish, table.concat(heard, ", "))
+    assert(places.answered < places.finished, table.concat(heard, ", "))
+    assert(places["purchase answered true"] < places.finished, table.concat(heard, ", "))
     store:Destroy()
 end)
 
@@ -397,6 +402,21 @@ test("listeners and callbacks may yield", function()
     frames(store)
     equal(heard, { "saved true saved", "again", "and again" })
     store:Destroy()
+end)
+
+test("a coroutine that has done its work does the next", function()
+    local first, second
+    sl.Spawn(function()
+        first = coroutine.running()
+        sl.Spawn(function()
+            assert(coroutine.running() ~= first)
+        end)
+    end)
+    sl.Spawn(function()
+        second = coroutine.running()
+    end)
+    equal(first, second)
+    refused("SL_ERROR_INVALID_ARGUMENT", "spawned", sl.Spawn, nil)
 end)
 
 test("what yields is refused outside of a coroutine", function()

@@ -207,12 +207,7 @@ local function document_of(event)
 end
 
 local function is_purchase(entry, product_id, purchase_id)
-    return entry.kind == "purchase" and entry.receipt.PurchaseId == purchase_id
-        and entry.product_id == product_id
-end
-
-local function is_send(entry, send_id)
-    return entry.kind == "send" and entry.send_id == send_id
+    return entry.product_id == product_id and entry.receipt.PurchaseId == purchase_id
 end
 
 local function tell_answer(one)
@@ -262,8 +257,6 @@ local function tell(source, object, event)
         wait:_answer(outcome)
     elseif kind == "purchase" then
         tell_answer(hooks.take_answer(is_purchase, told.ProductId, told.PurchaseId))
-    elseif kind == "remote_changes_sent" then
-        tell_answer(hooks.take_answer(is_send, told.SendId))
     elseif object == nil then
         return
     elseif kind == "lifecycle" then
@@ -307,7 +300,7 @@ local function next_heard(source, words, at, count)
     while at < count do
         local word = at * EVENT_WORDS
         local kind = words[word + KIND_WORD]
-        if hears_all or kind == CHANGES_SAVED or kind == PURCHASE or kind == SENT
+        if hears_all or kind == CHANGES_SAVED or kind == PURCHASE
             or heard[words[word + PROFILE_WORD]] ~= nil
             or kind == LIFECYCLE and words[word + LIFECYCLE_WORD] == FINISHED then
             local by_low = source._objects[words[word + PROFILE_WORD]]
@@ -327,7 +320,8 @@ local function tell_batch(source, batch, count)
     end
 end
 
---- Tells the answers that no event has told: those of an object that was destroyed.
+--- Tells the answers that no event has told: those of sends, which come last in an update, and of what was
+-- destroyed.
 function events.tell_answers()
     local one = hooks.take_answer()
     while one ~= nil do

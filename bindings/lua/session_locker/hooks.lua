@@ -166,8 +166,11 @@ local function process(entry, op, call)
     local status = must_be_boolean(result, ("a process function, for %q,"):format(name))
     if name == "validate" and status == OK and recipient ~= nil then
         local field = type(recipient) == "table" and recipient._recipient_field
-        if not field or recipient._handle == nil then
-            error("the recipient of a gift is a profile or a locker that is still there", 0)
+        if not field then
+            error("the recipient of a gift is a profile or a locker", 0)
+        elseif recipient._handle == nil then
+            -- It has left, and its handle went with its last event.
+            return NOT_ACTIVE
         end
         call[field] = recipient._handle
     end

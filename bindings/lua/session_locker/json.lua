@@ -34,10 +34,6 @@ function json.object(table)
     return setmetatable(table or {}, Object)
 end
 
-function json.is_array(value)
-    return getmetatable(value) == Array
-end
-
 -- ---- Writing ---------------------------------------------------------------------------------
 
 local escapes = {

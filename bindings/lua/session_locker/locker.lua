@@ -8,7 +8,6 @@ local events = require("session_locker.events")
 local native = require("session_locker.native")
 local owner = require("session_locker.owner")
 local save_data = require("session_locker.save_data")
-local SavedConnection = require("session_locker.saved_connection")
 
 local C, calls = native.C, native.calls
 
@@ -185,7 +184,6 @@ function Locker:Destroy()
     native.release(handle)
     self.Spec._lockers:put(handle, nil)
     rawset(self, "_handle", nil)
-    SavedConnection.answer_all(self)
 end
 
 return lockers

@@ -45,7 +45,6 @@ function receipts.entry(process, receipt, tell)
         seen[name] = value
     end
     return {
-        kind = "purchase",
         process = process,
         receipt = seen,
         product_id = native.integer(struct.product_id + 0LL),

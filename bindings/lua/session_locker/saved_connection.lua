@@ -93,8 +93,7 @@ end
 function SavedConnection.answer_all(source)
     for _, connection in ipairs(source._waits:all()) do
         native.check(C.saved_connection_outcome(connection._handle, flag))
-        local outcome = flag[0]
-        connection:_answer(outcome == C.SL_OUTCOME_NONE and C.SL_OUTCOME_UNKNOWN or outcome)
+        connection:_answer(flag[0])
     end
 end
 

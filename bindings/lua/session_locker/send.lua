@@ -4,7 +4,6 @@ local ffi = require("ffi")
 local class = require("session_locker.class")
 local events = require("session_locker.events")
 local hooks = require("session_locker.hooks")
-local json = require("session_locker.json")
 local native = require("session_locker.native")
 local save_data = require("session_locker.save_data")
 local tasks = require("session_locker.tasks")
@@ -37,7 +36,7 @@ local function changes_text(changes)
     elseif changes[1] == nil then
         native.misuse("remote changes are an array of tables, each with a K")
     end
-    return save_data.encode(json.is_array(changes) and changes or { unpack(changes) })
+    return save_data.encode(changes)
 end
 
 -- `call` is the C function; gives the send's id.
@@ -52,17 +51,16 @@ local function begin(call, handle, key, changes, given)
         return tonumber(id[0])
     end
     local callback = native.expect(given.Callback, "function", "Callback")
-    local entry = { kind = "send" }
-    function entry.tell(outcome)
-        callback(events.SEND_OUTCOMES[outcome])
-    end
-    local user_data = hooks.enter(entry)
+    local user_data = hooks.enter({
+        tell = function(outcome)
+            callback(events.SEND_OUTCOMES[outcome])
+        end,
+    })
     native.check(hooks.forget_if_refused(
         call(handle, key, #key, text, #text, options, hooks.callback("SlSendCallback"), user_data,
             hooks.callback("SlDrop"), id), user_data))
     native.keep(given)
-    entry.send_id = tonumber(id[0])
-    return entry.send_id
+    return tonumber(id[0])
 end
 
 --- Adds the method that sends, by its name, and the one that yields until it is answered.

@@ -1,7 +1,7 @@
 --- Runs the code of a page: its blocks of Lua, one after another, as one script, and compares what lines
 -- print with what stands behind `-->` on them.
 --
---     luajit readme.lua PAGE FOLDER
+--     luajit page.lua PAGE FOLDER
 --
 -- FOLDER is where the script's files go.
 
