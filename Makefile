@@ -4,7 +4,7 @@
 # make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
-# make dist      an archive with the library for this platform, in build/dist
+# make dist      an archive with the library for this platform, in build/dist or DIST
 # make clean     removes what was built
 
 # The C examples, in the order in which they tell their story.
@@ -13,10 +13,11 @@ EXAMPLES := quickstart two_servers game_server purchases remote_changes migratio
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 CARGO := cargo
-# Where cargo builds, wherever its configuration says: the tree may be read-only. LIB is set likewise.
+# Where cargo builds, wherever its configuration says: the tree may be read-only. LIB and DIST are set likewise.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 BUILT = $(TARGET_DIR)/$(CARGO_BUILD_TARGET)/release
 LIB := build/lib
+DIST := build/dist
 # What compilers look for, and what programs ask the dynamic linker for.
 NAMES := $(shell bash -c '. packaging/common.sh && echo $$link_name $$soname')
 SHARED := $(LIB)/$(word 1,$(NAMES))
@@ -145,7 +146,7 @@ uninstall:
 	@$(INSTALL) --uninstall
 
 dist: $(LIB)/$(SONAME)
-	@packaging/dist $(LIB) build/dist
+	@packaging/dist $(LIB) $(DIST)
 
 install-tests: library
 	@printf '\n== Installing\n'
