@@ -58,8 +58,7 @@ public:
         if (code != SL_OK) {
             return detail::failure(code);
         }
-        return record{is_present != 0, bytes.string(), revision.string(),
-                      detail::strings(user_ids.view())};
+        return record{is_present != 0, bytes.string(), revision.string(), detail::strings(user_ids.view())};
     }
     /// Writes a record if the key is still at the revision `expected`, which a fetch, commit or erasure
     /// has given; gives the new one. Up to 64 user ids, in place of those stored before. Errors:
@@ -101,8 +100,8 @@ public:
     [[nodiscard]] result<std::vector<std::string>> keys_of_user(std::string_view user_id,
                                                                 double timeout) const {
         detail::buffer keys;
-        const SlStatus code = locker_storage_keys_of_user(handle(), user_id.data(), user_id.size(),
-                                                          timeout, keys.out());
+        const SlStatus code =
+            locker_storage_keys_of_user(handle(), user_id.data(), user_id.size(), timeout, keys.out());
         return list_of(code, keys);
     }
 

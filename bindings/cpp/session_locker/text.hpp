@@ -58,7 +58,9 @@ template <typename Texts> [[nodiscard]] std::vector<SlText> texts(const Texts &f
 }
 
 inline void append_utf8(std::string &to, std::uint32_t letter) {
-    const auto byte = [&to](std::uint32_t bits) { to += static_cast<char>(static_cast<unsigned char>(bits)); };
+    const auto byte = [&to](std::uint32_t bits) {
+        to += static_cast<char>(static_cast<unsigned char>(bits));
+    };
     if (letter < 0x80) {
         byte(letter);
     } else if (letter < 0x800) {
