@@ -16,6 +16,9 @@ TEST(messages_go_to_the_log_callback_until_another_takes_its_place) {
     MUST(sl::log_error_variations("a shop", "it burns", "in line 1"));
     CHECK(last.find("it burns") != std::string::npos && last.find("in line 1") != std::string::npos);
     MUST(sl::log_error_variations("a shop", "it burns", ""));
+    const std::string with_empty_traceback = last;
+    MUST(sl::log_error_variations("a shop", "it burns", std::string_view()));
+    CHECK(check::same(with_empty_traceback, last));
     CHECK(last.find("it burns") != std::string::npos && last.find("in line 1") == std::string::npos);
     MUST(sl::log_error_variations("a shop", "it burns"));
     MUST(sl::set_log_callback(nullptr));

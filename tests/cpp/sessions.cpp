@@ -271,6 +271,24 @@ TEST(a_wait_can_be_looked_at_answered_by_hand_and_given_up) {
     CHECK(one.heard.are("saved "));
 }
 
+TEST(the_event_of_an_answer_names_its_wait) {
+    const auto records = new_storage();
+    const SlSavedConnection *answered = nullptr;
+    server one(records, [&](sl::easy_store_config &config) {
+        config.event = [&](const sl::event &event) {
+            answered = event.kind() == sl::event_kind::changes_saved ? event.saved_connection() : answered;
+        };
+    });
+    const sl::profile ann = MUST(one.store.start_session("ann"));
+    one.frame();
+    const auto wait = MUST(ann.watch_changes_saved());
+    int heard = 0;
+    const auto listener = MUST(ann.connect(sl::signal::saved, [&](const sl::event &) { ++heard; }));
+    MUST(ann.mark_force_save());
+    one.frame();
+    CHECK(answered != nullptr && answered == wait.handle() && heard == 1);
+}
+
 TEST(blocking_waits_end_with_the_answer_or_the_timeout) {
     const auto records = new_storage();
     server one(records);
