@@ -1,7 +1,7 @@
 # make test      everything that must hold, set-up included
 # make demo      the examples, against a fresh database
 # make headers   writes the C headers anew
-# make bench     the benchmarks
+# make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
 # make dist      an archive with the library for this platform, in build/dist
@@ -22,11 +22,11 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef \
-	examples demo headers bench clean
+.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
+	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests library symbols c-tests two-libraries lua-cdef examples \
-	install-tests
+test: tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests \
+	csharp-tests lua-tests stories examples install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -82,23 +82,43 @@ two-libraries: library
 		$(LIB)/libsession_locker.a build/libsecond.a -lpthread -lm -ldl -lgcc_s -o build/two_libraries
 	@build/two_libraries
 
-lua-cdef: library
-	@printf '\n== LuaJIT declarations\n'
-	@luajit tests/lua/cdef.lua bindings/lua/session_locker_cdef.h $(SHARED)
+cpp-tests: library
+	@printf '\n== C++\n'
+	@tests/cpp/run $(LIB) build/cpp
+
+csharp-tests: library
+	@printf '\n== C#\n'
+	@tests/csharp/run $(LIB) build/csharp
+
+lua-tests: library
+	@printf '\n== LuaJIT\n'
+	@tests/lua/run $(LIB) build/lua
+
+stories: library
+	@printf '\n== One story in each language\n'
+	@tests/story/run $(LIB) build/story
 
 examples: library
 	@EXAMPLE_STANDARDS="c99 c11 c17 c++17" examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
+	@bindings/run $(LIB) build/examples
 
 demo: demo-tools library
 	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@SKIP_MISSING=1 bindings/run $(LIB) build/examples
 
 headers:
 	@SESSION_LOCKER_WRITE_HEADERS=1 $(CARGO) test --locked --quiet --test headers
-	@echo "written: include/session_locker.h, bindings/lua/session_locker_cdef.h"
+	@echo "written: the C header, and what is generated in bindings/lua and bindings/csharp"
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
+
+# What the bindings add to a call.
+bench-bindings: tools library
+	@benches/bindings/run-cpp $(LIB) build/bench
+	@benches/bindings/run-csharp $(LIB) build/bench
+	@benches/bindings/run-lua $(LIB) build/bench
 
 .PHONY: install uninstall dist install-tests
 

@@ -1360,11 +1360,11 @@ typedef void (*SlLogCallback)(void *user_data,
 /**
  * Asks whether the product can be applied, and to whom; a write to save data of a session gets
  * SL_ERROR_BUSY. SL_OK: it can, to the purchaser, or to the recipient that is set in the call; the
- * purchase is answered with 0 if that one is not available, or of another store or spec, which is
- * reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. SL_ERROR_NOT_ACTIVE: not now (the
- * friend whom the gift was for has left); the purchase is answered with 0, and nothing is written.
- * Anything else, a recipient of both kinds or one that is gone is a failure: it is asked again after
- * `session_retry_cooldown`.
+ * purchase is answered with 0 if that one is not available, its session over, or of another store or
+ * spec, which is reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. SL_ERROR_NOT_ACTIVE:
+ * not now (the friend whom the gift was for has left); the purchase is answered with 0, and nothing is
+ * written. Anything else, a recipient of both kinds, or a handle that was freed, is a failure: it is
+ * asked again after `session_retry_cooldown`.
  */
 #define SL_PRODUCT_OP_VALIDATE 1
 

@@ -39,6 +39,7 @@ const SOURCES: [&str; 28] = [
 
 const C_HEADER: &str = "include/session_locker.h";
 const LUA_HEADER: &str = "bindings/lua/session_locker_cdef.h";
+const CSHARP_LAYER: &str = "bindings/csharp/SessionLocker/NativeMethods.g.cs";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -149,6 +150,56 @@ fn the_committed_c_header_is_what_the_source_gives() {
 #[test]
 fn the_committed_luajit_header_is_what_the_source_gives() {
     check(LUA_HEADER, &for_luajit(&generate("cbindgen-luajit.toml")));
+}
+
+/// The declarations of C#, from the same files. Constants of the type `usize` are none in C#.
+fn generate_csharp() -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("NativeMethods.g.cs");
+    let builder = csbindgen::Builder::new()
+        .csharp_namespace("SessionLocker.Native")
+        .csharp_dll_name("session_locker")
+        // Where Unity links plugins into the program itself.
+        .csharp_dll_name_if("UNITY_IOS && !UNITY_EDITOR", "__Internal")
+        .csharp_use_function_pointer(false)
+        .csharp_use_nint_types(false)
+        .csharp_generate_const_filter(|name| !name.starts_with("SL_MAX_"));
+    let files = SOURCES.iter().map(|name| source(name));
+    files
+        .fold(builder, csbindgen::Builder::input_extern_file)
+        .generate_csharp_file(&file)
+        .expect("the sources");
+    with_pointers_to_functions(&fs::read_to_string(file).expect("the layer"))
+}
+
+/// Without the delegate that csbindgen declares for each parameter that is a callback: the parameter
+/// is a `void*`, as it is in structs, so that one delegate does for all callbacks of a shape.
+fn with_pointers_to_functions(layer: &str) -> String {
+    let mut text = String::new();
+    let mut may_be_blank = true;
+    for line in layer.lines() {
+        let start = line.trim_start();
+        let is_delegate = start.starts_with("[UnmanagedFunctionPointer")
+            || start.starts_with("internal delegate ");
+        if is_delegate || (start.is_empty() && !may_be_blank) {
+            may_be_blank = false;
+            continue;
+        }
+        may_be_blank = !start.is_empty();
+        let words = line.split(' ').map(|word| match word.split_once('(') {
+            _ if !word.ends_with("_delegate") => word.to_owned(),
+            Some((function, _)) => format!("{function}(void*"),
+            None => "void*".to_owned(),
+        });
+        let words = words.collect::<Vec<_>>();
+        writeln!(text, "{}", words.join(" ").trim_end()).expect("a string grows");
+    }
+    text
+}
+
+#[test]
+fn the_committed_csharp_layer_is_what_the_source_gives() {
+    check(CSHARP_LAYER, &generate_csharp());
 }
 
 #[test]

@@ -72,11 +72,11 @@ pub type SlProductOp = i32;
 
 /// Asks whether the product can be applied, and to whom; a write to save data of a session gets
 /// SL_ERROR_BUSY. SL_OK: it can, to the purchaser, or to the recipient that is set in the call; the
-/// purchase is answered with 0 if that one is not available, or of another store or spec, which is
-/// reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. SL_ERROR_NOT_ACTIVE: not now (the
-/// friend whom the gift was for has left); the purchase is answered with 0, and nothing is written.
-/// Anything else, a recipient of both kinds or one that is gone is a failure: it is asked again after
-/// `session_retry_cooldown`.
+/// purchase is answered with 0 if that one is not available, its session over, or of another store or
+/// spec, which is reported. SL_ERROR_NOT_APPLICABLE: it cannot, and becomes credit. SL_ERROR_NOT_ACTIVE:
+/// not now (the friend whom the gift was for has left); the purchase is answered with 0, and nothing is
+/// written. Anything else, a recipient of both kinds, or a handle that was freed, is a failure: it is
+/// asked again after `session_retry_cooldown`.
 pub const SL_PRODUCT_OP_VALIDATE: SlProductOp = 1;
 /// Applies the product by writing to `save_data`, and to no other save data. SL_OK: it is applied.
 /// SL_ERROR_NOT_APPLICABLE: it cannot be, and becomes credit; a gift is answered with no. Anything else
@@ -243,8 +243,12 @@ impl ProductProcess for HostProcess {
         if answer? == HookAnswer::NotApplicable {
             return Ok(Validation::NotApplicable);
         }
-        let recipient = recipient(&call).map_err(|error| error.message)?;
-        Ok(recipient.map_or(Validation::Own, Validation::Gift))
+        match recipient(&call) {
+            Ok(recipient) => Ok(recipient.map_or(Validation::Own, Validation::Gift)),
+            // The friend whom it was for has left, and the host still has the profile.
+            Err(error) if error.status == SL_ERROR_NOT_ACTIVE => Ok(Validation::NotNow),
+            Err(error) => Err(error.message),
+        }
     }
 
     fn apply(

@@ -206,6 +206,45 @@ static void a_gift_goes_to_the_profile_that_validate_names(void) {
     server_close(&server);
 }
 
+/* Also while the host still has the profile, or the locker. */
+static void a_gift_to_somebody_who_has_left_is_answered_with_no(void) {
+    Server server;
+    Full full;
+    SlProductPurchaser *purchaser = NULL;
+    SlReceiptInfo receipt = receipt_of("a", 5);
+    Shop shop;
+    int32_t is_finished = 0;
+
+    server_open(&server, "memory:", 0, 1);
+    shop = shop_for(loaded(&server, "ann"), NULL);
+    shop.recipient = loaded(&server, "ben");
+    OK(profile_end_session(shop.recipient));
+    frame(&server, 0);
+    frame(&server, 0);
+    OK(profile_is_finished(shop.recipient, &is_finished));
+    CHECK(is_finished == 1);
+    ask(&shop, "a");
+    frame(&server, 0);
+    CHECK(shop.answers == 1 && shop.granted == 0 && shop.validated == 1 && shop.drops == 1);
+    CHECK(json_is(data_of(shop.profile), "/Purchases", "[]"));
+    server_close(&server);
+
+    full_open(&full, "memory:", 0, 1);
+    OK(product_purchaser_create(&purchaser));
+    shop = shop_for(NULL, acquired(&full, "ann"));
+    shop.recipient_locker = locker_of(&full, "ben");
+    locker_step(&full, shop.recipient_locker, 0);
+    OK(locker_mark_deleted(shop.recipient_locker));
+    OK(product_purchaser_call_when_product_is_processed_and_saved(
+        purchaser, shop.locker, process, &receipt, on_answer, &shop, on_drop));
+    OK(product_purchaser_update(purchaser, 0));
+    CHECK(shop.answers == 1 && shop.granted == 0 && shop.validated == 1 && shop.drops == 1);
+    OK(product_purchaser_destroy(purchaser));
+    OK(locker_destroy(shop.recipient_locker));
+    released(&full, shop.locker);
+    full_close(&full);
+}
+
 static void what_cannot_be_a_purchase_is_refused_and_stays_the_hosts(void) {
     Server server;
     SlReceiptInfo receipt = receipt_of("a", 5);
@@ -543,6 +582,7 @@ int main(void) {
     what_is_not_applicable_becomes_credit_and_what_fails_is_tried_again();
     what_validate_cannot_tell_now_is_answered_with_no_and_asked_for_again();
     a_gift_goes_to_the_profile_that_validate_names();
+    a_gift_to_somebody_who_has_left_is_answered_with_no();
     what_cannot_be_a_purchase_is_refused_and_stays_the_hosts();
     a_lockers_purchases_are_a_purchasers(0);
     a_lockers_purchases_are_a_purchasers(1);

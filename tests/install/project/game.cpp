@@ -1,5 +1,4 @@
 // One session by way of an installed library, in C++.
-#if __has_include(<session_locker.hpp>)
 #include <session_locker.hpp>
 
 #include <cstdio>
@@ -36,6 +35,3 @@ int main() {
     std::printf("session-locker %s: %ld gold\n", sl::version(), *gold);
     return 0;
 }
-#else
-#include "game.c"
-#endif
