@@ -33,7 +33,8 @@
  * - LuaJIT. Events can be polled, hooks cannot: those that make, migrate, save, merge and change save
  *   data or process products are always called back. So a host with hooks must not let the calls that
  *   run them be compiled (jit.off): every update, wait and drain, and the pending_product_purchase_
- *   functions.
+ *   functions. Of the others a drop may run in what replaces or ends what it belongs to, a storage of the
+ *   host's own in the tools' calls, and a log callback in any. bindings/lua takes care of all that.
  * - Threads. Every function may be called from any thread, at any time.
  */
 
@@ -858,7 +859,7 @@ typedef struct SlEasyStoreConfig {
     size_t template_json_length;
     /**
      * A document to show under every key that this store has not written, for tests; then nothing
-     * is read from or written to the storage. NULL for none.
+     * is read from or written to the storage. Like a stored one it needs its `Version`. NULL for none.
      */
     const char *test_data_json;
     /** Bytes. Left alone, it is SL_NUL_TERMINATED. */
@@ -2648,7 +2649,8 @@ SlStatus locker_set_log_prefix(const SlLocker *locker,
                                size_t log_prefix_length);
 
 /**
- * Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
+ * Says farewell to a locker that is idle, or that was never updated and is not wanted: the seed's
+ * `MarkDeleted`. Its last event is told inside
  * this call, or waits to be polled. The handle stays until `locker_destroy`. Purchases that wait are
  * answered with 0 at the purchaser's next update; a gift that is on its way keeps the locker from
  * being idle. Any thread.

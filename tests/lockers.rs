@@ -83,6 +83,20 @@ fn a_locker_deleted_in_two_minds_leaves_its_key_to_others() {
 }
 
 #[test]
+fn a_locker_that_was_never_updated_may_be_deleted_unless_it_is_wanted() {
+    let (_storage, spec) = world();
+    let locker = spec.create_locker(KEY, &[]).unwrap();
+    assert_eq!(locker.mark_deleted(), Ok(()));
+    assert_eq!(heard_by(&locker), ["Deleted"]);
+    let locker = spec.create_locker(KEY, &[]).unwrap();
+    locker.mark_should_acquire().unwrap();
+    assert_eq!(locker.mark_deleted(), Err(LockerError::NotIdle));
+    locker.mark_should_release().unwrap();
+    assert_eq!(locker.mark_deleted(), Ok(()));
+    assert!(acquired(&spec, KEY, 1.0).is_available().unwrap());
+}
+
+#[test]
 fn an_update_of_one_locker_does_not_do_the_work_of_another() {
     let (storage, spec) = world();
     let (one, other) = (acquired(&spec, "a", 0.0), acquired(&spec, "b", 0.0));

@@ -55,7 +55,7 @@ pub struct SlEasyStoreConfig {
     /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub template_json_length: usize,
     /// A document to show under every key that this store has not written, for tests; then nothing
-    /// is read from or written to the storage. NULL for none.
+    /// is read from or written to the storage. Like a stored one it needs its `Version`. NULL for none.
     pub test_data_json: *const c_char,
     /// Bytes. Left alone, it is SL_NUL_TERMINATED.
     pub test_data_json_length: usize,

@@ -308,9 +308,10 @@ impl LockerSet {
             .filter(|_| slot.generation == id.generation)
     }
 
-    /// Removes a locker that is idle; it says farewell first. False if it is not idle.
+    /// Removes a locker that is idle or was never updated; it says farewell first. False, and nothing is
+    /// done, for any other.
     pub fn remove(&mut self, id: LockerId) -> bool {
-        if !self.get(id).is_some_and(LockerState::is_idle) {
+        if !self.get(id).is_some_and(LockerState::may_be_deleted) {
             return false;
         }
         self.command(id, LockerState::delete);

@@ -245,6 +245,11 @@ impl LockerState {
         matches!(self.phase, Phase::Idle) && !self.wanted
     }
 
+    /// Idle, or not wanted before its first update, which begins everything.
+    pub fn may_be_deleted(&self) -> bool {
+        self.is_idle() || !self.has_begun && !self.wanted
+    }
+
     /// Has a session or is on its way to one, and is not about to end it.
     pub fn is_live(&self) -> bool {
         let is_ending = match &self.phase {
@@ -453,8 +458,10 @@ impl LockerState {
         self.answer(connection, outcome);
     }
 
-    /// Says farewell; the locker must be idle.
+    /// Answers what was waited for in a moment in which the key was wanted, and says farewell; see
+    /// [`LockerState::may_be_deleted`].
     pub fn delete(&mut self) {
+        self.answer_waiters(|_| Some(SaveOutcome::NotSaved));
         self.data.end();
         self.emit_lifecycle(Lifecycle::Deleted);
     }

@@ -18,7 +18,9 @@ static void what_cannot_be_done_with_a_deleted_locker(int polls) {
     locker = locker_of(&full, "player");
     data = data_in(locker);
     CHECK_STATUS(SL_ERROR_UNSUPPORTED, save_data_destroy(data));
+    OK(locker_mark_should_acquire(locker, 0));
     CHECK_STATUS(SL_ERROR_BUSY, locker_mark_deleted(locker));
+    OK(locker_mark_should_release(locker, 0));
     CHECK(locker_step(&full, locker, 0) == 1);
     OK(locker_mark_deleted(locker));
     if (polls) {
@@ -189,7 +191,39 @@ static void a_host_that_reads_no_events_creates_no_more_lockers(void) {
     full_close(&full);
 }
 
+static void on_outcome(void *user_data, int32_t outcome) {
+    CHECK(outcome == SL_OUTCOME_NOT_SAVED);
+    ++*(int *)user_data;
+}
+
+static void count_answer_drop(void *user_data) { ((int *)user_data)[1]++; }
+
+/* A locker that nobody has updated yet may go at once, and takes no wait with it unanswered; so it is
+ * with one that was wanted between two updates. */
+static void what_waits_on_a_locker_wanted_for_a_moment_is_answered_at_its_end(int is_updated) {
+    Full full;
+    SlLocker *locker;
+    int answers_and_drops[2] = {0, 0};
+
+    full_open(&full, "memory:", 0, 1);
+    locker = locker_of(&full, "player");
+    if (is_updated) {
+        locker_step(&full, locker, 0);
+    }
+    OK(locker_mark_should_acquire(locker, 0));
+    OK(locker_when_changes_saved(locker, on_outcome, answers_and_drops, count_answer_drop, NULL));
+    CHECK_STATUS(SL_ERROR_BUSY, locker_destroy(locker));
+    CHECK(answers_and_drops[0] == 0);
+    OK(locker_mark_should_release(locker, 0));
+    OK(locker_destroy(locker));
+    CHECK(answers_and_drops[0] == 1 && answers_and_drops[1] == 1);
+    CHECK(log_is(&full.log, is_updated ? "released idling answer:no deleted " : "answer:no deleted "));
+    full_close(&full);
+}
+
 int main(void) {
+    what_waits_on_a_locker_wanted_for_a_moment_is_answered_at_its_end(0);
+    what_waits_on_a_locker_wanted_for_a_moment_is_answered_at_its_end(1);
     what_cannot_be_done_with_a_deleted_locker(0);
     what_cannot_be_done_with_a_deleted_locker(1);
     waits_of_a_locker();

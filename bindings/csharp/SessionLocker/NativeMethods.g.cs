@@ -1569,7 +1569,8 @@ namespace SessionLocker.Native
         internal static extern int locker_set_log_prefix(SlLocker* locker, byte* log_prefix, System.UIntPtr log_prefix_length);
 
         /// <summary>
-        ///  Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside
+        ///  Says farewell to a locker that is idle, or that was never updated and is not wanted: the seed's
+        ///  `MarkDeleted`. Its last event is told inside
         ///  this call, or waits to be polled. The handle stays until `locker_destroy`. Purchases that wait are
         ///  answered with 0 at the purchaser's next update; a gift that is on its way keeps the locker from
         ///  being idle. Any thread.
@@ -2620,7 +2621,7 @@ namespace SessionLocker.Native
         public System.UIntPtr template_json_length;
         /// <summary>
         ///  A document to show under every key that this store has not written, for tests; then nothing
-        ///  is read from or written to the storage. NULL for none.
+        ///  is read from or written to the storage. Like a stored one it needs its `Version`. NULL for none.
         /// </summary>
         public byte* test_data_json;
         /// <summary>
