@@ -73,6 +73,15 @@ TEST(a_locker_that_is_idle_is_freed_at_its_end) {
     CHECK(sl::live_handles() == before && host.spec.leaving_count() == 0);
 }
 
+TEST(a_locker_that_was_never_updated_is_freed_at_its_end) {
+    const auto records = new_storage();
+    full host(records);
+    const std::uint64_t before = sl::live_handles();
+    CHECK(MUST(sl::locker::create(host.spec, "ann")).destroy().has_value());
+    static_cast<void>(MUST(sl::locker::create(host.spec, "ann")));
+    CHECK(sl::live_handles() == before && host.spec.leaving_count() == 0);
+}
+
 TEST(a_locker_that_is_let_go_is_saved_and_released_by_its_spec) {
     const auto records = new_storage();
     full host(records);

@@ -226,12 +226,11 @@ private:
 
 /// One key's lock and save data, owned. The host updates it once a frame.
 ///
-/// **Its end.** A locker that is idle is deleted and freed. One that holds a session, or has something
-/// under way, cannot be: it is handed to its spec, which lets go of the use keys that were acquired
-/// through this object, and saves and releases it in `locker_spec::update_leaving`. If nobody calls that,
-/// or the spec is gone, it is never freed, and the key stays locked until the session expires, as when a
-/// server dies. A new locker that was never updated is not idle yet. `destroy` refuses with `busy`
-/// instead.
+/// **Its end.** A locker that is idle, or was never updated, is deleted and freed. One that holds a session,
+/// or has something under way, cannot be: it is handed to its spec, which lets go of the use keys that were
+/// acquired through this object, and saves and releases it in `locker_spec::update_leaving`. If nobody
+/// calls that, or the spec is gone, it is never freed, and the key stays locked until the session expires,
+/// as when a server dies. `destroy` refuses with `busy` instead.
 class locker : public base::owner<locker_ref, locker_destroy> {
 public:
     /// Owns nothing.
