@@ -21,7 +21,7 @@ public:
     [[nodiscard]] result<std::string> key() const {
         detail::buffer text;
         const SlStatus code = locker_get_key(handle(), text.out());
-        return text_of(code, text);
+        return detail::text_of(code, text);
     }
     /// How far loading has come. Errors: `not_active` (the locker was deleted).
     [[nodiscard]] result<session_locker::load_status> load_status() const {
@@ -56,7 +56,7 @@ public:
     [[nodiscard]] result<std::string> get_lost_save_data() const {
         detail::buffer json;
         const SlStatus code = locker_get_lost_save_data(handle(), json.out());
-        return text_of(code, json);
+        return detail::text_of(code, json);
     }
 
     /// Says whether the save data is kept in step with the player's state, for hosts that keep that
@@ -126,13 +126,6 @@ private:
 
     [[nodiscard]] bool asks(asked question) const noexcept {
         return detail::ask<SlLocker>(question, handle());
-    }
-
-    static result<std::string> text_of(SlStatus code, const detail::buffer &text) {
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return text.string();
     }
 };
 

@@ -105,10 +105,7 @@ inline result<void> log_error_variations(std::string_view identifier, std::strin
     const SlStatus code = session_locker_log_prefix_create(
         show_module ? 1 : 0, user_id.data(), user_id.size(), detail::data_or_null(data_store_user_id),
         data_store_user_id.size(), detail::data_or_null(name), name.size(), made.out());
-    if (code != SL_OK) {
-        return detail::failure(code);
-    }
-    return made.string();
+    return detail::text_of(code, made);
 }
 
 /// Whose fault a failed request is, by the number that begins the messages of the original's platform:

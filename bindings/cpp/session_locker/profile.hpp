@@ -23,7 +23,7 @@ public:
     [[nodiscard]] result<std::string> key() const {
         detail::buffer text;
         const SlStatus code = profile_get_key(handle(), text.out());
-        return text_of(code, text);
+        return detail::text_of(code, text);
     }
     /// Whether the session has not been ended by the host.
     [[nodiscard]] bool is_active() const noexcept { return asks(profile_is_active); }
@@ -52,7 +52,7 @@ public:
     [[nodiscard]] result<std::string> get_lost_save_data() const {
         detail::buffer json;
         const SlStatus code = profile_get_lost_save_data(handle(), json.out());
-        return text_of(code, json);
+        return detail::text_of(code, json);
     }
     /// The save data: the player's while loaded, else the default. Each write counts as a change. Of a
     /// profile that is gone it names nothing.
@@ -274,13 +274,6 @@ private:
 
     [[nodiscard]] bool asks(asked question) const noexcept {
         return detail::ask<SlProfile>(question, handle());
-    }
-
-    static result<std::string> text_of(SlStatus code, const detail::buffer &text) {
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return text.string();
     }
 
     template <typename F> result<signal_connection> listen(connects call, signal which, F &&told) const {

@@ -86,15 +86,17 @@ namespace detail {
     return raw;
 }
 
+// Runs the process function that a user_data of the type Box has.
+template <typename Box>
+SlStatus process_product(void *user_data, SlProductOp op, SlProductCall *raw) noexcept {
+    return run_hook([&] {
+        const product_call call(*raw);
+        return outcome_of(static_cast<Box *>(user_data)->processes, static_cast<product_op>(op), call);
+    });
+}
+
 // The user_data of a purchase: what processes it, and what hears the answer.
 template <typename Process, typename Answer> struct purchase {
-    static SlStatus process(void *user_data, SlProductOp op, SlProductCall *raw) noexcept {
-        return run_hook([&] {
-            const product_call call(*raw);
-            return outcome_of(static_cast<purchase *>(user_data)->processes, static_cast<product_op>(op),
-                              call);
-        });
-    }
     static void answer(void *user_data, std::int32_t is_granted) noexcept {
         run_callback([&] { static_cast<purchase *>(user_data)->answers(is_granted != 0); });
     }
@@ -112,13 +114,6 @@ template <typename Process> struct awaited_purchase : answering<bool> {
     awaited_purchase(std::shared_ptr<waiting<bool>> given, Process process)
         : answering<bool>(std::move(given)), processes(std::move(process)) {}
 
-    static SlStatus process(void *user_data, SlProductOp op, SlProductCall *raw) noexcept {
-        return run_hook([&] {
-            const product_call call(*raw);
-            return outcome_of(static_cast<awaited_purchase *>(user_data)->processes,
-                              static_cast<product_op>(op), call);
-        });
-    }
     static void answer(void *user_data, std::int32_t is_granted) noexcept {
         static_cast<awaited_purchase *>(user_data)->state->answer = is_granted != 0;
     }
@@ -133,7 +128,7 @@ template <typename Process, typename Answer, typename Call>
     // make_unique cannot fill an aggregate.
     std::unique_ptr<box> made(new box{std::forward<Process>(process), std::forward<Answer>(answer)});
     return hand_over(std::move(made), [&](void *user_data) {
-        return call(&box::process, &box::answer, user_data, &drop<box>);
+        return call(&process_product<box>, &box::answer, user_data, &drop<box>);
     });
 }
 
@@ -143,7 +138,8 @@ template <typename Process, typename Call>
     using box = purchase<std::decay_t<Process>, nobody_hears>;
     std::unique_ptr<box> made(new box{std::forward<Process>(process), nobody_hears{}});
     std::int32_t was_granted = 0;
-    const SlStatus code = call(&box::process, static_cast<void *>(made.get()), &drop<box>, &was_granted);
+    const SlStatus code =
+        call(&process_product<box>, static_cast<void *>(made.get()), &drop<box>, &was_granted);
     result<bool> outcome = checked<bool>(code, was_granted);
     // With these two it is the library's all the same, for the purchase goes on.
     if (code == SL_OK || code == SL_ERROR_TIMEOUT || code == SL_ERROR_PANIC) {
@@ -163,7 +159,7 @@ template <typename Process, typename Call>
         const SlReceiptInfo raw = raw_receipt(receipt);
         return hand_over(std::make_unique<box>(std::move(state), std::move(processes)),
                          [&](void *user_data) {
-                             return call(&box::process, &raw, &box::answer, user_data, &go_on<box>);
+                             return call(&process_product<box>, &raw, &box::answer, user_data, &go_on<box>);
                          });
     };
     return awaits<bool>(std::move(start));

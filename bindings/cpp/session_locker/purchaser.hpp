@@ -152,7 +152,7 @@ private:
         std::unique_ptr<box> made(new box{std::forward<Process>(process), detail::nobody_hears{}});
         SlPendingProductPurchase *pending = nullptr;
         const result<void> outcome = detail::hand_over(std::move(made), [&](void *user_data) {
-            return call(&box::process, user_data, &detail::drop<box>, &pending);
+            return call(&detail::process_product<box>, user_data, &detail::drop<box>, &pending);
         });
         if (!outcome) {
             return unexpected(outcome.error());

@@ -156,10 +156,7 @@ public:
     [[nodiscard]] result<std::string> get_json() const && {
         detail::buffer json;
         const SlStatus code = save_data_get_json(data_, pointer_.data(), pointer_.size(), json.out());
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return json.string();
+        return detail::text_of(code, json);
     }
     /// What type the value is of.
     [[nodiscard]] result<value_type> type() const && {
@@ -177,10 +174,7 @@ public:
     [[nodiscard]] result<std::vector<std::string>> names() const && {
         detail::buffer names;
         const SlStatus code = save_data_get_names(data_, pointer_.data(), pointer_.size(), names.out());
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return detail::strings(names.view());
+        return detail::strings_of(code, names);
     }
     /// Whether there is anything here, a `null` too. No where it cannot be told.
     [[nodiscard]] bool contains() const &&noexcept {
@@ -265,10 +259,7 @@ template <typename T> result<T> field::get() const && {
                       "a field is read as a bool, an integer, a float, a std::string or a value");
         detail::buffer read;
         const SlStatus code = save_data_get_string(data_, pointer_.data(), pointer_.size(), read.out());
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return read.string();
+        return detail::text_of(code, read);
     }
 }
 
