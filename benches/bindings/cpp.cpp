@@ -107,8 +107,7 @@ int main() {
     fields(profile);
     const double now = sl::now();
     compare(
-        "idle frame",
-        [&](int) { sum += easy_store_update(store.handle(), now); },
+        "idle frame", [&](int) { sum += easy_store_update(store.handle(), now); },
         [&](int) { sum += store.update(now) ? 0 : 1; });
     return sum == 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -8,8 +8,8 @@
 // - Handles. `profile`, `locker`, `easy_store` and the like own their handle, are moved, and free it at
 //   their end; `profile_ref`, `locker_ref` and `save_data_ref` are names to be copied. A name whose object
 //   is gone does no harm: questions are answered with no, and calls fail with `status::invalid_handle`.
-// - Text. std::string_view in, copied before the call returns; std::string out. What is lent to a lambda
-//   (events, drafts, texts) lives until it returns.
+// - Text. Parameters are std::string_view, copied before the call returns; structs and results have
+//   std::string. What is lent to a lambda (events, drafts, texts) lives until it returns.
 // - Lambdas. They are moved into the object that they are given to and destroyed once they can run no
 //   more. They run inside a call of the host's, on its thread, with no lock held, and may call any
 //   function. What they throw goes no further: of a hook it is the failure, of a callback it is logged.

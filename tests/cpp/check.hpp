@@ -39,8 +39,8 @@ bool fails(const sl::result<T> &outcome, sl::status code, std::string_view words
         std::fprintf(stderr, "it went well\n");
         return false;
     }
-    const bool is_it = outcome.error().code == code &&
-                       outcome.error().message.find(words) != std::string::npos;
+    const bool is_it =
+        outcome.error().code == code && outcome.error().message.find(words) != std::string::npos;
     if (!is_it) {
         std::fprintf(stderr, "it gave %s: %s\n", sl::name(outcome.error().code),
                      outcome.error().message.c_str());
@@ -69,9 +69,9 @@ inline void must(sl::result<void> outcome, const char *file, int line) {
 // The value of a result, without which the test cannot go on.
 #define MUST(...) ::check::must((__VA_ARGS__), __FILE__, __LINE__)
 // A test, by a sentence that is true.
-#define TEST(sentence)                                                                             \
-    static void sentence();                                                                        \
-    static ::check::test test_##sentence(#sentence, sentence);                                     \
+#define TEST(sentence)                                         \
+    static void sentence();                                    \
+    static ::check::test test_##sentence(#sentence, sentence); \
     static void sentence()
 
 #endif

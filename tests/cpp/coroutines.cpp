@@ -139,15 +139,20 @@ TEST(sends_and_what_lockers_do_are_awaited) {
     [](const sl::easy_store &store, notes &told) -> sl::task {
         const auto outcome = co_await store.remote_changes_sent("ann", R"([{"K":"a"}])");
         told(outcome == sl::send_outcome::sent ? "sent" : "not sent");
+        sl::send_options options;
+        options.operation_id = "an operation whose name is too long to be kept in place";
+        const auto named = co_await store.remote_changes_sent("ann", R"([{"K":"a"}])", options);
+        told(named == sl::send_outcome::sent ? "sent" : "not sent");
         const auto refused = co_await store.remote_changes_sent("ann", "{}");
         told(fails(refused, sl::status::wrong_type) ? "refused" : "not refused");
     }(one.store, heard);
-    for (int frame = 0; frame < 4; ++frame) {
-        one.frame();
+    for (int frame = 0; frame < 8; ++frame) {
+        one.frame(1);
     }
-    CHECK(heard.are("sent refused "));
+    CHECK(heard.are("sent sent refused "));
 
-    const auto spec = MUST(sl::locker_spec::create(records, config_of<sl::locker_spec_config>(time, heard)));
+    const auto spec =
+        MUST(sl::locker_spec::create(records, config_of<sl::locker_spec_config>(time, heard)));
     const auto purchaser = MUST(sl::product_purchaser::create());
     const auto sender = MUST(sl::remote_change_sender::create(spec));
     const sl::locker ben = MUST(sl::locker::create(spec, "ben"));
@@ -164,7 +169,8 @@ TEST(sends_and_what_lockers_do_are_awaited) {
         const auto granted = co_await shop.product_processed_and_saved(
             locker, receipt, [](sl::product_op, const sl::product_call &) {});
         told(granted == true ? "granted" : "?");
-        told((co_await mail.sent("nobody", R"([{"K":"a"}])")) == sl::send_outcome::missing ? "missing" : "?");
+        told((co_await mail.sent("nobody", R"([{"K":"a"}])")) == sl::send_outcome::missing ? "missing"
+                                                                                           : "?");
     }(ben, purchaser, sender, heard);
     for (int frame = 0; frame < 6; ++frame) {
         MUST(purchaser.update(frame));

@@ -58,11 +58,13 @@ TEST(a_create_hook_may_return_nothing_a_result_or_an_assignment) {
 
 TEST(a_hook_that_fails_is_reported_with_its_message) {
     const auto failed = sl::load_status::create_failed;
-    created_by([](std::string_view, sl::save_data_ref) { return sl::result<void>(sl::fail("no such \u00e4 world")); },
+    created_by([](std::string_view,
+                  sl::save_data_ref) { return sl::result<void>(sl::fail("no such \u00e4 world")); },
                failed, "no such \u00e4 world");
-    created_by([](std::string_view, sl::save_data_ref data) { return data["/Missing/Deep"].set(1); }, failed,
-               "/Missing");
-    created_by([](std::string_view, sl::save_data_ref data) { return data["/Version"] = 1; }, failed, "Version");
+    created_by([](std::string_view, sl::save_data_ref data) { return data["/Missing/Deep"].set(1); },
+               failed, "/Missing");
+    created_by([](std::string_view, sl::save_data_ref data) { return data["/Version"] = 1; }, failed,
+               "Version");
 }
 
 TEST(an_assignment_that_fails_unseen_fails_its_hook) {
@@ -82,14 +84,33 @@ TEST(an_assignment_that_fails_unseen_fails_its_hook) {
         sl::load_status::loaded, "");
 }
 
+TEST(an_assignment_that_fails_in_a_callback_inside_a_hook_is_not_the_hooks_failure) {
+    const auto other = MUST(sl::save_data::create("{}"));
+    MUST(sl::set_log_callback([&](sl::log_level, std::string_view) { other["/Version"] = 1; }));
+    created_by(
+        [](std::string_view, sl::save_data_ref data) {
+            MUST(sl::log_error_variations("a hook", "says something", ""));
+            data["/Gold"] = 1;
+        },
+        sl::load_status::loaded, "");
+    MUST(sl::set_log_callback(nullptr));
+}
+
+TEST(an_error_without_a_code_is_a_failure_too) {
+    created_by([](std::string_view,
+                  sl::save_data_ref) { return sl::result<void>(sl::fail(sl::status::ok, "odd")); },
+               sl::load_status::create_failed, "odd");
+}
+
 #if SESSION_LOCKER_HAS_EXCEPTIONS
 TEST(what_a_hook_throws_is_its_failure_and_goes_no_further) {
     const auto failed = sl::load_status::create_failed;
-    created_by([](std::string_view, sl::save_data_ref) { throw std::runtime_error("the world is gone"); }, failed,
-               "the world is gone");
+    created_by([](std::string_view, sl::save_data_ref) { throw std::runtime_error("the world is gone"); },
+               failed, "the world is gone");
     created_by([](std::string_view, sl::save_data_ref) { throw 5; }, failed, "no std::exception");
-    created_by([](std::string_view, sl::save_data_ref data) { static_cast<void>(data["/Missing"].get<int>().value()); }, failed,
-               "nothing at \"/Missing\"");
+    created_by([](std::string_view,
+                  sl::save_data_ref data) { static_cast<void>(data["/Missing"].get<int>().value()); },
+               failed, "nothing at \"/Missing\"");
 }
 
 TEST(what_a_callback_throws_is_logged_and_goes_no_further) {
@@ -113,8 +134,9 @@ TEST(what_a_callback_throws_is_logged_and_goes_no_further) {
 
 TEST(hooks_are_destroyed_with_their_store) {
     const auto records = new_storage();
-    const std::array<witness, 5> alive = {std::make_shared<int>(), std::make_shared<int>(), std::make_shared<int>(),
-                                          std::make_shared<int>(), std::make_shared<int>()};
+    const std::array<witness, 5> alive = {std::make_shared<int>(), std::make_shared<int>(),
+                                          std::make_shared<int>(), std::make_shared<int>(),
+                                          std::make_shared<int>()};
     {
         sl::easy_store_config config;
         config.create_save_data = [kept = alive[0]](std::string_view, sl::save_data_ref) {};
@@ -190,7 +212,8 @@ TEST(hooks_before_a_save_write_what_is_saved_and_can_put_it_off) {
     one.frame();
     CHECK(one.heard.are("saved ") && stored_has(records, "ann", R"("Hooks":101)"));
 
-    MUST(ann.set_before_save_transform([](sl::profile_ref) -> sl::result<void> { return sl::fail("not today"); }));
+    MUST(ann.set_before_save_transform(
+        [](sl::profile_ref) -> sl::result<void> { return sl::fail("not today"); }));
     MUST(ann.mark_force_save());
     one.frame();
     CHECK(stored_has(records, "ann", R"("Hooks":101)") && one.heard.are("error(not today) "));

@@ -51,6 +51,22 @@ TEST(ten_thousand_sessions_leave_neither_handles_nor_memory) {
     CHECK(resident_kb() - halfway_kb < 4096);
 }
 
+TEST(texts_that_are_read_leave_no_memory) {
+    const auto data = MUST(sl::save_data::create(R"({"O":{"a":1}})"));
+    CHECK(data["/S"] = std::string(2000, 'x'));
+    long halfway_kb = 0;
+    for (int time = 0; time < 10000; ++time) {
+        const auto text = data["/S"].get<std::string>();
+        const auto any = data["/S"].get<sl::value>();
+        const auto json = data[""].get_json();
+        const auto names = data["/O"].names();
+        CHECK(text->size() == 2000 && any->string.size() == 2000 && json->size() > 2000 &&
+              names->size() == 1);
+        halfway_kb = time == 4999 ? resident_kb() : halfway_kb;
+    }
+    CHECK(resident_kb() - halfway_kb < 2048);
+}
+
 TEST(save_data_is_written_by_several_threads_while_frames_run) {
     const auto records = new_storage();
     server one(records);
@@ -82,7 +98,9 @@ TEST(an_update_on_another_thread_is_refused_as_busy) {
     bool was_refused = false;
     server one(records, [&](sl::easy_store_config &config) {
         config.create_save_data = [&](std::string_view, sl::save_data_ref) {
-            std::thread([&] { was_refused = check::fails(the_one->store.update(1), sl::status::busy); }).join();
+            std::thread([&] {
+                was_refused = check::fails(the_one->store.update(1), sl::status::busy);
+            }).join();
         };
         config.template_json.clear();
     });

@@ -73,6 +73,15 @@ TEST(a_locker_that_is_idle_is_freed_at_its_end) {
     CHECK(sl::live_handles() == before && host.spec.leaving_count() == 0);
 }
 
+TEST(a_locker_that_was_never_updated_is_freed_at_its_end) {
+    const auto records = new_storage();
+    full host(records);
+    const std::uint64_t before = sl::live_handles();
+    CHECK(MUST(sl::locker::create(host.spec, "ann")).destroy().has_value());
+    static_cast<void>(MUST(sl::locker::create(host.spec, "ann")));
+    CHECK(sl::live_handles() == before && host.spec.leaving_count() == 0);
+}
+
 TEST(a_locker_that_is_let_go_is_saved_and_released_by_its_spec) {
     const auto records = new_storage();
     full host(records);
@@ -116,7 +125,8 @@ TEST(lockers_that_leave_wait_until_the_storage_answers) {
         CHECK(!host.step(ann) && ann.load_status() == sl::load_status::session_is_locked);
     }
     CHECK(host.spec.leaving_count() == 1);
-    CHECK(fails(host.spec.update_leaving(1e16), sl::status::out_of_range) && host.spec.leaving_count() == 1);
+    CHECK(fails(host.spec.update_leaving(1e16), sl::status::out_of_range) &&
+          host.spec.leaving_count() == 1);
     MUST(host.spec.update_leaving(host.time.seconds));
     CHECK(host.spec.leaving_count() == 0);
 }
@@ -160,7 +170,8 @@ TEST(hooks_of_a_spec_run_before_its_saves) {
             config.before_save = [alive](sl::locker_ref locker) {
                 ++*alive;
                 locker.get_save_data()["/Hooks"] = *alive;
-                CHECK(fails(sl::result<void>(locker.get_save_data()["/Version"] = 1), sl::status::reserved_field));
+                CHECK(fails(sl::result<void>(locker.get_save_data()["/Version"] = 1),
+                            sl::status::reserved_field));
             };
             config.before_save_transform = [](sl::locker_ref locker) -> sl::result<void> {
                 if (locker.get_save_data()["/Hooks"].get<int>() == 2) {
@@ -198,7 +209,8 @@ TEST(changes_of_a_locker_are_waited_for) {
     sl::locker ann = host.acquired("ann");
     CHECK(ann.get_save_data()["/Gold"] = 1);
     int answers = 0;
-    MUST(ann.when_changes_saved([&](sl::outcome outcome) { answers += outcome == sl::outcome::saved ? 1 : 9; }));
+    MUST(ann.when_changes_saved(
+        [&](sl::outcome outcome) { answers += outcome == sl::outcome::saved ? 1 : 9; }));
     auto wait = MUST(ann.watch_changes_saved());
     MUST(ann.mark_force_save());
     CHECK(ann.wait_until_changes_saved(10) == true);
@@ -212,5 +224,6 @@ TEST(a_spec_says_what_it_was_made_with) {
     full host(records, [](sl::locker_spec_config &config) { config.session_expiry = 2000; });
     CHECK(host.spec.query_config(sl::config_value::session_expiry) == 2000.0);
     CHECK(host.spec.query_config(sl::config_value::verbose_logs) == 0.0);
-    CHECK(fails(sl::locker_spec().query_config(sl::config_value::verbose_logs), sl::status::invalid_handle));
+    CHECK(
+        fails(sl::locker_spec().query_config(sl::config_value::verbose_logs), sl::status::invalid_handle));
 }

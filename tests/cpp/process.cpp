@@ -16,6 +16,9 @@ TEST(messages_go_to_the_log_callback_until_another_takes_its_place) {
     MUST(sl::log_error_variations("a shop", "it burns", "in line 1"));
     CHECK(last.find("it burns") != std::string::npos && last.find("in line 1") != std::string::npos);
     MUST(sl::log_error_variations("a shop", "it burns", ""));
+    const std::string with_empty_traceback = last;
+    MUST(sl::log_error_variations("a shop", "it burns", std::string_view()));
+    CHECK(check::same(with_empty_traceback, last));
     CHECK(last.find("it burns") != std::string::npos && last.find("in line 1") == std::string::npos);
     MUST(sl::log_error_variations("a shop", "it burns"));
     MUST(sl::set_log_callback(nullptr));
@@ -25,9 +28,8 @@ TEST(messages_go_to_the_log_callback_until_another_takes_its_place) {
 TEST(verbose_stores_log_their_steps) {
     const auto records = new_storage();
     int steps = 0;
-    MUST(sl::set_log_callback([&](sl::log_level level, std::string_view) {
-        steps += level == sl::log_level::debug ? 1 : 0;
-    }));
+    MUST(sl::set_log_callback(
+        [&](sl::log_level level, std::string_view) { steps += level == sl::log_level::debug ? 1 : 0; }));
     {
         server one(records, [](sl::easy_store_config &config) { config.verbose_logs = true; });
         const sl::profile ann = one.loaded("ann");
@@ -37,7 +39,8 @@ TEST(verbose_stores_log_their_steps) {
 }
 
 TEST(log_prefixes_name_the_player) {
-    CHECK(check::same("[SessionLocker][Ann]:[1001 / 2002]", MUST(sl::log_prefix(true, "1001", "2002", "Ann"))));
+    CHECK(check::same("[SessionLocker][Ann]:[1001 / 2002]",
+                      MUST(sl::log_prefix(true, "1001", "2002", "Ann"))));
     CHECK(check::same("[1001]", MUST(sl::log_prefix(false, "1001"))));
     CHECK(fails(sl::log_prefix(true, ""), sl::status::invalid_argument));
 }
@@ -108,7 +111,9 @@ TEST(a_read_only_store_and_one_of_test_data_write_nothing) {
         one.frame();
     }
     {
-        server one(records, [](sl::easy_store_config &config) { config.test_data_json = R"({"Version":1,"Gold":8})"; });
+        server one(records, [](sl::easy_store_config &config) {
+            config.test_data_json = R"({"Version":1,"Gold":8})";
+        });
         const sl::profile ann = one.loaded("ann");
         CHECK(ann.get_save_data()["/Gold"].get<int>() == 8);
         MUST(ann.end_session());

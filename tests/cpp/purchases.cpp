@@ -1,7 +1,6 @@
 // Purchases of profiles and lockers, gifts, credit, and products by hand.
 #include "world.hpp"
 
-
 #if SESSION_LOCKER_HAS_EXCEPTIONS
 #include <stdexcept>
 #endif
@@ -77,7 +76,8 @@ TEST(a_purchase_is_applied_once_and_granted_each_time) {
     const witness alive = std::make_shared<int>(0);
     for (int time = 0; time < 2; ++time) {
         answer heard;
-        MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p1", gold), shop{alive}, heard.hear()));
+        MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p1", gold), shop{alive},
+                                                          heard.hear()));
         one.frame();
         CHECK(heard.value == 1);
     }
@@ -111,16 +111,19 @@ TEST(what_is_not_applicable_becomes_credit) {
     const sl::profile ann = one.loaded("ann");
     const witness alive = std::make_shared<int>(0);
     std::string changes;
-    const auto listener = MUST(ann.on_product_credit_changed([&](std::int64_t product_id, std::int64_t amount) {
-        changes += std::to_string(product_id) + ":" + std::to_string(amount) + " ";
-    }));
+    const auto listener =
+        MUST(ann.on_product_credit_changed([&](std::int64_t product_id, std::int64_t amount) {
+            changes += std::to_string(product_id) + ":" + std::to_string(amount) + " ";
+        }));
     answer heard;
-    MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p2", nothing), shop{alive}, heard.hear()));
+    MUST(
+        ann.call_when_product_is_processed_and_saved(receipt_of("p2", nothing), shop{alive}, heard.hear()));
     one.frame();
     CHECK(heard.value == 1 && ann.product_credit_query(nothing) == 1);
     MUST(ann.product_credit_give(9, 2));
     CHECK(ann.product_credit_use(9, 3) == false && ann.product_credit_use(9, 1) == true);
-    CHECK(ann.product_credit_query(9) == 1 && fails(ann.product_credit_give(9, 0), sl::status::out_of_range));
+    CHECK(ann.product_credit_query(9) == 1 &&
+          fails(ann.product_credit_give(9, 0), sl::status::out_of_range));
     one.frame();
     CHECK(check::same("2:1 9:2 9:-1 ", changes));
     const sl::profile ben = MUST(one.store.start_session("ben"));
@@ -135,7 +138,8 @@ TEST(a_process_function_that_fails_is_reported_and_tried_again) {
     answer heard;
     MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p3", broken), shop{alive}, heard.hear()));
     one.frame();
-    CHECK(heard.value == -1 && !is_alone(alive) && one.heard.are("error(purchase p3 of product 4: validate failed: the shop is closed) "));
+    CHECK(heard.value == -1 && !is_alone(alive) &&
+          one.heard.are("error(purchase p3 of product 4: validate failed: the shop is closed) "));
     MUST(ann.end_session());
     one.frame();
     CHECK(heard.value == 0 && is_alone(alive));
@@ -147,10 +151,11 @@ TEST(what_a_process_function_throws_is_its_failure) {
     server one(records);
     const sl::profile ann = one.loaded("ann");
     answer heard;
-    MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p", thrown), shop{std::make_shared<int>(0)},
-                                                      heard.hear()));
+    MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p", thrown),
+                                                      shop{std::make_shared<int>(0)}, heard.hear()));
     one.frame();
-    CHECK(heard.value == -1 && one.heard.are("error(purchase p of product 5: validate failed: the shop burns) "));
+    CHECK(heard.value == -1 &&
+          one.heard.are("error(purchase p of product 5: validate failed: the shop burns) "));
 }
 #endif
 
@@ -159,8 +164,8 @@ TEST(a_purchase_that_cannot_be_told_now_is_answered_with_no) {
     server one(records);
     const sl::profile ann = one.loaded("ann");
     answer heard;
-    MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p", not_here), shop{std::make_shared<int>(0)},
-                                                      heard.hear()));
+    MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p", not_here),
+                                                      shop{std::make_shared<int>(0)}, heard.hear()));
     one.frame();
     CHECK(heard.value == 0 && one.heard.are("p:no "));
 }
@@ -185,8 +190,9 @@ TEST(a_purchase_that_is_refused_keeps_nothing) {
     server one(records);
     const sl::profile ann = one.loaded("ann");
     const witness alive = std::make_shared<int>(0);
-    CHECK(fails(ann.call_when_product_is_processed_and_saved(receipt_of("", gold), shop{alive}, [alive](bool) {}),
-                sl::status::invalid_argument));
+    CHECK(fails(
+        ann.call_when_product_is_processed_and_saved(receipt_of("", gold), shop{alive}, [alive](bool) {}),
+        sl::status::invalid_argument));
     CHECK(is_alone(alive));
     CHECK(fails(ann.wait_until_product_is_processed_and_saved(receipt_of("", gold), shop{alive}, 1),
                 sl::status::invalid_argument));
@@ -212,7 +218,8 @@ TEST(a_purchaser_processes_the_purchases_of_lockers) {
     moment time;
     notes heard;
     const auto records = new_storage();
-    const auto spec = MUST(sl::locker_spec::create(records, config_of<sl::locker_spec_config>(time, heard)));
+    const auto spec =
+        MUST(sl::locker_spec::create(records, config_of<sl::locker_spec_config>(time, heard)));
     const auto purchaser = MUST(sl::product_purchaser::create());
     const witness alive = std::make_shared<int>(0);
     {
@@ -238,17 +245,19 @@ TEST(a_purchaser_processes_the_purchases_of_lockers) {
         CHECK(ann.get_save_data()["/Gold"].get<int>() == 500);
 
         answer second;
-        MUST(purchaser.call_when_product_is_processed_and_saved(ann, receipt_of("g", gift), shop{alive, {}, ben},
-                                                                second.hear()));
+        MUST(purchaser.call_when_product_is_processed_and_saved(ann, receipt_of("g", gift),
+                                                                shop{alive, {}, ben}, second.hear()));
         for (int count = 0; count < 8; ++count) {
             frame();
         }
         CHECK(second.value == 1 && ben.get_save_data()["/Gold"].get<int>() == 500);
-        CHECK(purchaser.wait_until_product_is_processed_and_saved(ann, receipt_of("r", gold), shop{alive}, 10) == true);
+        CHECK(purchaser.wait_until_product_is_processed_and_saved(ann, receipt_of("r", gold), shop{alive},
+                                                                  10) == true);
         MUST(ann.product_credit_give(gold, 2));
         CHECK(ann.product_credit_use(gold, 1) == true && ann.product_credit_query(gold) == 1);
         const auto pending = MUST(sl::pending_product_purchase::from_ids(gold, "ann", shop{alive}));
-        CHECK(pending.validate(ann) == true && pending.apply(ann) == true && pending.use_credit(ann) == true);
+        CHECK(pending.validate(ann) == true && pending.apply(ann) == true &&
+              pending.use_credit(ann) == true);
         CHECK(ann.product_credit_query(gold) == 0 && ann.get_save_data()["/Gold"].get<int>() == 2000);
     }
     MUST(spec.update_leaving(0));
@@ -259,14 +268,16 @@ TEST(the_end_of_a_purchaser_answers_what_is_left_with_no) {
     moment time;
     notes heard;
     const auto records = new_storage();
-    const auto spec = MUST(sl::locker_spec::create(records, config_of<sl::locker_spec_config>(time, heard)));
+    const auto spec =
+        MUST(sl::locker_spec::create(records, config_of<sl::locker_spec_config>(time, heard)));
     const sl::locker ann = MUST(sl::locker::create(spec, "ann"));
     MUST(ann.update(0));
     answer left;
     const witness alive = std::make_shared<int>(0);
     {
         const auto purchaser = MUST(sl::product_purchaser::create());
-        MUST(purchaser.call_when_product_is_processed_and_saved(ann, receipt_of("p", gold), shop{alive}, left.hear()));
+        MUST(purchaser.call_when_product_is_processed_and_saved(ann, receipt_of("p", gold), shop{alive},
+                                                                left.hear()));
     }
     CHECK(left.value == 0 && is_alone(alive));
 }
@@ -278,7 +289,8 @@ TEST(products_are_processed_by_hand) {
     const sl::profile ben = one.loaded("ben");
     const witness alive = std::make_shared<int>(0);
     {
-        const auto pending = MUST(sl::pending_product_purchase::from_receipt(receipt_of("", gold), shop{alive}));
+        const auto pending =
+            MUST(sl::pending_product_purchase::from_receipt(receipt_of("", gold), shop{alive}));
         CHECK(pending.validate() == true && pending.validate(ann) == true);
         CHECK(pending.use_credit(ann) == false);
         MUST(ann.product_credit_give(gold, 1));

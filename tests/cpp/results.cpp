@@ -12,10 +12,13 @@ sl::result<int> half_of(int number) {
     return number / 2;
 }
 
-static_assert(!std::is_copy_constructible_v<sl::profile> && std::is_nothrow_move_constructible_v<sl::profile>);
-static_assert(!std::is_copy_constructible_v<sl::locker> && std::is_nothrow_move_constructible_v<sl::locker>);
+static_assert(!std::is_copy_constructible_v<sl::profile> &&
+              std::is_nothrow_move_constructible_v<sl::profile>);
+static_assert(!std::is_copy_constructible_v<sl::locker> &&
+              std::is_nothrow_move_constructible_v<sl::locker>);
 static_assert(std::is_nothrow_move_assignable_v<sl::easy_store>);
-static_assert(!std::is_copy_constructible_v<sl::save_data> && std::is_copy_constructible_v<sl::save_data_ref>);
+static_assert(!std::is_copy_constructible_v<sl::save_data> &&
+              std::is_copy_constructible_v<sl::save_data_ref>);
 static_assert(std::is_convertible_v<sl::profile, sl::profile_ref>, "a profile goes where a name does");
 static_assert(sizeof(sl::profile_ref) == sizeof(void *) && sizeof(sl::profile) == sizeof(void *));
 

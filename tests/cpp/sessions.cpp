@@ -69,12 +69,10 @@ TEST(signals_of_one_event_come_deepest_first) {
     all.push_back(MUST(ann.on_lifecycle([&](sl::lifecycle, sl::reason why) {
         heard(why == sl::reason::loaded ? "Lifecycle(r_loaded)" : "Lifecycle");
     })));
-    all.push_back(MUST(ann.on_replaced([&](sl::reason why) {
-        heard(why == sl::reason::loaded ? "Replaced(r_loaded)" : "Replaced");
-    })));
-    all.push_back(MUST(ann.on_reset([&](sl::reason why) {
-        heard(why == sl::reason::released ? "Reset(r_released)" : "Reset");
-    })));
+    all.push_back(MUST(ann.on_replaced(
+        [&](sl::reason why) { heard(why == sl::reason::loaded ? "Replaced(r_loaded)" : "Replaced"); })));
+    all.push_back(MUST(ann.on_reset(
+        [&](sl::reason why) { heard(why == sl::reason::released ? "Reset(r_released)" : "Reset"); })));
     all.push_back(MUST(ann.on_loaded([&] { heard("Loaded"); })));
     all.push_back(MUST(ann.on_saved([&] { heard("Saved"); })));
     all.push_back(MUST(ann.on_released([&] { heard("Released"); })));
@@ -97,9 +95,8 @@ TEST(a_lost_session_is_heard_with_what_was_not_saved) {
     CHECK(here.get_save_data()["/Gold"] = 9);
     notes heard;
     const auto lost = MUST(here.on_lost([&] { heard("Lost"); }));
-    const auto reset = MUST(here.on_reset([&](sl::reason why) {
-        heard(why == sl::reason::lost ? "Reset(r_lost)" : "Reset");
-    }));
+    const auto reset = MUST(
+        here.on_reset([&](sl::reason why) { heard(why == sl::reason::lost ? "Reset(r_lost)" : "Reset"); }));
     const sl::profile there = MUST(two.store.start_session("ann"));
     two.frame();
     CHECK(there.load_status() == sl::load_status::session_is_locked);
@@ -110,7 +107,8 @@ TEST(a_lost_session_is_heard_with_what_was_not_saved) {
     MUST(here.mark_force_save());
     one.frame(1);
     one.frame(1);
-    CHECK(heard.are("Lost Reset(r_lost) ") && one.heard.are("lost-document lost =loading =session_is_locked "));
+    CHECK(heard.are("Lost Reset(r_lost) ") &&
+          one.heard.are("lost-document lost =loading =session_is_locked "));
     CHECK(MUST(here.get_lost_save_data()).find(R"("Gold":9)") != std::string::npos);
     CHECK(here.get_save_data()["/Gold"].get<int>() == 0);
 }
@@ -238,9 +236,8 @@ TEST(a_wait_for_changes_is_answered_once) {
     const sl::profile ann = one.loaded("ann");
     CHECK(ann.get_save_data()["/Gold"] = 1);
     const witness alive = std::make_shared<int>(0);
-    MUST(ann.when_changes_saved([alive](sl::outcome outcome) {
-        *alive += outcome == sl::outcome::saved ? 1 : 100;
-    }));
+    MUST(ann.when_changes_saved(
+        [alive](sl::outcome outcome) { *alive += outcome == sl::outcome::saved ? 1 : 100; }));
     MUST(ann.mark_force_save());
     one.frame();
     one.frame();
@@ -272,6 +269,24 @@ TEST(a_wait_can_be_looked_at_answered_by_hand_and_given_up) {
     MUST(ann.mark_force_save());
     one.frame();
     CHECK(one.heard.are("saved "));
+}
+
+TEST(the_event_of_an_answer_names_its_wait) {
+    const auto records = new_storage();
+    const SlSavedConnection *answered = nullptr;
+    server one(records, [&](sl::easy_store_config &config) {
+        config.event = [&](const sl::event &event) {
+            answered = event.kind() == sl::event_kind::changes_saved ? event.saved_connection() : answered;
+        };
+    });
+    const sl::profile ann = MUST(one.store.start_session("ann"));
+    one.frame();
+    const auto wait = MUST(ann.watch_changes_saved());
+    int heard = 0;
+    const auto listener = MUST(ann.connect(sl::signal::saved, [&](const sl::event &) { ++heard; }));
+    MUST(ann.mark_force_save());
+    one.frame();
+    CHECK(answered != nullptr && answered == wait.handle() && heard == 1);
 }
 
 TEST(blocking_waits_end_with_the_answer_or_the_timeout) {
@@ -316,9 +331,8 @@ TEST(a_reusable_session_is_shared) {
 TEST(options_give_user_ids_and_keep_away_from_the_storage) {
     const auto records = new_storage();
     server one(records);
-    const std::string id = "user 1";
     sl::session_options options;
-    options.user_ids = {id, "user 2"};
+    options.user_ids = {"user " + std::to_string(1), "user 2"};
     options.log_prefix = "[Ann]";
     const sl::profile ann = MUST(one.store.start_session("ann", options));
     MUST(ann.set_log_prefix("[Anna]"));
@@ -329,7 +343,7 @@ TEST(options_give_user_ids_and_keep_away_from_the_storage) {
     const sl::profile dummy = MUST(one.store.start_session("dummy", test));
     one.frame();
     CHECK(dummy.is_loaded() && !MUST(records.fetch("dummy", 10)).is_present);
-    options.log_prefix = {};
+    options.log_prefix.clear();
     options.user_ids = {""};
     CHECK(fails(one.store.start_session("ben", options), sl::status::invalid_argument));
 }

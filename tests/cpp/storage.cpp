@@ -49,7 +49,8 @@ public:
                           std::size_t limit) override {
         sl::texts keys;
         for (const auto &one : records_) {
-            if (one.first.compare(0, prefix.size(), prefix) == 0 && one.first > after && keys.size() < limit) {
+            if (one.first.compare(0, prefix.size(), prefix) == 0 && one.first > after &&
+                keys.size() < limit) {
                 keys.push_back(one.first);
             }
         }
@@ -74,7 +75,8 @@ private:
     bool is_as(std::string_view key, sl::expected_record expected, std::string_view revision) const {
         const auto found = records_.find(std::string(key));
         switch (expected) {
-        case sl::expected_record::present: return found != records_.end() && found->second.revision == revision;
+        case sl::expected_record::present:
+            return found != records_.end() && found->second.revision == revision;
         case sl::expected_record::absent: return found == records_.end();
         case sl::expected_record::any: return true;
         }
@@ -89,7 +91,8 @@ private:
 void try_every_tool(const sl::storage &records) {
     const sl::record none = MUST(records.fetch("a/1", 10));
     CHECK(!none.is_present && none.bytes.empty() && none.user_ids.empty());
-    const std::string first = MUST(records.commit("a/1", R"({"Gold":1})", {"ann", "\u00dc\"\\"}, none.revision, 10));
+    const std::string first =
+        MUST(records.commit("a/1", R"({"Gold":1})", {"ann", "\u00dc\"\\"}, none.revision, 10));
     CHECK(fails(records.commit("a/1", "{}", {}, none.revision, 10), sl::status::conflict));
     const sl::record found = MUST(records.fetch("a/1", 10));
     CHECK(found.is_present && found.bytes == R"({"Gold":1})" && found.revision == first);
@@ -100,7 +103,8 @@ void try_every_tool(const sl::storage &records) {
     CHECK(MUST(records.list("", "a/1", 1, 10)) == std::vector<std::string>{"a/2"});
     CHECK(MUST(records.keys_of_user("ann", 10)) == std::vector<std::string>{"a/1", "a/2"});
     CHECK(fails(records.erase("a/1", none.revision.empty() ? std::string("no such") : none.revision, 10),
-                sl::status::conflict) || !MUST(records.fetch("a/1", 10)).is_present);
+                sl::status::conflict) ||
+          !MUST(records.fetch("a/1", 10)).is_present);
     MUST(records.erase("a/1", first, 10));
     MUST(records.erase("a/2", "", 10));
     CHECK(MUST(records.keys_of_user("ann", 10)).empty());
@@ -112,7 +116,9 @@ void try_every_tool(const sl::storage &records) {
 struct odd_storage : sl::host_storage {
     using commits = sl::base::function<sl::result<void>(sl::storage_request &)>;
     explicit odd_storage(commits given) : committing(std::move(given)) {}
-    sl::result<void> fetch(sl::storage_request &request, std::string_view) override { return request.absent(); }
+    sl::result<void> fetch(sl::storage_request &request, std::string_view) override {
+        return request.absent();
+    }
     sl::result<void> commit(sl::storage_request &request, const sl::storage_commit &) override {
         return committing(request);
     }
@@ -166,17 +172,19 @@ TEST(a_request_that_fails_says_why) {
                     return request.failed(sl::request_error_kind::backend, "the disk is full");
                 }),
                 sl::status::storage, "the disk is full"));
-    CHECK(fails(committed_by([](sl::storage_request &) -> sl::result<void> { return sl::fail("the disk is gone"); }),
+    CHECK(fails(committed_by(
+                    [](sl::storage_request &) -> sl::result<void> { return sl::fail("the disk is gone"); }),
                 sl::status::storage, "the disk is gone"));
 #if SESSION_LOCKER_HAS_EXCEPTIONS
-    CHECK(fails(committed_by([](sl::storage_request &) -> sl::result<void> { throw std::runtime_error("no disk"); }),
+    CHECK(fails(committed_by(
+                    [](sl::storage_request &) -> sl::result<void> { throw std::runtime_error("no disk"); }),
                 sl::status::storage, "no disk"));
 #endif
 }
 
 TEST(a_request_that_nobody_answers_has_failed) {
-    CHECK(fails(committed_by([](sl::storage_request &) -> sl::result<void> { return {}; }), sl::status::storage,
-                "without an answer"));
+    CHECK(fails(committed_by([](sl::storage_request &) -> sl::result<void> { return {}; }),
+                sl::status::storage, "without an answer"));
     std::vector<sl::storage_request> kept;
     CHECK(fails(committed_by(
                     [&](sl::storage_request &request) -> sl::result<void> {
@@ -190,13 +198,15 @@ TEST(a_request_that_nobody_answers_has_failed) {
 TEST(an_answer_that_is_none_leaves_the_request_waiting) {
     CHECK(committed_by([](sl::storage_request &request) {
               CHECK(fails(request.absent(), sl::status::invalid_argument));
-              CHECK(fails(request.committed("1", -5), sl::status::out_of_range) && request.handle() != nullptr);
+              CHECK(fails(request.committed("1", -5), sl::status::out_of_range) &&
+                    request.handle() != nullptr);
               auto outcome = request.committed("1");
-              CHECK(request.handle() == nullptr && fails(request.committed("2"), sl::status::invalid_handle));
+              CHECK(request.handle() == nullptr &&
+                    fails(request.committed("2"), sl::status::invalid_handle));
               return outcome;
           }).has_value());
-    const auto records = MUST(sl::storage::open_host(std::make_unique<odd_storage>(
-        [](sl::storage_request &request) { return request.conflict(); })));
+    const auto records = MUST(sl::storage::open_host(
+        std::make_unique<odd_storage>([](sl::storage_request &request) { return request.conflict(); })));
     CHECK(fails(records.list("", "", 5, 10), sl::status::storage, "cannot list"));
     CHECK(fails(records.keys_of_user("ann", 10), sl::status::storage, "cannot find"));
 }

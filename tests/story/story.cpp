@@ -114,7 +114,7 @@ public:
         }
     }
 
-    sl::profile load(const char *key, std::vector<std::string_view> user_ids) {
+    sl::profile load(const char *key, std::vector<std::string> user_ids) {
         sl::session_options options;
         options.user_ids = std::move(user_ids);
         sl::profile profile = must(store_.start_session(key, options));
@@ -164,10 +164,8 @@ struct shop {
                 call.set_recipient(ben);
             }
             return product == 1 || product == 3 ? result<void>() : sl::not_applicable();
-        case sl::product_op::apply:
-            return call.save_data()["/Gold"] += product == 1 ? 500 : 50;
-        case sl::product_op::record:
-            break;
+        case sl::product_op::apply: return call.save_data()["/Gold"] += product == 1 ? 500 : 50;
+        case sl::product_op::record: break;
         }
         const sl::save_data_ref data = call.save_data();
         if (!data["/Spent"].contains()) {
@@ -208,9 +206,8 @@ void prologue(const sl::storage &records) {
 
 void meet_cleo(server &one) {
     const sl::profile cleo = must(one.store().start_session("player/cleo"));
-    one.frames_until("cleo's load status", [&] {
-        return cleo.load_status() == sl::load_status::migration_failed;
-    });
+    one.frames_until("cleo's load status",
+                     [&] { return cleo.load_status() == sl::load_status::migration_failed; });
     std::printf("cleo: %s\n", sl::name(must(cleo.load_status())));
     one.finish(cleo);
     std::printf("cleo: finished\n");
@@ -283,8 +280,8 @@ void leave(server &one, const sl::profile &ben) {
          {sl::signal::product_credit_changed, sl::signal::lifecycle, sl::signal::finished,
           sl::signal::destroyed, sl::signal::saved, sl::signal::replaced, sl::signal::loaded,
           sl::signal::reset, sl::signal::released, sl::signal::lost}) {
-        auto listener =
-            must(ben.connect(which, [which](const sl::event &) { std::printf("ben: %s\n", sl::name(which)); }));
+        auto listener = must(
+            ben.connect(which, [which](const sl::event &) { std::printf("ben: %s\n", sl::name(which)); }));
         listener.detach();
     }
     one.finish(ben);

@@ -87,8 +87,8 @@ private:
     void listen() {
         listeners_.push_back(must(session_.on_loaded([this] {
             position_ = data()["/Position/X"].get<double>().value_or(0);
-            std::printf("  %s is here, with %lld gold, at %.1f\n", name_.c_str(), static_cast<long long>(gold()),
-                        position_);
+            std::printf("  %s is here, with %lld gold, at %.1f\n", name_.c_str(),
+                        static_cast<long long>(gold()), position_);
         })));
         listeners_.push_back(must(session_.on_lost([this] {
             // Another server has the player: let nobody play on with what will not be saved.
@@ -97,8 +97,9 @@ private:
         })));
         listeners_.push_back(
             must(session_.on_finished([this] { std::printf("  %s is saved and gone\n", name_.c_str()); })));
-        expect_ok(session_.set_before_save(
-            [visits = 0](sl::profile_ref profile) mutable { profile.get_save_data()["/Saves done"] = ++visits; }));
+        expect_ok(session_.set_before_save([visits = 0](sl::profile_ref profile) mutable {
+            profile.get_save_data()["/Saves done"] = ++visits;
+        }));
     }
 
     std::string name_;
@@ -203,7 +204,8 @@ public:
 
 private:
     // Flowers are for somebody else; a chest is for the buyer.
-    static sl::result<void> process(sl::product_op op, const sl::product_call &call, sl::profile_ref friend_of) {
+    static sl::result<void> process(sl::product_op op, const sl::product_call &call,
+                                    sl::profile_ref friend_of) {
         const bool is_gift = call.receipt().product_id == bouquet;
         switch (op) {
         case sl::product_op::validate:
@@ -236,7 +238,8 @@ static void first_evening(const std::string &url) {
     player &cleo = server.join("cleo");
     server.play_until([&] { return ann.is_playing() && ben.is_playing() && cleo.is_playing(); });
     server.play_until([&] { return cleo.gold() >= 100; });
-    std::printf("After ten steps each of them has %lld gold. Cleo leaves:\n", static_cast<long long>(cleo.gold()));
+    std::printf("After ten steps each of them has %lld gold. Cleo leaves:\n",
+                static_cast<long long>(cleo.gold()));
     cleo.leave();
     server.play_until([&] { return server.player_count() == 2; });
 

@@ -66,7 +66,6 @@ public:
         state->resume = [](void *frame) { Handle::from_address(frame).resume(); };
         result<void> begun = start_(state);
         if (!begun) {
-            state->frame = nullptr;
             state->refused = std::move(begun).error();
             return false;
         }

@@ -44,7 +44,9 @@ inline SlStatus hook_fails(SlStatus code, std::string_view message) noexcept {
 }
 
 inline SlStatus hook_fails(const error &why) noexcept {
-    return hook_fails(static_cast<SlStatus>(why.code), why.message);
+    // A failure is one, whatever the host has written into its code.
+    const auto code = why.code == status::ok ? SL_ERROR_HOOK : static_cast<SlStatus>(why.code);
+    return hook_fails(code, why.message);
 }
 
 // Calls a hook of any of the allowed kinds: it returns nothing, a result, or what an assignment gave.
@@ -165,10 +167,9 @@ public:
     /// None.
     function(std::nullptr_t) noexcept {}
     /// Keeps a lambda.
-    template <typename F,
-              std::enable_if_t<!std::is_same_v<std::decay_t<F>, function> &&
-                                   std::is_invocable_v<std::decay_t<F> &, Arguments...>,
-                               int> = 0>
+    template <typename F, std::enable_if_t<!std::is_same_v<std::decay_t<F>, function> &&
+                                               std::is_invocable_v<std::decay_t<F> &, Arguments...>,
+                                           int> = 0>
     function(F &&given) : kept_(std::make_unique<one<std::decay_t<F>>>(std::forward<F>(given))) {}
 
     /// Whether there is one.

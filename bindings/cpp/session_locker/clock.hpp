@@ -25,7 +25,7 @@ struct clock {
 
 namespace detail {
 
-// The table of a clock that is the library's from now on; see `own_clock`.
+// The table of a clock that is to be the library's.
 [[nodiscard]] inline SlClock clock_table(clock *host) {
     SlClock table{};
     session_locker_clock_init(&table, sizeof table);

@@ -11,15 +11,15 @@
 namespace session_locker {
 inline namespace SESSION_LOCKER_MODE {
 
-/// What a session may be given at its start. Its texts are lent to the call.
+/// What a session may be given at its start.
 struct session_options {
     /// The session never touches the storage: for players without records of their own.
     bool disable_apis = false;
     /// The users that the record belongs to, at most 64, each of 1 to 128 bytes. With none the record
     /// keeps those it has.
-    texts user_ids = {};
+    std::vector<std::string> user_ids = {};
     /// What the log lines begin with, at most 1024 bytes; empty for the default. `log_prefix` makes one.
-    std::string_view log_prefix = {};
+    std::string log_prefix = {};
 };
 
 /// The settings of stores and specs, with the defaults of the process (see `set_default`). Times are
@@ -178,7 +178,8 @@ template <typename Hooks> void tell_error(void *user_data, const SlErrorReport *
 template <typename Hooks> struct trampolines {
     static SlStatus create_save_data(void *user_data, const char *key, std::size_t key_length,
                                      SlSaveData *data) noexcept {
-        return run_hook([&] { return of(user_data).create_save_data(view(key, key_length), save_data_ref(data)); });
+        return run_hook(
+            [&] { return of(user_data).create_save_data(view(key, key_length), save_data_ref(data)); });
     }
     static void event(void *user_data, const SlEvent *raw) noexcept {
         run_callback([&] { of(user_data).event(session_locker::event(*raw)); });

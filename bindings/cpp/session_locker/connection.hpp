@@ -24,8 +24,7 @@ public:
 
 /// A wait for changes to be saved: the seed's `SavedConnection`. Answered exactly once, unless it is
 /// disconnected first. **Its end gives up the wait.** Any thread.
-class saved_connection
-    : public base::owner<base::named<SlSavedConnection>, saved_connection_destroy> {
+class saved_connection : public base::owner<base::named<SlSavedConnection>, saved_connection_destroy> {
 public:
     using owner::owner;
 
@@ -62,9 +61,8 @@ template <typename F> void tell_outcome(void *user_data, std::int32_t answer) no
 // `when_changes_saved` of whatever has one: `call(callback, user_data, drop)` is the call of the C ABI.
 template <typename F, typename Call> [[nodiscard]] result<void> when_saved(F &&told, Call &&call) {
     using kept = std::decay_t<F>;
-    return hand_over(std::make_unique<kept>(std::forward<F>(told)), [&](void *user_data) {
-        return call(&tell_outcome<kept>, user_data, &drop<kept>);
-    });
+    return hand_over(std::make_unique<kept>(std::forward<F>(told)),
+                     [&](void *user_data) { return call(&tell_outcome<kept>, user_data, &drop<kept>); });
 }
 
 // The same for a coroutine.

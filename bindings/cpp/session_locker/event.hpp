@@ -152,9 +152,9 @@ enum class signal : std::int32_t {
 
 /// The original's word for a load status, such as `"session_is_locked"`.
 [[nodiscard]] inline const char *name(load_status status) noexcept {
-    constexpr const char *words[] = {"loading",         "data_store_request_fail", "session_is_locked",
-                                     "invalid_version", "loaded",                  "corrupt_data",
-                                     "migration_failed", "create_failed",          "erased"};
+    constexpr const char *words[] = {
+        "loading",      "data_store_request_fail", "session_is_locked", "invalid_version", "loaded",
+        "corrupt_data", "migration_failed",        "create_failed",     "erased"};
     const auto at = static_cast<std::size_t>(status);
     return at < sizeof words / sizeof words[0] ? words[at] : "unknown load status";
 }
@@ -275,9 +275,9 @@ namespace detail {
 // Hands all unread events of a store, locker or sender to a lambda. They come in batches; the texts of
 // one live until the next is taken.
 template <typename Raw, typename F>
-[[nodiscard]] result<std::size_t>
-poll_events(SlStatus (*poll)(const Raw *, SlEvent *, std::size_t, std::size_t *), const Raw *from,
-            F &&told) {
+[[nodiscard]] result<std::size_t> poll_events(SlStatus (*poll)(const Raw *, SlEvent *, std::size_t,
+                                                               std::size_t *),
+                                              const Raw *from, F &&told) {
     constexpr std::size_t batch = 32;
     SlEvent events[batch];
     std::size_t all = 0;

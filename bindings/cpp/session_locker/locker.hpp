@@ -21,7 +21,7 @@ public:
     [[nodiscard]] result<std::string> key() const {
         detail::buffer text;
         const SlStatus code = locker_get_key(handle(), text.out());
-        return text_of(code, text);
+        return detail::text_of(code, text);
     }
     /// How far loading has come. Errors: `not_active` (the locker was deleted).
     [[nodiscard]] result<session_locker::load_status> load_status() const {
@@ -56,7 +56,7 @@ public:
     [[nodiscard]] result<std::string> get_lost_save_data() const {
         detail::buffer json;
         const SlStatus code = locker_get_lost_save_data(handle(), json.out());
-        return text_of(code, json);
+        return detail::text_of(code, json);
     }
 
     /// Says whether the save data is kept in step with the player's state, for hosts that keep that
@@ -127,13 +127,6 @@ private:
     [[nodiscard]] bool asks(asked question) const noexcept {
         return detail::ask<SlLocker>(question, handle());
     }
-
-    static result<std::string> text_of(SlStatus code, const detail::buffer &text) {
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return text.string();
-    }
 };
 
 /// The hooks of a spec. As `session_hooks`, and those that run before a save.
@@ -201,8 +194,7 @@ public:
     /// The value that the spec was made with; 0 and 1 for no and yes.
     [[nodiscard]] result<double> query_config(config_value which) const {
         double found = 0;
-        const SlStatus code =
-            locker_spec_query_config(handle(), static_cast<std::int32_t>(which), &found);
+        const SlStatus code = locker_spec_query_config(handle(), static_cast<std::int32_t>(which), &found);
         return detail::checked<double>(code, found);
     }
     /// Updates the lockers that were let go before they were idle, once a frame, on this thread, and frees
@@ -211,9 +203,7 @@ public:
         return leaving_ == nullptr ? result<void>() : leaving_->update(now);
     }
     /// How many they are. At shutdown, let all lockers go, and call `update_leaving` until it is 0.
-    [[nodiscard]] std::size_t leaving_count() const {
-        return leaving_ == nullptr ? 0 : leaving_->count();
-    }
+    [[nodiscard]] std::size_t leaving_count() const { return leaving_ == nullptr ? 0 : leaving_->count(); }
 
 private:
     friend class locker;
@@ -229,11 +219,11 @@ private:
 
 /// One key's lock and save data, owned. The host updates it once a frame.
 ///
-/// **Its end.** A locker that is idle is deleted and freed. One that holds a session, or has something
-/// under way, cannot be: it is handed to its spec, which lets go of the use keys that were acquired
-/// through this object, and saves and releases it in `locker_spec::update_leaving`. If nobody calls that,
-/// or the spec is gone, the key stays locked until the session expires, as when a server dies. `destroy`
-/// refuses with `busy` instead.
+/// **Its end.** A locker that is idle, or was never updated, is deleted and freed. One that holds a session,
+/// or has something under way, cannot be: it is handed to its spec, which lets go of the use keys that were
+/// acquired through this object, and saves and releases it in `locker_spec::update_leaving`. If nobody
+/// calls that, or the spec is gone, it is never freed, and the key stays locked until the session expires,
+/// as when a server dies. `destroy` refuses with `busy` instead.
 class locker : public base::owner<locker_ref, locker_destroy> {
 public:
     /// Owns nothing.
@@ -285,18 +275,16 @@ public:
     /// `not_active`.
     result<void> mark_should_acquire(std::uint64_t use_key = 0) const {
         return with_keys([&](detail::use_keys &keys) {
-            return keys.acquire(use_key, [&] {
-                return detail::checked(locker_mark_should_acquire(handle(), use_key));
-            });
+            return keys.acquire(
+                use_key, [&] { return detail::checked(locker_mark_should_acquire(handle(), use_key)); });
         });
     }
     /// Lets go of a use key. With the last one, the locker saves and gives up the key in the updates that
     /// follow. Errors: `not_active`.
     result<void> mark_should_release(std::uint64_t use_key = 0) const {
         return with_keys([&](detail::use_keys &keys) {
-            return keys.release(use_key, [&] {
-                return detail::checked(locker_mark_should_release(handle(), use_key));
-            });
+            return keys.release(
+                use_key, [&] { return detail::checked(locker_mark_should_release(handle(), use_key)); });
         });
     }
     /// Says farewell to a locker that is idle: the seed's `MarkDeleted`. Its last event is told inside this

@@ -40,8 +40,7 @@ public:
 /// parameter `double &version_patch`, which is what `VersionPatch` will be. It may run again on the same
 /// save data, on any thread that calls in, and must depend on that save data alone. What it may return,
 /// see `hook`; if it fails, nothing is kept, and the load status is `migration_failed`.
-class migrator_builder
-    : public base::owner<base::named<SlMigratorBuilder>, migrator_builder_destroy> {
+class migrator_builder : public base::owner<base::named<SlMigratorBuilder>, migrator_builder_destroy> {
 public:
     using owner::owner;
 

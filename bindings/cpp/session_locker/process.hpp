@@ -50,7 +50,8 @@ template <typename F> result<void> set_log_callback(F &&told) {
             const SlLogCallback tell = [](void *of, std::int32_t level, const char *message,
                                           std::size_t length) noexcept {
                 detail::run_callback([&] {
-                    (*static_cast<kept *>(of))(static_cast<log_level>(level), detail::view(message, length));
+                    (*static_cast<kept *>(of))(static_cast<log_level>(level),
+                                               detail::view(message, length));
                 });
             };
             return session_locker_set_log_callback(tell, user_data, &detail::drop<kept>);
@@ -65,14 +66,14 @@ template <typename F> result<void> set_default_report_error(reporter which, F &&
     using kept = std::decay_t<F>;
     const auto raw_which = static_cast<std::int32_t>(which);
     if constexpr (std::is_same_v<kept, std::nullptr_t>) {
-        return detail::checked(session_locker_set_default_report_error(raw_which, nullptr, nullptr, nullptr));
+        return detail::checked(
+            session_locker_set_default_report_error(raw_which, nullptr, nullptr, nullptr));
     } else {
         return detail::hand_over(std::make_unique<kept>(std::forward<F>(told)), [&](void *user_data) {
             const SlReportError tell = [](void *of, const SlErrorReport *raw) noexcept {
                 detail::run_callback([&] { (*static_cast<kept *>(of))(error_report(*raw)); });
             };
-            return session_locker_set_default_report_error(raw_which, tell, user_data,
-                                                           &detail::drop<kept>);
+            return session_locker_set_default_report_error(raw_which, tell, user_data, &detail::drop<kept>);
         });
     }
 }
@@ -104,10 +105,7 @@ inline result<void> log_error_variations(std::string_view identifier, std::strin
     const SlStatus code = session_locker_log_prefix_create(
         show_module ? 1 : 0, user_id.data(), user_id.size(), detail::data_or_null(data_store_user_id),
         data_store_user_id.size(), detail::data_or_null(name), name.size(), made.out());
-    if (code != SL_OK) {
-        return detail::failure(code);
-    }
-    return made.string();
+    return detail::text_of(code, made);
 }
 
 /// Whose fault a failed request is, by the number that begins the messages of the original's platform:

@@ -23,7 +23,7 @@ public:
     [[nodiscard]] result<std::string> key() const {
         detail::buffer text;
         const SlStatus code = profile_get_key(handle(), text.out());
-        return text_of(code, text);
+        return detail::text_of(code, text);
     }
     /// Whether the session has not been ended by the host.
     [[nodiscard]] bool is_active() const noexcept { return asks(profile_is_active); }
@@ -52,7 +52,7 @@ public:
     [[nodiscard]] result<std::string> get_lost_save_data() const {
         detail::buffer json;
         const SlStatus code = profile_get_lost_save_data(handle(), json.out());
-        return text_of(code, json);
+        return detail::text_of(code, json);
     }
     /// The save data: the player's while loaded, else the default. Each write counts as a change. Of a
     /// profile that is gone it names nothing.
@@ -141,8 +141,10 @@ public:
     }
     /// Any step but the last: `told(lifecycle, reason)`. Errors of this and the next as for `connect`.
     template <typename F> [[nodiscard]] result<signal_connection> on_lifecycle(F &&told) const {
-        return connect(signal::lifecycle, [kept = std::decay_t<F>(std::forward<F>(told))](
-                                              const event &of) mutable { kept(of.lifecycle(), of.reason()); });
+        return connect(signal::lifecycle,
+                       [kept = std::decay_t<F>(std::forward<F>(told))](const event &of) mutable {
+                           kept(of.lifecycle(), of.reason());
+                       });
     }
     /// The save data was replaced: `told(reason)`.
     template <typename F> [[nodiscard]] result<signal_connection> on_replaced(F &&told) const {
@@ -179,7 +181,8 @@ public:
         return plain(signal::finished, std::forward<F>(told));
     }
     /// Product credit was given or used: `told(product_id, amount)`, negative for what was used.
-    template <typename F> [[nodiscard]] result<signal_connection> on_product_credit_changed(F &&told) const {
+    template <typename F>
+    [[nodiscard]] result<signal_connection> on_product_credit_changed(F &&told) const {
         return connect(signal::product_credit_changed,
                        [kept = std::decay_t<F>(std::forward<F>(told))](const event &of) mutable {
                            kept(of.product_id(), of.amount());
@@ -217,7 +220,7 @@ public:
 
     /// Processes a purchase once the save data is available, and answers it once: `answer(bool granted)`.
     /// To be called for each receipt that the platform brings, as often as it brings it. `process` is
-    /// `[](product_op op, product_call &call)`, and may return what a `hook` may; it may run more often
+    /// `[](product_op op, const product_call &call)`, and may return what a `hook` may; it may run more often
     /// than the purchase is granted, and should do nothing but change save data. Both are kept until the
     /// answer. Errors: `invalid_argument`, `invalid_utf8`, `not_active`, `limit`.
     template <typename Process, typename Answer>
@@ -231,15 +234,14 @@ public:
                                                                                        &raw, rest...);
                            });
     }
-    /// `co_await` of the same gives a `result<bool>`: whether it is granted. Name a lambda that holds
-    /// something before the `co_await`: g++ 12 destroys one twice that is written inside it.
+    /// `co_await` of the same gives a `result<bool>`: whether it is granted. Name the receipt, and a
+    /// lambda that holds something, before the `co_await`: g++ 12 destroys such objects twice if they are
+    /// made inside it.
     template <typename Process>
     [[nodiscard]] auto product_processed_and_saved(const receipt_info &receipt, Process &&process) const {
         return detail::buy_and_await(
-            std::forward<Process>(process),
-            [profile = handle(), raw = detail::raw_receipt(receipt)](SlProductProcess processes,
-                                                                     auto... rest) {
-                return profile_call_when_product_is_processed_and_saved(profile, processes, &raw, rest...);
+            receipt, std::forward<Process>(process), [profile = handle()](auto... rest) {
+                return profile_call_when_product_is_processed_and_saved(profile, rest...);
             });
     }
     /// The same, updating the store until it is answered, for at most `timeout` seconds. Blocks; for
@@ -249,12 +251,12 @@ public:
                                                                          Process &&process,
                                                                          double timeout) const {
         const SlReceiptInfo raw = detail::raw_receipt(receipt);
-        return detail::buy_and_wait(
-            std::forward<Process>(process),
-            [&](SlProductProcess processes, void *user_data, SlDrop drop, std::int32_t *was_granted) {
-                return profile_wait_until_product_is_processed_and_saved(
-                    handle(), processes, &raw, user_data, drop, timeout, was_granted);
-            });
+        return detail::buy_and_wait(std::forward<Process>(process), [&](SlProductProcess processes,
+                                                                        void *user_data, SlDrop drop,
+                                                                        std::int32_t *was_granted) {
+            return profile_wait_until_product_is_processed_and_saved(handle(), processes, &raw, user_data,
+                                                                     drop, timeout, was_granted);
+        });
     }
 
 private:
@@ -272,13 +274,6 @@ private:
 
     [[nodiscard]] bool asks(asked question) const noexcept {
         return detail::ask<SlProfile>(question, handle());
-    }
-
-    static result<std::string> text_of(SlStatus code, const detail::buffer &text) {
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return text.string();
     }
 
     template <typename F> result<signal_connection> listen(connects call, signal which, F &&told) const {
@@ -299,9 +294,8 @@ private:
     }
 
     template <typename F> result<signal_connection> plain(signal which, F &&told) const {
-        return connect(which, [kept = std::decay_t<F>(std::forward<F>(told))](const event &) mutable {
-            kept();
-        });
+        return connect(which,
+                       [kept = std::decay_t<F>(std::forward<F>(told))](const event &) mutable { kept(); });
     }
 
     template <typename F> result<void> set_hook(sets call, F &&given) const {
@@ -311,9 +305,8 @@ private:
         } else {
             return detail::hand_over(std::make_unique<kept>(std::forward<F>(given)), [&](void *user_data) {
                 const SlBeforeSave run = [](void *of, SlProfile *raw) noexcept {
-                    return detail::run_hook([&] {
-                        return detail::outcome_of(*static_cast<kept *>(of), profile_ref(raw));
-                    });
+                    return detail::run_hook(
+                        [&] { return detail::outcome_of(*static_cast<kept *>(of), profile_ref(raw)); });
                 };
                 return call(handle(), run, user_data, &detail::drop<kept>);
             });

@@ -11,15 +11,14 @@ inline namespace SESSION_LOCKER_MODE {
 class profile_ref;
 class locker_ref;
 
-/// What was bought, by whom and for how much: the seed's `ReceiptInfo`. Its texts are lent: to the call
-/// that takes it, or to the process function until that returns.
+/// What was bought, by whom and for how much: the seed's `ReceiptInfo`.
 struct receipt_info {
     /// The receipt's own id, 1 to 256 bytes. With the product, it is what a purchase is known by.
-    std::string_view purchase_id = {};
+    std::string purchase_id = {};
     /// What was bought.
     std::int64_t product_id = 0;
     /// Who has bought it, as the platform names players, at most 128 bytes; empty if nobody says.
-    std::string_view user_id = {};
+    std::string user_id = {};
     /// The place where it was bought.
     std::int64_t place_id = 0;
     /// What was paid, in the smallest unit of the currency, such as cents.
@@ -49,11 +48,11 @@ public:
     ~product_call() = default;
 
     /// The receipt.
-    [[nodiscard]] receipt_info receipt() const noexcept {
+    [[nodiscard]] receipt_info receipt() const {
         const SlReceiptInfo &from = *raw_->receipt;
-        return receipt_info{detail::view(from.purchase_id, from.purchase_id_length), from.product_id,
-                            detail::view(from.user_id, from.user_id_length), from.place_id,
-                            from.currency_spent};
+        return receipt_info{std::string(detail::view(from.purchase_id, from.purchase_id_length)),
+                            from.product_id, std::string(detail::view(from.user_id, from.user_id_length)),
+                            from.place_id, from.currency_spent};
     }
     /// The purchaser's profile; none for a locker's purchase, and once the host has destroyed it.
     [[nodiscard]] profile_ref profile() const noexcept;
@@ -73,6 +72,7 @@ private:
 
 namespace detail {
 
+// Lent by what it is made of.
 [[nodiscard]] inline SlReceiptInfo raw_receipt(const receipt_info &from) {
     SlReceiptInfo raw{};
     session_locker_receipt_info_init(&raw, sizeof raw);
@@ -86,15 +86,17 @@ namespace detail {
     return raw;
 }
 
+// Runs the process function that a user_data of the type Box has.
+template <typename Box>
+SlStatus process_product(void *user_data, SlProductOp op, SlProductCall *raw) noexcept {
+    return run_hook([&] {
+        const product_call call(*raw);
+        return outcome_of(static_cast<Box *>(user_data)->processes, static_cast<product_op>(op), call);
+    });
+}
+
 // The user_data of a purchase: what processes it, and what hears the answer.
 template <typename Process, typename Answer> struct purchase {
-    static SlStatus process(void *user_data, SlProductOp op, SlProductCall *raw) noexcept {
-        return run_hook([&] {
-            const product_call call(*raw);
-            return outcome_of(static_cast<purchase *>(user_data)->processes,
-                              static_cast<product_op>(op), call);
-        });
-    }
     static void answer(void *user_data, std::int32_t is_granted) noexcept {
         run_callback([&] { static_cast<purchase *>(user_data)->answers(is_granted != 0); });
     }
@@ -112,13 +114,6 @@ template <typename Process> struct awaited_purchase : answering<bool> {
     awaited_purchase(std::shared_ptr<waiting<bool>> given, Process process)
         : answering<bool>(std::move(given)), processes(std::move(process)) {}
 
-    static SlStatus process(void *user_data, SlProductOp op, SlProductCall *raw) noexcept {
-        return run_hook([&] {
-            const product_call call(*raw);
-            return outcome_of(static_cast<awaited_purchase *>(user_data)->processes,
-                              static_cast<product_op>(op), call);
-        });
-    }
     static void answer(void *user_data, std::int32_t is_granted) noexcept {
         static_cast<awaited_purchase *>(user_data)->state->answer = is_granted != 0;
     }
@@ -133,7 +128,7 @@ template <typename Process, typename Answer, typename Call>
     // make_unique cannot fill an aggregate.
     std::unique_ptr<box> made(new box{std::forward<Process>(process), std::forward<Answer>(answer)});
     return hand_over(std::move(made), [&](void *user_data) {
-        return call(&box::process, &box::answer, user_data, &drop<box>);
+        return call(&process_product<box>, &box::answer, user_data, &drop<box>);
     });
 }
 
@@ -143,7 +138,8 @@ template <typename Process, typename Call>
     using box = purchase<std::decay_t<Process>, nobody_hears>;
     std::unique_ptr<box> made(new box{std::forward<Process>(process), nobody_hears{}});
     std::int32_t was_granted = 0;
-    const SlStatus code = call(&box::process, static_cast<void *>(made.get()), &drop<box>, &was_granted);
+    const SlStatus code =
+        call(&process_product<box>, static_cast<void *>(made.get()), &drop<box>, &was_granted);
     result<bool> outcome = checked<bool>(code, was_granted);
     // With these two it is the library's all the same, for the purchase goes on.
     if (code == SL_OK || code == SL_ERROR_TIMEOUT || code == SL_ERROR_PANIC) {
@@ -152,16 +148,18 @@ template <typename Process, typename Call>
     return outcome;
 }
 
-// Something to await that asks for a purchase: `call` as for `buy`, with the receipt before the callback.
+// Something to await that asks for a purchase: `call(process, receipt, callback, user_data, drop)` is the
+// call of the C ABI.
 template <typename Process, typename Call>
-[[nodiscard]] auto buy_and_await(Process &&process, Call call) {
+[[nodiscard]] auto buy_and_await(const receipt_info &receipt, Process &&process, Call call) {
     using kept = std::decay_t<Process>;
     using box = awaited_purchase<kept>;
-    auto start = [call, processes = kept(std::forward<Process>(process))](
+    auto start = [call, receipt, processes = kept(std::forward<Process>(process))](
                      std::shared_ptr<waiting<bool>> state) mutable -> result<void> {
+        const SlReceiptInfo raw = raw_receipt(receipt);
         return hand_over(std::make_unique<box>(std::move(state), std::move(processes)),
                          [&](void *user_data) {
-                             return call(&box::process, &box::answer, user_data, &go_on<box>);
+                             return call(&process_product<box>, &raw, &box::answer, user_data, &go_on<box>);
                          });
     };
     return awaits<bool>(std::move(start));

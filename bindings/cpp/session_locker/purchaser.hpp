@@ -14,8 +14,7 @@ inline namespace SESSION_LOCKER_MODE {
 ///
 /// Its end answers every purchase that is left with no. What was applied stays applied: its receipt, when
 /// it comes again, is granted.
-class product_purchaser
-    : public base::owner<base::named<SlProductPurchaser>, product_purchaser_destroy> {
+class product_purchaser : public base::owner<base::named<SlProductPurchaser>, product_purchaser_destroy> {
 public:
     using owner::owner;
 
@@ -54,21 +53,18 @@ public:
     template <typename Process>
     [[nodiscard]] auto product_processed_and_saved(locker_ref buyer, const receipt_info &receipt,
                                                    Process &&process) const {
-        return detail::buy_and_await(
-            std::forward<Process>(process),
-            [purchaser = handle(), locker = buyer.handle(),
-             raw = detail::raw_receipt(receipt)](SlProductProcess processes, auto... rest) {
-                return product_purchaser_call_when_product_is_processed_and_saved(
-                    purchaser, locker, processes, &raw, rest...);
-            });
+        return detail::buy_and_await(receipt, std::forward<Process>(process),
+                                     [purchaser = handle(), locker = buyer.handle()](auto... rest) {
+                                         return product_purchaser_call_when_product_is_processed_and_saved(
+                                             purchaser, locker, rest...);
+                                     });
     }
     /// The same, updating the purchaser and all lockers of the spec until it is answered, for at most
     /// `timeout` seconds. Blocks; for tools. Errors: those, `timeout`, `busy`, `out_of_range`.
     template <typename Process>
-    [[nodiscard]] result<bool> wait_until_product_is_processed_and_saved(locker_ref buyer,
-                                                                         const receipt_info &receipt,
-                                                                         Process &&process,
-                                                                         double timeout) const {
+    [[nodiscard]] result<bool>
+    wait_until_product_is_processed_and_saved(locker_ref buyer, const receipt_info &receipt,
+                                              Process &&process, double timeout) const {
         const SlReceiptInfo raw = detail::raw_receipt(receipt);
         return detail::buy_and_wait(
             std::forward<Process>(process),
@@ -94,24 +90,21 @@ public:
     [[nodiscard]] static result<pending_product_purchase> from_receipt(const receipt_info &receipt,
                                                                        Process &&process) {
         const SlReceiptInfo raw = detail::raw_receipt(receipt);
-        return make(std::forward<Process>(process),
-                    [&](SlProductProcess processes, void *user_data, SlDrop drop,
-                        SlPendingProductPurchase **made) {
-                        return pending_product_purchase_from_receipt(processes, &raw, user_data, drop, made);
-                    });
+        return make(std::forward<Process>(process), [&](SlProductProcess processes, void *user_data,
+                                                        SlDrop drop, SlPendingProductPurchase **made) {
+            return pending_product_purchase_from_receipt(processes, &raw, user_data, drop, made);
+        });
     }
     /// Of a product and a player (empty for nobody): the seed's `DummyPPP_FromIds`. Errors as for
     /// `from_receipt`.
     template <typename Process>
     [[nodiscard]] static result<pending_product_purchase>
     from_ids(std::int64_t product_id, std::string_view user_id, Process &&process) {
-        return make(std::forward<Process>(process),
-                    [&](SlProductProcess processes, void *user_data, SlDrop drop,
-                        SlPendingProductPurchase **made) {
-                        return pending_product_purchase_from_ids(processes, product_id,
-                                                                 detail::data_or_null(user_id),
-                                                                 user_id.size(), user_data, drop, made);
-                    });
+        return make(std::forward<Process>(process), [&](SlProductProcess processes, void *user_data,
+                                                        SlDrop drop, SlPendingProductPurchase **made) {
+            return pending_product_purchase_from_ids(processes, product_id, detail::data_or_null(user_id),
+                                                     user_id.size(), user_data, drop, made);
+        });
     }
 
     /// Runs `product_op::validate` for a profile, a locker, or nobody: whether it is applicable. Also
@@ -159,7 +152,7 @@ private:
         std::unique_ptr<box> made(new box{std::forward<Process>(process), detail::nobody_hears{}});
         SlPendingProductPurchase *pending = nullptr;
         const result<void> outcome = detail::hand_over(std::move(made), [&](void *user_data) {
-            return call(&box::process, user_data, &detail::drop<box>, &pending);
+            return call(&detail::process_product<box>, user_data, &detail::drop<box>, &pending);
         });
         if (!outcome) {
             return unexpected(outcome.error());

@@ -120,11 +120,11 @@ public:
     explicit unexpected(session_locker::error failure) : error_(std::move(failure)) {}
 
     /// The error.
-    [[nodiscard]] const session_locker::error &error() const & noexcept { return error_; }
+    [[nodiscard]] const session_locker::error &error() const &noexcept { return error_; }
     /// The error, to be changed.
-    [[nodiscard]] session_locker::error &error() & noexcept { return error_; }
+    [[nodiscard]] session_locker::error &error() &noexcept { return error_; }
     /// The error, moved out.
-    [[nodiscard]] session_locker::error &&error() && noexcept { return std::move(error_); }
+    [[nodiscard]] session_locker::error &&error() &&noexcept { return std::move(error_); }
 
 private:
     session_locker::error error_;
@@ -204,9 +204,9 @@ public:
     explicit operator bool() const noexcept { return has_value_; }
 
     /// The value, which must be there.
-    [[nodiscard]] T &operator*() & noexcept { return value_; }
-    [[nodiscard]] const T &operator*() const & noexcept { return value_; }
-    [[nodiscard]] T &&operator*() && noexcept { return std::move(value_); }
+    [[nodiscard]] T &operator*() &noexcept { return value_; }
+    [[nodiscard]] const T &operator*() const &noexcept { return value_; }
+    [[nodiscard]] T &&operator*() &&noexcept { return std::move(value_); }
     [[nodiscard]] T *operator->() noexcept { return &value_; }
     [[nodiscard]] const T *operator->() const noexcept { return &value_; }
 
@@ -225,9 +225,9 @@ public:
     }
 
     /// The error, which must be there.
-    [[nodiscard]] const error_type &error() const & noexcept { return error_; }
-    [[nodiscard]] error_type &error() & noexcept { return error_; }
-    [[nodiscard]] error_type &&error() && noexcept { return std::move(error_); }
+    [[nodiscard]] const error_type &error() const &noexcept { return error_; }
+    [[nodiscard]] error_type &error() &noexcept { return error_; }
+    [[nodiscard]] error_type &&error() &&noexcept { return std::move(error_); }
 
     /// The value, or without one `otherwise`.
     template <typename U> [[nodiscard]] T value_or(U &&otherwise) const & {
@@ -302,9 +302,9 @@ public:
     }
 
     /// The error, which must be there.
-    [[nodiscard]] const error_type &error() const & noexcept { return *error_; }
-    [[nodiscard]] error_type &error() & noexcept { return *error_; }
-    [[nodiscard]] error_type &&error() && noexcept { return *std::move(error_); }
+    [[nodiscard]] const error_type &error() const &noexcept { return *error_; }
+    [[nodiscard]] error_type &error() &noexcept { return *error_; }
+    [[nodiscard]] error_type &&error() &&noexcept { return *std::move(error_); }
 
 private:
     std::optional<error_type> error_;
@@ -330,9 +330,7 @@ private:
 
 /// What a process function returns to `product_op::validate` when it cannot tell now: the friend whom
 /// the gift was for has left. The purchase is answered with no, and nothing is written.
-[[nodiscard]] inline unexpected not_now() {
-    return unexpected(error{status::not_active, std::string()});
-}
+[[nodiscard]] inline unexpected not_now() { return unexpected(error{status::not_active, std::string()}); }
 
 namespace detail {
 

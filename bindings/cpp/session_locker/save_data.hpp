@@ -156,10 +156,7 @@ public:
     [[nodiscard]] result<std::string> get_json() const && {
         detail::buffer json;
         const SlStatus code = save_data_get_json(data_, pointer_.data(), pointer_.size(), json.out());
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return json.string();
+        return detail::text_of(code, json);
     }
     /// What type the value is of.
     [[nodiscard]] result<value_type> type() const && {
@@ -177,13 +174,10 @@ public:
     [[nodiscard]] result<std::vector<std::string>> names() const && {
         detail::buffer names;
         const SlStatus code = save_data_get_names(data_, pointer_.data(), pointer_.size(), names.out());
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return detail::strings(names.view());
+        return detail::strings_of(code, names);
     }
     /// Whether there is anything here, a `null` too. No where it cannot be told.
-    [[nodiscard]] bool contains() const && noexcept {
+    [[nodiscard]] bool contains() const &&noexcept {
         std::int32_t is_there = 0;
         return save_data_contains(data_, pointer_.data(), pointer_.size(), &is_there) == SL_OK &&
                is_there != 0;
@@ -196,8 +190,8 @@ public:
     /// Sets the value to JSON text; of the pointer "" all fields of the player's at once, where reserved
     /// names are ignored.
     [[nodiscard]] result<void> set_json(std::string_view json) const && {
-        return detail::checked(save_data_set_json(data_, pointer_.data(), pointer_.size(), json.data(),
-                                                  json.size()));
+        return detail::checked(
+            save_data_set_json(data_, pointer_.data(), pointer_.size(), json.data(), json.size()));
     }
     /// As `set`; what it came to need not be looked at: see `written`.
     template <typename T> written operator=(const T &value) const && {
@@ -219,8 +213,8 @@ public:
     template <typename T> [[nodiscard]] result<void> append(const T &value) const &&;
     /// Appends JSON text to the array.
     [[nodiscard]] result<void> append_json(std::string_view json) const && {
-        return detail::checked(save_data_append(data_, pointer_.data(), pointer_.size(), json.data(),
-                                                json.size()));
+        return detail::checked(
+            save_data_append(data_, pointer_.data(), pointer_.size(), json.data(), json.size()));
     }
     /// Removes the value; later elements of an array move down.
     [[nodiscard]] result<void> remove() const && {
@@ -264,12 +258,8 @@ template <typename T> result<T> field::get() const && {
         static_assert(std::is_same_v<T, std::string>,
                       "a field is read as a bool, an integer, a float, a std::string or a value");
         detail::buffer read;
-        const SlStatus code =
-            save_data_get_string(data_, pointer_.data(), pointer_.size(), read.out());
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return read.string();
+        const SlStatus code = save_data_get_string(data_, pointer_.data(), pointer_.size(), read.out());
+        return detail::text_of(code, read);
     }
 }
 
@@ -342,8 +332,7 @@ template <typename T> result<void> field::append(const T &value) const && {
 }
 
 /// The player's fields of a save data as they were at one moment.
-class save_data_backup
-    : public base::owner<base::named<SlSaveDataBackup>, save_data_backup_destroy> {
+class save_data_backup : public base::owner<base::named<SlSaveDataBackup>, save_data_backup_destroy> {
 public:
     using owner::owner;
 };

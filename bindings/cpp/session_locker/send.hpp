@@ -8,12 +8,12 @@
 namespace session_locker {
 inline namespace SESSION_LOCKER_MODE {
 
-/// What a send may be given. Its text is lent to the call.
+/// What a send may be given.
 struct send_options {
     /// The host's own name for this send, 1 to 128 bytes; empty for none. Sent again to the same key under
     /// the same name within 7 days, by any sender, it is answered with `sent` and not written again: so a
     /// process that has crashed may safely send anew.
-    std::string_view operation_id = {};
+    std::string operation_id = {};
 };
 
 namespace detail {
@@ -39,7 +39,8 @@ template <typename F, typename Call>
     const result<void> outcome =
         hand_over(std::make_unique<kept>(std::forward<F>(told)), [&](void *user_data) {
             const SlSendCallback tell = [](void *of, std::uint64_t send_id, std::int32_t answer) noexcept {
-                run_callback([&] { (*static_cast<kept *>(of))(send_id, static_cast<send_outcome>(answer)); });
+                run_callback(
+                    [&] { (*static_cast<kept *>(of))(send_id, static_cast<send_outcome>(answer)); });
             };
             return call(&raw, tell, user_data, &drop<kept>, &id);
         });

@@ -89,13 +89,19 @@ public:
                                              json_array.size(), rest...);
         });
     }
-    /// `co_await` of the same gives a `result<send_outcome>`.
+    /// `co_await` of the same gives a `result<send_outcome>`. Name the options before the `co_await`; see
+    /// `profile_ref::product_processed_and_saved`.
     [[nodiscard]] auto sent(std::string_view key, std::string_view json_array,
-                            const send_options &options = {}) const {
-        return detail::await_sent(options, [sender = handle(), key, json_array](auto... rest) {
+                            const send_options &options) const {
+        return detail::await_sent(options, [sender = handle(), key = std::string(key),
+                                            json_array = std::string(json_array)](auto... rest) {
             return remote_change_sender_send(sender, key.data(), key.size(), json_array.data(),
                                              json_array.size(), rest...);
         });
+    }
+    /// The same without options.
+    [[nodiscard]] auto sent(std::string_view key, std::string_view json_array) const {
+        return sent(key, json_array, send_options());
     }
 
 private:

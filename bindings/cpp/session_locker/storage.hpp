@@ -58,8 +58,7 @@ public:
         if (code != SL_OK) {
             return detail::failure(code);
         }
-        return record{is_present != 0, bytes.string(), revision.string(),
-                      detail::strings(user_ids.view())};
+        return record{is_present != 0, bytes.string(), revision.string(), detail::strings(user_ids.view())};
     }
     /// Writes a record if the key is still at the revision `expected`, which a fetch, commit or erasure
     /// has given; gives the new one. Up to 64 user ids, in place of those stored before. Errors:
@@ -73,7 +72,7 @@ public:
         const SlStatus code = locker_storage_commit(
             handle(), key.data(), key.size(), bytes.data(), bytes.size(), users.data(), users.size(),
             expected.data(), expected.size(), timeout, revision.out());
-        return text_of(code, revision);
+        return detail::text_of(code, revision);
     }
     /// Removes a record, if the key is at the revision `expected`, or whatever is there if that is empty;
     /// gives the revision of the erasure. Errors as for `commit`.
@@ -83,7 +82,7 @@ public:
         const SlStatus code =
             locker_storage_erase(handle(), key.data(), key.size(), detail::data_or_null(expected),
                                  expected.size(), timeout, revision.out());
-        return text_of(code, revision);
+        return detail::text_of(code, revision);
     }
     /// Up to `limit` (1 to 10 000) keys that begin with `prefix`, in byte order, from the first one behind
     /// `after`; the last one is `after` for the next page. Errors: `out_of_range`, `storage`, `timeout`,
@@ -94,30 +93,16 @@ public:
         const SlStatus code =
             locker_storage_list(handle(), detail::data_or_null(prefix), prefix.size(),
                                 detail::data_or_null(after), after.size(), limit, timeout, keys.out());
-        return list_of(code, keys);
+        return detail::strings_of(code, keys);
     }
     /// The keys of the records that carry a user id, in byte order: what an erasure request needs. Errors
     /// as for `list`.
     [[nodiscard]] result<std::vector<std::string>> keys_of_user(std::string_view user_id,
                                                                 double timeout) const {
         detail::buffer keys;
-        const SlStatus code = locker_storage_keys_of_user(handle(), user_id.data(), user_id.size(),
-                                                          timeout, keys.out());
-        return list_of(code, keys);
-    }
-
-private:
-    static result<std::string> text_of(SlStatus code, const detail::buffer &text) {
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return text.string();
-    }
-    static result<std::vector<std::string>> list_of(SlStatus code, const detail::buffer &keys) {
-        if (code != SL_OK) {
-            return detail::failure(code);
-        }
-        return detail::strings(keys.view());
+        const SlStatus code =
+            locker_storage_keys_of_user(handle(), user_id.data(), user_id.size(), timeout, keys.out());
+        return detail::strings_of(code, keys);
     }
 };
 

@@ -51,8 +51,8 @@ public:
     }
     /// Answers a fetch: there is no record. The revision is that of its erasure, or empty.
     result<void> absent(std::string_view revision = {}, double clock = 0) {
-        return answered(storage_request_absent(handle_, detail::data_or_null(revision), revision.size(),
-                                               clock));
+        return answered(
+            storage_request_absent(handle_, detail::data_or_null(revision), revision.size(), clock));
     }
     /// Answers a commit: it is written and durable.
     result<void> committed(std::string_view revision, double clock = 0) {
@@ -63,9 +63,7 @@ public:
         return answered(storage_request_erased(handle_, revision.data(), revision.size(), clock));
     }
     /// Answers a commit or an erasure: this request has written nothing and never will.
-    result<void> conflict(double clock = 0) {
-        return answered(storage_request_conflict(handle_, clock));
-    }
+    result<void> conflict(double clock = 0) { return answered(storage_request_conflict(handle_, clock)); }
     /// Answers a list, or a search for a user's records, with keys in byte order.
     result<void> keys(const texts &all) {
         const std::vector<SlText> raw = detail::texts(all);
@@ -213,8 +211,8 @@ template <typename F> SlStatus run_request(SlStorageRequest *handle, F &&asked) 
     table.keys_of_user = [](void *user_data, SlStorageRequest *handle, const char *user_id,
                             std::size_t length) noexcept {
         auto *host = static_cast<host_storage *>(user_data);
-        return run_request(handle,
-                           [&](auto &request) { return host->keys_of_user(request, view(user_id, length)); });
+        return run_request(
+            handle, [&](auto &request) { return host->keys_of_user(request, view(user_id, length)); });
     };
     table.drop = &drop<host_storage>;
     return table;

@@ -12,7 +12,8 @@ inline namespace SESSION_LOCKER_MODE {
 /// What a store is made with: settings, with the defaults of the process filled in, and hooks.
 struct easy_store_config : session_settings, session_hooks {
     /// The defaults.
-    easy_store_config() : session_settings(detail::defaults_of<SlEasyStoreConfig>(easy_store_config_init)) {}
+    easy_store_config()
+        : session_settings(detail::defaults_of<SlEasyStoreConfig>(easy_store_config_init)) {}
 };
 
 /// A key whose session a drain could not release in time.
@@ -66,8 +67,9 @@ public:
         detail::trampolines<session_hooks>::write(raw, *hooks);
         SlEasyStore *made = nullptr;
         const result<void> outcome = detail::create_with(
-            raw, std::move(hooks), std::move(config.clock),
-            [&](const SlEasyStoreConfig *filled) { return easy_store_create(records.handle(), filled, &made); });
+            raw, std::move(hooks), std::move(config.clock), [&](const SlEasyStoreConfig *filled) {
+                return easy_store_create(records.handle(), filled, &made);
+            });
         if (!outcome) {
             return unexpected(outcome.error());
         }
@@ -117,13 +119,19 @@ public:
                                                   json_array.size(), rest...);
         });
     }
-    /// `co_await` of the same gives a `result<send_outcome>`.
+    /// `co_await` of the same gives a `result<send_outcome>`. Name the options before the `co_await`; see
+    /// `profile_ref::product_processed_and_saved`.
     [[nodiscard]] auto remote_changes_sent(std::string_view key, std::string_view json_array,
-                                           const send_options &options = {}) const {
-        return detail::await_sent(options, [store = handle(), key, json_array](auto... rest) {
+                                           const send_options &options) const {
+        return detail::await_sent(options, [store = handle(), key = std::string(key),
+                                            json_array = std::string(json_array)](auto... rest) {
             return easy_store_send_remote_changes(store, key.data(), key.size(), json_array.data(),
                                                   json_array.size(), rest...);
         });
+    }
+    /// The same without options.
+    [[nodiscard]] auto remote_changes_sent(std::string_view key, std::string_view json_array) const {
+        return remote_changes_sent(key, json_array, send_options());
     }
 
     /// Begins shutdown: no session or send starts any more, and all sessions are saved and end, in the
@@ -166,7 +174,8 @@ private:
             SlUnsaved raw{};
             raw.struct_size = sizeof raw;
             code = drain_report_get_unsaved(from.handle(), at, &raw);
-            report.unsaved.push_back({std::string(detail::view(raw.key)), std::string(detail::view(raw.reason)),
+            report.unsaved.push_back({std::string(detail::view(raw.key)),
+                                      std::string(detail::view(raw.reason)),
                                       static_cast<session_locker::outcome>(raw.outcome)});
         }
         count = 0;
@@ -177,7 +186,8 @@ private:
             SlUnsent raw{};
             raw.struct_size = sizeof raw;
             code = drain_report_get_unsent(from.handle(), at, &raw);
-            report.unsent.push_back({std::string(detail::view(raw.key)), std::string(detail::view(raw.reason)),
+            report.unsent.push_back({std::string(detail::view(raw.key)),
+                                     std::string(detail::view(raw.reason)),
                                      static_cast<send_outcome>(raw.outcome), raw.change_count});
         }
         if (code != SL_OK) {

@@ -30,6 +30,14 @@ private:
     SlBuffer raw_{nullptr, 0, 0};
 };
 
+// What a call that gives a text came to.
+[[nodiscard]] inline result<std::string> text_of(SlStatus code, const buffer &text) {
+    if (code != SL_OK) {
+        return failure(code);
+    }
+    return text.string();
+}
+
 [[nodiscard]] inline std::string_view view(const char *data, std::size_t length) noexcept {
     return data == nullptr ? std::string_view() : std::string_view(data, length);
 }
@@ -58,7 +66,9 @@ template <typename Texts> [[nodiscard]] std::vector<SlText> texts(const Texts &f
 }
 
 inline void append_utf8(std::string &to, std::uint32_t letter) {
-    const auto byte = [&to](std::uint32_t bits) { to += static_cast<char>(static_cast<unsigned char>(bits)); };
+    const auto byte = [&to](std::uint32_t bits) {
+        to += static_cast<char>(static_cast<unsigned char>(bits));
+    };
     if (letter < 0x80) {
         byte(letter);
     } else if (letter < 0x800) {
@@ -124,6 +134,14 @@ inline void append_escaped(std::string &to, std::string_view json, std::size_t &
         }
     }
     return all;
+}
+
+// What a call that gives a JSON array of strings came to.
+[[nodiscard]] inline result<std::vector<std::string>> strings_of(SlStatus code, const buffer &json) {
+    if (code != SL_OK) {
+        return failure(code);
+    }
+    return strings(json.view());
 }
 
 inline void append_step(std::string &pointer, std::string_view member) {

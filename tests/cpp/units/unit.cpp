@@ -25,7 +25,9 @@ struct host {
         }
         sl::easy_store_config config;
         config.create_save_data = [](std::string_view key, sl::save_data_ref data) { data["/Key"] = key; };
-        config.event = [this](const sl::event &event) { points += event.reason() == sl::reason::loaded ? 1 : 0; };
+        config.event = [this](const sl::event &event) {
+            points += event.reason() == sl::reason::loaded ? 1 : 0;
+        };
         auto made = sl::easy_store::create(*records, std::move(config));
         if (!made) {
             return sl::unexpected(made.error());
@@ -53,8 +55,10 @@ int points_of(host &one, const sl::profile &ann) {
 
 #if defined(__cpp_impl_coroutine)
 // Every awaitable, so that each is compiled.
-[[maybe_unused]] sl::task wait_for_everything(sl::profile_ref profile, sl::locker_ref locker, const sl::easy_store &store,
-                             const sl::product_purchaser &purchaser, const sl::remote_change_sender &sender) {
+[[maybe_unused]] sl::task wait_for_everything(sl::profile_ref profile, sl::locker_ref locker,
+                                              const sl::easy_store &store,
+                                              const sl::product_purchaser &purchaser,
+                                              const sl::remote_change_sender &sender) {
     const auto process = [](sl::product_op, const sl::product_call &) {};
     const sl::receipt_info receipt;
     static_cast<void>(co_await profile.loaded());
