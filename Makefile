@@ -1,10 +1,10 @@
 # make test      everything that must hold, set-up included
 # make demo      the examples, against a fresh database
-# make headers   writes the C headers anew
+# make headers   writes anew what is generated from src/ffi
 # make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
-# make dist      an archive with the library for this platform, in build/dist
+# make dist      an archive with the library for this platform, in build/dist or DIST
 # make clean     removes what was built
 
 # The C examples, in the order in which they tell their story.
@@ -13,7 +13,11 @@ EXAMPLES := quickstart two_servers game_server purchases remote_changes migratio
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 CARGO := cargo
+# Where cargo builds, wherever its configuration says: the tree may be read-only. LIB and DIST are set likewise.
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+BUILT = $(TARGET_DIR)/$(CARGO_BUILD_TARGET)/release
 LIB := build/lib
+DIST := build/dist
 # What compilers look for, and what programs ask the dynamic linker for.
 NAMES := $(shell bash -c '. packaging/common.sh && echo $$link_name $$soname')
 SHARED := $(LIB)/$(word 1,$(NAMES))
@@ -59,10 +63,10 @@ REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/r
 
 library:
 	@printf '\n== Release library\n'
-	@$(CARGO) build --locked --release --lib --quiet --config "$(REMAPPED)"
+	@$(CARGO) build --locked --release --lib --quiet --config "$(REMAPPED)" --target-dir $(TARGET_DIR)
 	@mkdir -p $(LIB)
-	@cp target/release/libsession_locker.a $(LIB)/
-	@cp target/release/$(notdir $(SHARED)) $(LIB)/$(SONAME)
+	@cp $(BUILT)/libsession_locker.a $(LIB)/
+	@cp $(BUILT)/$(notdir $(SHARED)) $(LIB)/$(SONAME)
 	@ln -sf $(SONAME) $(SHARED)
 	@echo "library: $$(du -h $(LIB)/$(SONAME) | cut -f1) shared, in $(LIB)"
 
@@ -102,6 +106,7 @@ examples: library
 	@EXAMPLE_STANDARDS="c99 c11 c17 c++17" examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
 	@bindings/run $(LIB) build/examples
+	@tests/missing_tools $(LIB) build/examples
 
 demo: demo-tools library
 	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
@@ -141,7 +146,7 @@ uninstall:
 	@$(INSTALL) --uninstall
 
 dist: $(LIB)/$(SONAME)
-	@packaging/dist $(LIB) build/dist
+	@packaging/dist $(LIB) $(DIST)
 
 install-tests: library
 	@printf '\n== Installing\n'

@@ -11,11 +11,10 @@ umask 022
 
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # What the ABI is called; the same rule as in build.rs.
-abi=${version%.*}
-case $version in
-    0.*) ;;
-    *) abi=${abi%%.*} ;;
-esac
+IFS=. read -r abi minor _ <<<"$version"
+if [ "$abi" = 0 ]; then
+    abi=0.$minor
+fi
 
 # The names of the library, and what the static one needs of the system beyond what every C compiler
 # links by itself: rustc --print native-static-libs, without libc and libgcc_s.
@@ -132,7 +131,8 @@ fill() {
     # CMake's versions are numbers only, and it finds threads by itself.
     replaced "$1" \
         VERSION "$version" \
-        CMAKE_VERSION "${version%%-*}" \
+        CMAKE_VERSION "${version%%[-+]*}" \
+        PREFIX "$(named "$prefix" "$place" "$3")" \
         LIBDIR "$(named "$libdir" "$place" "$3")" \
         INCLUDEDIR "$(named "$includedir" "$place" "$3")" \
         REAL_NAME "$real_name" \

@@ -1,9 +1,14 @@
 //! The committed headers are what the source gives. With `SESSION_LOCKER_WRITE_HEADERS` set (which
 //! is what `make headers` does) they are written instead of compared.
 
+#[path = "support/header.rs"]
+mod header;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use header::functions;
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
 const SOURCES: [&str; 28] = [
@@ -241,22 +246,6 @@ fn every_function_says_how_it_can_fail() {
             }
         }
     }
-}
-
-/// The functions of the header, each with what stands before the end of its declaration's first
-/// line: its name, a bracket, its first parameter.
-fn functions(header: &str) -> Vec<(&str, &str)> {
-    let lines = header.lines().filter(|line| {
-        let starts = line.starts_with(|first: char| first.is_ascii_alphabetic());
-        starts && !line.starts_with("typedef") && line.contains('(')
-    });
-    let parts = lines.filter_map(|line| line.split_once('('));
-    parts
-        .map(|(declared, parameters)| {
-            let name = declared.rsplit([' ', '*']).next().expect("a name");
-            (name, parameters)
-        })
-        .collect()
 }
 
 /// The text of all C tests whose names begin so.

@@ -12,12 +12,13 @@ internal sealed class Server : IDisposable
 
     private readonly string name;
 
-    public Server(string name, LockerStorage storage, Migrators migrators)
+    public Server(string name, ulong seed, LockerStorage storage, Migrators migrators)
     {
         this.name = name;
         Store = new EasyStore(storage, new EasyStoreConfig
         {
             JobId = name,
+            Seed = seed,
             PlaceId = 7,
             SaveDataVersion = 2,
             Migrators = migrators,
@@ -147,8 +148,8 @@ internal static class Story
         using (var builder = new MigratorBuilder())
         using (Migrators migrators = builder.AddMigratorFrom(1, CoinsToGold).CheckVersion(2).Build())
         {
-            one = new Server("server one", storage, migrators);
-            two = new Server("server two", storage, migrators);
+            one = new Server("server one", 5, storage, migrators);
+            two = new Server("server two", 51, storage, migrators);
         }
     }
 

@@ -52,7 +52,7 @@ static SlStatus process_remote_change(void *user_data, const char *key, size_t k
                                       SlSaveData *data, const char *change_json,
                                       size_t change_json_length) {
     SlSaveData *change = NULL;
-    SlBuffer kind;
+    SlBuffer kind = {NULL, 0, 0};
     int64_t gold = 0;
     SlStatus status = save_data_create(change_json, change_json_length, &change);
     (void)user_data, (void)key, (void)key_length;
@@ -124,13 +124,13 @@ static void on_event(void *user_data, const SlEvent *event) {
 
 static void on_error(void *user_data, const SlErrorReport *report) {
     /* What the hook said stands behind what the library says of it. */
-    const char *own = "there are no coins";
+    const char *own = ": there are no coins";
     size_t length = report->message.length;
     const char *message = report->message.data;
     (void)user_data;
     if (length > strlen(own) && memcmp(message + length - strlen(own), own, strlen(own)) == 0) {
-        message += length - strlen(own);
-        length = strlen(own);
+        message += length - strlen(own) + 2;
+        length = strlen(own) - 2;
     }
     printf("error: %.*s\n", (int)length, message);
 }
@@ -147,7 +147,8 @@ static void on_signal(void *user_data, SlProfile *profile, const SlEvent *event)
 
 /* ---- The servers --------------------------------------------------------------------------- */
 
-static void open_server(Server *server, const char *name, const SlStorage *storage) {
+static void open_server(Server *server, const char *name, uint64_t seed,
+                        const SlStorage *storage) {
     SlEasyStoreConfig config;
     SlMigratorBuilder *builder = NULL;
     SlMigrators *migrators = NULL;
@@ -162,6 +163,7 @@ static void open_server(Server *server, const char *name, const SlStorage *stora
 
     OK(easy_store_config_init(&config, sizeof config));
     config.job_id = name;
+    config.seed = seed;
     config.place_id = 7;
     config.save_data_version = 2;
     config.migrators = migrators;
@@ -436,8 +438,8 @@ int main(int argc, char **argv) {
     OK(locker_storage_open(TEXT(argv[1]), &storage));
     put(storage, BEN, "{\"Version\":1,\"Coins\":30,\"Items\":[\"shield\"]}", "ben");
     put(storage, CLEO, "{\"Version\":1,\"Items\":[]}", NULL);
-    open_server(&one, "server one", storage);
-    open_server(&two, "server two", storage);
+    open_server(&one, "server one", 5, storage);
+    open_server(&two, "server two", 51, storage);
 
     ann = start(&one, ANN, "ann");
     UNTIL(&one, is_loaded(ann));

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cinttypes>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
@@ -76,9 +77,11 @@ void report_error(const sl::error_report &report) {
 
 class server {
 public:
-    server(const char *name, const sl::storage &records, const sl::migrators &migrations) : name_(name) {
+    server(const char *name, std::uint64_t seed, const sl::storage &records, const sl::migrators &migrations)
+        : name_(name) {
         sl::easy_store_config config;
         config.job_id = name;
+        config.seed = seed;
         config.place_id = 7;
         config.save_data_version = 2;
         config.migrators = &migrations;
@@ -308,8 +311,8 @@ void tell(const char *url) {
     must(builder.add_migrator_from(1, coins_to_gold));
     must(builder.check_version(2));
     const sl::migrators migrations = must(builder.build());
-    server one("server one", records, migrations);
-    server two("server two", records, migrations);
+    server one("server one", 5, records, migrations);
+    server two("server two", 51, records, migrations);
 
     const sl::profile ann = one.load("player/ann", {"ann"});
     std::printf("ann: loaded, %" PRId64 " gold\n", gold_of(ann.get_save_data()));

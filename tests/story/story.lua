@@ -65,7 +65,7 @@ end
 
 -- ---- The servers -----------------------------------------------------------------------------
 
-local function open_server(storage, name)
+local function open_server(storage, name, seed)
     local builder = sl.MigratorBuilderCreate()
     builder:AddMigratorFrom(1, coins_to_gold)
     builder:CheckVersion(2)
@@ -73,6 +73,7 @@ local function open_server(storage, name)
     builder:Destroy()
     local store = sl.EasyStoreCreate(storage, create_save_data, {
         JobId = name,
+        Seed = seed,
         PlaceId = 7,
         SaveDataVersion = 2,
         SaveDataMigrators = migrators,
@@ -271,7 +272,7 @@ local function main(url)
     local storage = sl.StorageOpen(url)
     put(storage, BEN, '{"Version":1,"Coins":30,"Items":["shield"]}', { "ben" })
     put(storage, CLEO, '{"Version":1,"Items":[]}')
-    local one, two = open_server(storage, "server one"), open_server(storage, "server two")
+    local one, two = open_server(storage, "server one", 5), open_server(storage, "server two", 51)
 
     local ann = start(one, ANN, "ann")
     until_loaded(one, ann)
