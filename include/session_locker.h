@@ -2314,8 +2314,8 @@ SlStatus profile_wait_until_changes_saved(const SlProfile *profile,
 
 /**
  * Calls back once the profile is loaded: at the next update, if it is already; never, if the
- * session ends first. `drop` (may be NULL) ends `user_data` once the callback has run, or the
- * profile is finished or destroyed: see SlDrop. Any thread.
+ * session ends first or loading is given up, which `profile_load_status` tells apart. `drop` (may be
+ * NULL) ends `user_data` once the callback has run or never will: see SlDrop. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (no callback), SL_ERROR_NOT_ACTIVE
  * (the session was ended).

@@ -11,7 +11,7 @@ use crate::locker::{
 };
 use crate::save_data::{RemoteChange, SaveData};
 
-use super::profiles::ProfileId;
+use super::profiles::{Entry, ProfileId};
 use super::signal::{ProfileEvent, Signal, Status, StoreEvent};
 use super::store::Inner;
 
@@ -73,6 +73,9 @@ impl Host for Inner {
             }
             Event::LoadStatusChanged(status) => {
                 self.tell_all(locker, || ProfileEvent::LoadStatusChanged(status));
+                if status.is_final() {
+                    self.give_up_loading(locker);
+                }
             }
             Event::Error(report) => {
                 self.note_error(locker, &report);
@@ -162,6 +165,19 @@ impl Inner {
         };
         drop(profiles);
         callbacks.into_iter().for_each(|callback| callback(id));
+    }
+
+    /// The locker's profiles will never be loaded: who waits for that is let go.
+    fn give_up_loading(&self, locker: LockerId) {
+        let mut profiles = self.profiles.lock();
+        let mut let_go = Vec::new();
+        for id in profiles.on(locker) {
+            let entry = profiles.entries.get_mut(id);
+            let_go.extend(entry.map(Entry::take_when_loaded));
+        }
+        drop(profiles);
+        // With no lock held: the host is told that its side ends.
+        drop(let_go);
     }
 
     fn remove_if_done(&self, locker: LockerId) {

@@ -206,8 +206,8 @@ impl Profile {
             .with(locker, |state| state.trigger(connection, outcome))
     }
 
-    /// Calls back once the profile is loaded, at the next update if it is already; never if the
-    /// session ends first.
+    /// Calls back once the profile is loaded, at the next update if it is already. Never, and the
+    /// callback is dropped, if the session ends or loading is given up first.
     pub fn when_loaded(
         &self,
         callback: impl FnOnce(ProfileId) + Send + 'static,
@@ -220,6 +220,14 @@ impl Profile {
             .get_mut(self.id)
             .filter(|entry| entry.is_active);
         let entry = entry.ok_or(ENDED)?;
+        let set = self.store.driver.set()?;
+        if set
+            .get(entry.locker)
+            .is_none_or(|state| state.status().is_final())
+        {
+            return Ok(());
+        }
+        drop(set);
         entry.when_loaded(&mut callback)?;
         if entry.is_loaded {
             profiles.loaded.push(self.id);

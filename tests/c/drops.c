@@ -173,6 +173,27 @@ static void loads(Server *server) {
     CHECK(was(&first, 1, 1) && was(&again, 1, 1) && was(&unloaded, 0, 1) && was(&gone, 0, 1));
 }
 
+/* A document that cannot be understood is never loaded: who waits for that is let go at once. */
+static void loading_is_given_up(Server *server) {
+    SlProfile *profile = NULL;
+    Data before, after;
+
+    store_under(server->storage, "broken", "{\"Version\":\"?\"}");
+    OK(easy_store_start_session(server->store, Z("broken"), NULL, &profile));
+    before = data_with(server, profile);
+    after = before;
+    OK(profile_when_loaded(profile, on_load, &before, dropped));
+    CHECK(was(&before, 0, 0));
+    frame(server, 1);
+    CHECK(load_status_of(profile) == SL_LOAD_STATUS_CORRUPT_DATA);
+    CHECK(was(&before, 0, 1));
+    OK(profile_when_loaded(profile, on_load, &after, dropped));
+    CHECK(was(&after, 0, 1));
+    OK(profile_destroy(profile));
+    frame(server, 1);
+    CHECK(was(&before, 0, 1) && was(&after, 0, 1));
+}
+
 static void waits(Server *server) {
     SlProfile *profile = loaded(server, "waits");
     Data saved = data_with(server, profile), nameless = saved, given_up = saved, freed = saved;
@@ -375,6 +396,7 @@ int main(void) {
     server_open(&server, "memory:", 0, 1);
     signals(&server);
     loads(&server);
+    loading_is_given_up(&server);
     waits(&server);
     hooks(&server);
     refused(&server);
