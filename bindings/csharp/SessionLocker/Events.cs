@@ -158,7 +158,7 @@ namespace SessionLocker
         public static void Finish(IEventSource source, Dispatcher messages, int status, NativeObject of)
         {
             Exception refused = status == 0 ? null : Check.Failure(status, of);
-            if (messages.Leave())
+            if (messages.Leave(status))
             {
                 Pull(source, messages);
                 messages.Deliver(refused);

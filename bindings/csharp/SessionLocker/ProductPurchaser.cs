@@ -132,7 +132,7 @@ namespace SessionLocker
         private void Finish(int status)
         {
             Exception refused = status == 0 ? null : Check.Failure(status, this);
-            if (messages.Leave())
+            if (messages.Leave(status))
             {
                 messages.Deliver(refused);
             }
