@@ -132,7 +132,7 @@ public static class LifetimeTests
         world.Dispose();
         Expect.True(profile.IsDisposed, "disposed");
         Expect.Disposed(() => profile.EndSession());
-        Expect.Refused(SessionLockerStatus.InvalidHandle, () => data.GetInt64("/Gold"));
+        Expect.Disposed(() => data.GetInt64("/Gold"));
         profile.Dispose();
     }
 
@@ -220,6 +220,88 @@ public static class LifetimeTests
             world.Store.Drain(World.Patience);
             Expect.Lines(heard, "Loaded", "Finished");
         }
+    }
+
+    public static void A_wait_of_which_only_the_task_is_kept_is_answered()
+    {
+        using (var world = new World())
+        using (var bench = new LockerBench())
+        {
+            Profile profile = world.Load("ann");
+            Locker locker = bench.Load("ben");
+            var tasks = new List<Task<bool>>();
+            OnThreadOfItsOwn(() =>
+            {
+                profile.MarkShouldSave();
+                tasks.Add(profile.WhenChangesSaved().Task);
+                locker.MarkShouldSave();
+                tasks.Add(locker.WhenChangesSaved().Task);
+            });
+            Collect();
+            world.Save(profile);
+            locker.MarkForceSave();
+            Task<bool> saved = locker.WhenChangesSavedAsync();
+            bench.Until(() => saved.IsCompleted, "saved");
+            Expect.True(tasks[0].Result && tasks[1].Result, "answered, and not given up");
+        }
+    }
+
+    public static void A_loaded_profile_keeps_no_wait_for_its_load()
+    {
+        using (var world = new World())
+        {
+            Profile profile = world.Load("ann");
+            var tasks = new List<WeakReference>();
+            for (int round = 0; round < 3; round++)
+            {
+                OnThreadOfItsOwn(() =>
+                {
+                    Task<bool> loaded = profile.WhenLoadedAsync();
+                    tasks.Add(new WeakReference(loaded));
+                    Expect.True(world.Until(loaded, "loaded"), "it is loaded already");
+                });
+            }
+            Collect();
+            Expect.True(!tasks[0].IsAlive && !tasks[1].IsAlive, "those that were answered are let go");
+        }
+    }
+
+    public static void Save_data_keeps_its_session_alive()
+    {
+        using (var world = new World())
+        {
+            SaveData data = null;
+            OnThreadOfItsOwn(() =>
+            {
+                Profile profile = world.Load("ann");
+                data = profile.SaveData;
+                data.Set("/Gold", 3);
+                world.End(profile);
+            });
+            world.Frame();
+            Collect();
+            world.Frame();
+            Expect.Equal(0L, data.GetInt64("/Gold"), "the default, for its session is over");
+        }
+    }
+
+    private static void OnThreadOfItsOwn(Action action)
+    {
+        Exception failure = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                action();
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        Expect.Equal(null, failure, "on a thread of its own");
     }
 
     private static void Open(World world, int count)

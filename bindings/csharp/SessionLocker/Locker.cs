@@ -249,7 +249,7 @@ namespace SessionLocker
         {
             SlSavedConnection* connection;
             SavedAnswer answer = Wait(&connection);
-            return new SavedConnection(connection, answer.Task);
+            return answer.Connect(connection);
         }
 
         /// <summary>

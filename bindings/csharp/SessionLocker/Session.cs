@@ -73,7 +73,7 @@ namespace SessionLocker
         /// </summary>
         public SaveData SaveData
         {
-            get { return saveData ?? (saveData = new SaveData(NativeSaveData())); }
+            get { return saveData ?? (saveData = new SaveData(NativeSaveData(), this)); }
         }
 
         internal Dispatcher Messages
