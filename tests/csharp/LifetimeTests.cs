@@ -285,6 +285,7 @@ public static class LifetimeTests
         }
     }
 
+    // Its stack is gone when it ends.
     private static void OnThreadOfItsOwn(Action action)
     {
         Exception failure = null;
@@ -364,26 +365,29 @@ public static class LifetimeTests
         Expect.True(isExact ? least == 0 : least < Rounds, least + " bytes in " + Rounds + " rounds");
     }
 
+    /// <summary>Leaves stores to the garbage collector that log when they are freed, and lets it find them.</summary>
+    internal static void ForgetLoudStores()
+    {
+        FinalizerProbe.Thread = 0;
+        OnThreadOfItsOwn(() =>
+        {
+            Forget();
+            new FinalizerProbe();
+        });
+        for (int attempt = 0; attempt < 20 && FinalizerProbe.Thread == 0; attempt++)
+        {
+            Collect();
+        }
+    }
+
     private static void FreesForgotten(Action next)
     {
         long before = SessionLockerLibrary.LiveHandles;
         var threads = new List<int>();
-        FinalizerProbe.Thread = 0;
         SessionLockerLibrary.SetLog((level, line) => threads.Add(Thread.CurrentThread.ManagedThreadId));
         try
         {
-            // On a thread of its own, whose stack is gone when it ends.
-            var forgetful = new Thread(() =>
-            {
-                Forget();
-                new FinalizerProbe();
-            });
-            forgetful.Start();
-            forgetful.Join();
-            for (int attempt = 0; attempt < 20 && FinalizerProbe.Thread == 0; attempt++)
-            {
-                Collect();
-            }
+            ForgetLoudStores();
             next();
             // What is freed has something to say, for its logs are verbose.
             Expect.True(threads.Contains(Thread.CurrentThread.ManagedThreadId), "freed on the thread that calls");

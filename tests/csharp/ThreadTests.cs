@@ -212,6 +212,37 @@ public static class ThreadTests
         }
     }
 
+    public static void What_is_freed_while_a_session_starts_holds_up_no_update()
+    {
+        using (var world = new World())
+        {
+            bool isUpdated = false;
+            int freed = 0;
+            LifetimeTests.ForgetLoudStores();
+            SessionLockerLibrary.SetLog((level, line) =>
+            {
+                if (freed++ > 0)
+                {
+                    return;
+                }
+                // The host's log may wait for another thread, which may be updating.
+                var other = new Thread(() => world.Store.Update(world.Clock.Now));
+                other.Start();
+                isUpdated = other.Join(World.Patience);
+            });
+            try
+            {
+                world.Store.StartSession("ann");
+            }
+            finally
+            {
+                SessionLockerLibrary.SetLog(null);
+            }
+            Expect.True(freed > 0, "something was freed, and said so");
+            Expect.True(isUpdated, "the update has returned while the log waited for it");
+        }
+    }
+
     private static bool IsRefused(EasyStore store, double now)
     {
         try

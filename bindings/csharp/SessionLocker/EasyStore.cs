@@ -253,6 +253,7 @@ namespace SessionLocker
 
         private Profile Start(string key, SessionOptions options, bool isReusable)
         {
+            NativeHandle.FreeForgotten();
             using (var texts = new Arena())
             {
                 SlSessionOptions place;

@@ -26,7 +26,7 @@ namespace SessionLocker
         private Action<Profile> beforeSaveTransform;
 
         internal Profile(SlProfile* native, EasyStore store, string key)
-            : base(native, Destroy, store.Messages)
+            : base(native, Destroy, store.Messages, false)
         {
             this.store = store;
             this.key = key;

@@ -30,8 +30,8 @@ namespace SessionLocker
         private SaveData saveData;
         private string lostJson = string.Empty;
 
-        internal Session(void* native, Func<IntPtr, int> destroy, Dispatcher messages)
-            : base(native, destroy)
+        internal Session(void* native, Func<IntPtr, int> destroy, Dispatcher messages, bool freesForgotten = true)
+            : base(native, destroy, freesForgotten)
         {
             this.messages = messages;
             Sessions.Add(this);
