@@ -148,6 +148,33 @@ public static class LifetimeTests
         }
     }
 
+    public static void Arguments_that_are_refused_leave_nothing_behind()
+    {
+        using (var world = new World())
+        using (var builder = new MigratorBuilder())
+        {
+            var key = new string('k', 1000000);
+            long before = ResidentBytes();
+            for (int at = 0; at < 100; at++)
+            {
+                Expect.Throws<ArgumentNullException>(() => { world.Store.SendRemoteChangesAsync(key, null); });
+            }
+            long grown = ResidentBytes() - before;
+            Expect.True(grown < 30 << 20, "100 refused sends have grown the process by " + grown + " bytes");
+            WeakReference target = null;
+            OnThreadOfItsOwn(() =>
+            {
+                var big = new byte[1000];
+                target = new WeakReference(big);
+                Migrator migrator = (SaveData data, ref double patch) => data.Set("/M", big[0]);
+                Expect.Throws<ArgumentOutOfRangeException>(() => builder.AddMigratorFrom(-1, migrator));
+                Expect.Throws<ArgumentOutOfRangeException>(() => builder.AddPatcherFor(-1, migrator));
+            });
+            Collect();
+            Expect.True(!target.IsAlive, "a refused migrator is let go");
+        }
+    }
+
     public static void Hooks_are_let_go_with_what_they_were_given_to()
     {
         var targets = new List<WeakReference>();
