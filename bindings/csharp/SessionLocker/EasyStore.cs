@@ -51,14 +51,20 @@ namespace SessionLocker
         {
             add
             {
-                error += value;
-                hooks.HasErrorListener = true;
+                lock (hooks)
+                {
+                    error += value;
+                    hooks.HasErrorListener = true;
+                }
             }
 
             remove
             {
-                error -= value;
-                hooks.HasErrorListener = error != null;
+                lock (hooks)
+                {
+                    error -= value;
+                    hooks.HasErrorListener = error != null;
+                }
             }
         }
 

@@ -15,7 +15,6 @@ namespace SessionLocker
 
         private readonly SessionHooks hooks;
         private readonly string key;
-        private EventHandler<ErrorReport> error;
 
         internal Locker(SlLocker* native, SessionHooks hooks, string key)
             : base(native, Destroy, hooks.Messages)
@@ -31,19 +30,7 @@ namespace SessionLocker
         public event EventHandler<LifecycleEventArgs> Deleted;
 
         /// <summary>Something has failed, and the locker goes on by itself.</summary>
-        public event EventHandler<ErrorReport> Error
-        {
-            add
-            {
-                error += value;
-                hooks.HasErrorListener = true;
-            }
-
-            remove
-            {
-                error -= value;
-            }
-        }
+        public event EventHandler<ErrorReport> Error;
 
         /// <summary>The key that the locker was made for.</summary>
         public string Key
@@ -326,7 +313,7 @@ namespace SessionLocker
             if (report != null)
             {
                 report.ProductId = heard.ProductId;
-                Messages.Post(() => Raise(error, report));
+                Messages.Post(() => HearError(report));
             }
         }
 
@@ -346,6 +333,19 @@ namespace SessionLocker
             else if (lifecycle == SessionLocker.Lifecycle.Deleted)
             {
                 Raise(Deleted, new LifecycleEventArgs(lifecycle, Reason.None));
+            }
+        }
+
+        // The lockers of a spec have their reports in common: only here it shows whether somebody listens to this one.
+        private void HearError(ErrorReport report)
+        {
+            if (Error != null)
+            {
+                Raise(Error, report);
+            }
+            else if (!hooks.IsReporting)
+            {
+                Unheard.Report(report);
             }
         }
 
