@@ -87,9 +87,9 @@ namespace SessionLocker
             {
                 From<LoadedAnswer>(userData).Give(true);
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // Nothing of the host's runs here.
+                HookFailure.Contain(thrown); // Nothing of the host's runs here.
             }
         }
     }
@@ -130,9 +130,9 @@ namespace SessionLocker
             {
                 From<SavedAnswer>(userData).Give(outcome == NativeMethods.SL_OUTCOME_SAVED);
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // Nothing of the host's runs here.
+                HookFailure.Contain(thrown); // Nothing of the host's runs here.
             }
         }
     }
@@ -161,9 +161,9 @@ namespace SessionLocker
             {
                 From<SendAnswer>(userData).Give((SendOutcome)outcome);
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // Nothing of the host's runs here.
+                HookFailure.Contain(thrown); // Nothing of the host's runs here.
             }
         }
     }

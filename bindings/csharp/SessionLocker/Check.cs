@@ -46,6 +46,7 @@ namespace SessionLocker
         /// </summary>
         public static Exception Failure(int status, object of)
         {
+            HookFailure.GoOnAborting();
             string message = LastError();
             var handle = of as NativeObject;
             if (status == (int)SessionLockerStatus.InvalidHandle && handle != null && handle.IsDisposed)

@@ -39,6 +39,7 @@ namespace SessionLocker
         public bool Leave(int status)
         {
             inside.RemoveAt(inside.LastIndexOf(this));
+            HookFailure.GoOnAborting();
             return !IsInside && status != (int)SessionLockerStatus.Busy;
         }
 

@@ -115,7 +115,7 @@ namespace SessionLocker
         {
             try
             {
-                var hook = HookData.From<MigratorHook>(userData);
+                var hook = HookData.Run<MigratorHook>(userData);
                 hook.Migrator(new SaveData((SlSaveData*)data), ref *(double*)versionPatch);
                 return 0;
             }

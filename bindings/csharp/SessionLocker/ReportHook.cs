@@ -98,6 +98,7 @@ namespace SessionLocker
             }
             catch (Exception thrown)
             {
+                HookFailure.Contain(thrown);
                 if (hook != null)
                 {
                     hook.Messages.Thrown(thrown);
