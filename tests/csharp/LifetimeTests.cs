@@ -249,6 +249,19 @@ public static class LifetimeTests
         }
     }
 
+    public static void A_locker_whose_last_handler_throws_is_freed_all_the_same()
+    {
+        using (var bench = new LockerBench())
+        {
+            Locker locker = bench.Spec.CreateLocker("ann");
+            locker.Update(bench.Clock.Now);
+            long before = SessionLockerLibrary.LiveHandles;
+            locker.Deleted += (sender, step) => { throw new InvalidOperationException("farewell"); };
+            Expect.Throws<InvalidOperationException>(locker.Dispose);
+            Expect.True(locker.IsDisposed && SessionLockerLibrary.LiveHandles < before, "freed");
+        }
+    }
+
     public static void A_wait_of_which_only_the_task_is_kept_is_answered()
     {
         using (var world = new World())

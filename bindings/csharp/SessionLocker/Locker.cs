@@ -289,12 +289,21 @@ namespace SessionLocker
         /// </exception>
         public override void Dispose()
         {
-            int isDeleted;
-            if (!IsDisposed && NativeMethods.locker_is_deleted(Native, &isDeleted) == 0 && isDeleted == 0)
+            try
             {
-                MarkDeleted();
+                if (IsToBeDeleted())
+                {
+                    MarkDeleted();
+                }
             }
-            base.Dispose();
+            finally
+            {
+                // Also when a handler of its last event has thrown; not when it is not idle.
+                if (!IsToBeDeleted())
+                {
+                    base.Dispose();
+                }
+            }
         }
 
         int IEventSource.Poll(SlEvent* events, UIntPtr capacity, UIntPtr* count)
@@ -334,6 +343,12 @@ namespace SessionLocker
             {
                 Raise(Deleted, new LifecycleEventArgs(lifecycle, Reason.None));
             }
+        }
+
+        private bool IsToBeDeleted()
+        {
+            int isDeleted;
+            return !IsDisposed && NativeMethods.locker_is_deleted(Native, &isDeleted) == 0 && isDeleted == 0;
         }
 
         // The lockers of a spec have their reports in common: only here it shows whether somebody listens to this one.
