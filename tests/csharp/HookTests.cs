@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Threading;
 using System.Threading.Tasks;
 using SessionLocker;
 
@@ -409,6 +410,57 @@ public static class HookTests
         }
     }
 
+    public static void A_thread_that_is_aborted_in_a_hook_dies_when_the_library_has_returned()
+    {
+        if (Type.GetType("Mono.Runtime") == null)
+        {
+            return; // .NET Core aborts no thread.
+        }
+        foreach (bool isClock in new[] { false, true })
+        {
+            var errors = new List<ErrorReport>();
+            var clock = new SlowClock { IsSlow = isClock };
+            using (var inHook = new ManualResetEvent(false))
+            using (LockerStorage storage = LockerStorage.Open(new MemoryHostStorage { IsHanging = key => isClock }))
+            using (var store = new EasyStore(storage, new EasyStoreConfig
+            {
+                Clock = clock,
+                ReportError = errors.Add,
+                CreateSaveData = (key, data) =>
+                {
+                    data.Set("/Gold", 1);
+                    Hang(isClock ? null : inHook);
+                },
+            }))
+            {
+                clock.Sleeping = inHook;
+                Profile profile = store.StartSession("ann");
+                bool hasReturned = false;
+                Exception seen = null;
+                var thread = new Thread(() =>
+                {
+                    try
+                    {
+                        profile.WaitUntilLoaded(World.Patience);
+                        store.Drain(World.Patience);
+                        hasReturned = true;
+                    }
+                    catch (ThreadAbortException exception)
+                    {
+                        seen = exception;
+                    }
+                });
+                thread.Start();
+                Expect.True(inHook.WaitOne(World.Patience), "the hook runs");
+                thread.Abort();
+                Expect.True(thread.Join(World.Patience), "the library returns");
+                Expect.True(seen != null && !hasReturned, "the thread is aborted");
+                store.Update(clock.Now); // It is under way no more.
+                Expect.True(isClock || errors.Exists(error => error.Exception is ThreadAbortException), "a failure as any");
+            }
+        }
+    }
+
     public static void A_clock_that_throws_counts_for_nothing()
     {
         using (LockerStorage storage = LockerStorage.Open("memory:"))
@@ -429,6 +481,40 @@ public static class HookTests
         Expect.True(report != null, "it is reported");
         Expect.True((": " + report.Message).EndsWith(": " + thrown.Message, StringComparison.Ordinal), report.Message);
         Expect.True(ReferenceEquals(report.Exception, thrown), "the report has the exception");
+    }
+
+    private static void Hang(EventWaitHandle reached)
+    {
+        if (reached != null)
+        {
+            reached.Set();
+            Thread.Sleep(Timeout.Infinite);
+        }
+    }
+
+    private sealed class SlowClock : IClock
+    {
+        public double Now = 1000;
+        public bool IsSlow;
+        public EventWaitHandle Sleeping;
+
+        public double Wall()
+        {
+            return 1700000000 + Now;
+        }
+
+        public double Monotonic()
+        {
+            return Now;
+        }
+
+        public void Sleep(double seconds)
+        {
+            Now += seconds;
+            bool isSlow = IsSlow;
+            IsSlow = false;
+            Hang(isSlow ? Sleeping : null);
+        }
     }
 
     private sealed class SilentException : Exception

@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Threading;
 using SessionLocker;
 
 public static class LibraryTests
@@ -150,6 +151,78 @@ public static class LibraryTests
         }
         Expect.Refused(
             SessionLockerStatus.InvalidArgument, () => SessionLockerLibrary.SetDefaultReportError((Reporter)9, reports.Add));
+    }
+
+    public static void An_error_of_a_locker_that_nobody_hears_is_told_though_others_are_heard()
+    {
+        var reports = new List<ErrorReport>();
+        var heard = new List<string>();
+        SessionLockerLibrary.SetDefaultReportError(Reporter.Lockers, reports.Add);
+        try
+        {
+            using (var bench = new LockerBench(config =>
+            {
+                config.TemplateJson = null;
+                config.CreateSaveData = (key, data) => { throw new InvalidOperationException("no luck"); };
+            }))
+            {
+                Locker listening = bench.Spec.CreateLocker("ann");
+                Locker silent = bench.Spec.CreateLocker("ben");
+                EventHandler<ErrorReport> listener = (sender, report) => heard.Add(report.Key);
+                listening.Error += listener;
+                foreach (Locker locker in new[] { listening, silent })
+                {
+                    bench.Lockers.Add(locker);
+                    locker.MarkShouldAcquire();
+                }
+                bench.Until(() => silent.LoadStatus == LoadStatus.CreateFailed, "failed");
+                Expect.True(heard.Count > 0 && heard.TrueForAll(key => key == "ann"), "heard by who listens");
+                Expect.True(reports.Count > 0 && reports.TrueForAll(report => report.Key == "ben"), "told of the other");
+                Expect.Equal("no luck", reports[0].Exception.Message);
+                reports.Clear();
+                listening.Error -= listener;
+                listening.MarkShouldAcquire();
+                bench.Until(() => reports.Count > 0, "told again");
+                Expect.Equal("ann", reports[0].Key);
+            }
+        }
+        finally
+        {
+            SessionLockerLibrary.SetDefaultReportError(Reporter.Lockers, null);
+        }
+    }
+
+    public static void Handlers_of_errors_can_come_from_many_threads()
+    {
+        const int Threads = 4;
+        const int Handlers = 2000;
+        int heard = 0;
+        using (LockerStorage storage = LockerStorage.Open("memory:"))
+        using (var store = new EasyStore(storage, new EasyStoreConfig
+        {
+            Clock = new TestClock(),
+            CreateSaveData = (asked, data) => { throw new InvalidOperationException("no luck"); },
+        }))
+        {
+            var threads = new List<Thread>();
+            for (int at = 0; at < Threads; at++)
+            {
+                var thread = new Thread(() =>
+                {
+                    for (int handler = 0; handler < Handlers; handler++)
+                    {
+                        store.Error += (sender, report) => heard++;
+                    }
+                });
+                threads.Add(thread);
+                thread.Start();
+            }
+            threads.ForEach(thread => thread.Join());
+            store.StartSession("ann");
+            store.Update(1);
+            store.Update(2);
+        }
+        Expect.True(heard > 0 && heard % (Threads * Handlers) == 0, heard + " calls of handlers");
     }
 
     private static void FailToCreate(string key, bool isVerbose)

@@ -132,7 +132,7 @@ public static class LifetimeTests
         world.Dispose();
         Expect.True(profile.IsDisposed, "disposed");
         Expect.Disposed(() => profile.EndSession());
-        Expect.Refused(SessionLockerStatus.InvalidHandle, () => data.GetInt64("/Gold"));
+        Expect.Disposed(() => data.GetInt64("/Gold"));
         profile.Dispose();
     }
 
@@ -145,6 +145,33 @@ public static class LifetimeTests
             WeakReference target = RefuseHook(profile);
             Collect();
             Expect.True(!target.IsAlive, "a refused hook is let go");
+        }
+    }
+
+    public static void Arguments_that_are_refused_leave_nothing_behind()
+    {
+        using (var world = new World())
+        using (var builder = new MigratorBuilder())
+        {
+            var key = new string('k', 1000000);
+            long before = ResidentBytes();
+            for (int at = 0; at < 100; at++)
+            {
+                Expect.Throws<ArgumentNullException>(() => { world.Store.SendRemoteChangesAsync(key, null); });
+            }
+            long grown = ResidentBytes() - before;
+            Expect.True(grown < 30 << 20, "100 refused sends have grown the process by " + grown + " bytes");
+            WeakReference target = null;
+            OnThreadOfItsOwn(() =>
+            {
+                var big = new byte[1000];
+                target = new WeakReference(big);
+                Migrator migrator = (SaveData data, ref double patch) => data.Set("/M", big[0]);
+                Expect.Throws<ArgumentOutOfRangeException>(() => builder.AddMigratorFrom(-1, migrator));
+                Expect.Throws<ArgumentOutOfRangeException>(() => builder.AddPatcherFor(-1, migrator));
+            });
+            Collect();
+            Expect.True(!target.IsAlive, "a refused migrator is let go");
         }
     }
 
@@ -222,6 +249,102 @@ public static class LifetimeTests
         }
     }
 
+    public static void A_locker_whose_last_handler_throws_is_freed_all_the_same()
+    {
+        using (var bench = new LockerBench())
+        {
+            Locker locker = bench.Spec.CreateLocker("ann");
+            locker.Update(bench.Clock.Now);
+            long before = SessionLockerLibrary.LiveHandles;
+            locker.Deleted += (sender, step) => { throw new InvalidOperationException("farewell"); };
+            Expect.Throws<InvalidOperationException>(locker.Dispose);
+            Expect.True(locker.IsDisposed && SessionLockerLibrary.LiveHandles < before, "freed");
+        }
+    }
+
+    public static void A_wait_of_which_only_the_task_is_kept_is_answered()
+    {
+        using (var world = new World())
+        using (var bench = new LockerBench())
+        {
+            Profile profile = world.Load("ann");
+            Locker locker = bench.Load("ben");
+            var tasks = new List<Task<bool>>();
+            OnThreadOfItsOwn(() =>
+            {
+                profile.MarkShouldSave();
+                tasks.Add(profile.WhenChangesSaved().Task);
+                locker.MarkShouldSave();
+                tasks.Add(locker.WhenChangesSaved().Task);
+            });
+            Collect();
+            world.Save(profile);
+            locker.MarkForceSave();
+            Task<bool> saved = locker.WhenChangesSavedAsync();
+            bench.Until(() => saved.IsCompleted, "saved");
+            Expect.True(tasks[0].Result && tasks[1].Result, "answered, and not given up");
+        }
+    }
+
+    public static void A_loaded_profile_keeps_no_wait_for_its_load()
+    {
+        using (var world = new World())
+        {
+            Profile profile = world.Load("ann");
+            var tasks = new List<WeakReference>();
+            for (int round = 0; round < 3; round++)
+            {
+                OnThreadOfItsOwn(() =>
+                {
+                    Task<bool> loaded = profile.WhenLoadedAsync();
+                    tasks.Add(new WeakReference(loaded));
+                    Expect.True(world.Until(loaded, "loaded"), "it is loaded already");
+                });
+            }
+            Collect();
+            Expect.True(!tasks[0].IsAlive && !tasks[1].IsAlive, "those that were answered are let go");
+        }
+    }
+
+    public static void Save_data_keeps_its_session_alive()
+    {
+        using (var world = new World())
+        {
+            SaveData data = null;
+            OnThreadOfItsOwn(() =>
+            {
+                Profile profile = world.Load("ann");
+                data = profile.SaveData;
+                data.Set("/Gold", 3);
+                world.End(profile);
+            });
+            world.Frame();
+            Collect();
+            world.Frame();
+            Expect.Equal(0L, data.GetInt64("/Gold"), "the default, for its session is over");
+        }
+    }
+
+    // Its stack is gone when it ends.
+    private static void OnThreadOfItsOwn(Action action)
+    {
+        Exception failure = null;
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                action();
+            }
+            catch (Exception exception)
+            {
+                failure = exception;
+            }
+        });
+        thread.Start();
+        thread.Join();
+        Expect.Equal(null, failure, "on a thread of its own");
+    }
+
     private static void Open(World world, int count)
     {
         for (int at = 0; at < count; at++)
@@ -282,26 +405,29 @@ public static class LifetimeTests
         Expect.True(isExact ? least == 0 : least < Rounds, least + " bytes in " + Rounds + " rounds");
     }
 
+    /// <summary>Leaves stores to the garbage collector that log when they are freed, and lets it find them.</summary>
+    internal static void ForgetLoudStores()
+    {
+        FinalizerProbe.Thread = 0;
+        OnThreadOfItsOwn(() =>
+        {
+            Forget();
+            new FinalizerProbe();
+        });
+        for (int attempt = 0; attempt < 20 && FinalizerProbe.Thread == 0; attempt++)
+        {
+            Collect();
+        }
+    }
+
     private static void FreesForgotten(Action next)
     {
         long before = SessionLockerLibrary.LiveHandles;
         var threads = new List<int>();
-        FinalizerProbe.Thread = 0;
         SessionLockerLibrary.SetLog((level, line) => threads.Add(Thread.CurrentThread.ManagedThreadId));
         try
         {
-            // On a thread of its own, whose stack is gone when it ends.
-            var forgetful = new Thread(() =>
-            {
-                Forget();
-                new FinalizerProbe();
-            });
-            forgetful.Start();
-            forgetful.Join();
-            for (int attempt = 0; attempt < 20 && FinalizerProbe.Thread == 0; attempt++)
-            {
-                Collect();
-            }
+            ForgetLoudStores();
             next();
             // What is freed has something to say, for its logs are verbose.
             Expect.True(threads.Contains(Thread.CurrentThread.ManagedThreadId), "freed on the thread that calls");

@@ -1,6 +1,7 @@
 // Runs every test: each public static method of a class whose name ends in "Tests".
 //
 //   Tests.exe [PART-OF-A-NAME]
+//   Tests.exe --layouts        prints the C program of Layouts.cs instead
 using System;
 using System.Collections.Generic;
 using System.Reflection;
@@ -9,6 +10,11 @@ internal static class Program
 {
     private static int Main(string[] arguments)
     {
+        if (arguments.Length > 0 && arguments[0] == "--layouts")
+        {
+            Console.Write(Layouts.InC());
+            return 0;
+        }
         int passed = 0;
         int failed = 0;
         foreach (MethodInfo test in Find(arguments.Length > 0 ? arguments[0] : string.Empty))

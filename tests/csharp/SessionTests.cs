@@ -230,6 +230,21 @@ public static class SessionTests
         Expect.Refused(SessionLockerStatus.InvalidJson, () => new World(config => config.TemplateJson = "{"));
     }
 
+    public static void A_negative_setting_is_refused_by_its_name()
+    {
+        Refused("SaveDataVersion", config => config.SaveDataVersion = -1);
+        Refused("DocumentLimitBytes", config => config.DocumentLimitBytes = -1);
+        Refused("BytesPerUpdate", config => config.BytesPerUpdate = long.MinValue);
+        Refused("PurchaseHistoryLimit", config => config.PurchaseHistoryLimit = -1);
+        Refused("RequestsPerUpdate", config => config.RequestsPerUpdate = -1);
+        Refused("RequestsInFlight", config => config.RequestsInFlight = int.MinValue);
+    }
+
+    private static void Refused(string setting, Action<EasyStoreConfig> configure)
+    {
+        Expect.Equal(setting, Expect.Throws<ArgumentOutOfRangeException>(() => new World(configure)).ParamName);
+    }
+
     public static void A_configuration_is_copied()
     {
         using (LockerStorage storage = LockerStorage.Open("memory:"))

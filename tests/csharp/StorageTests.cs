@@ -219,6 +219,39 @@ public static class StorageTests
         }
     }
 
+    public static void Of_many_errors_in_one_call_each_is_heard()
+    {
+        const int Sessions = 1500;
+        var reported = new List<string>();
+        var heard = new List<string>();
+        using (LockerStorage storage = LockerStorage.Open(new ListeningStorage(
+            request => request.Failed(RequestErrorKind.Backend, "away"))))
+        using (var store = new EasyStore(storage, new EasyStoreConfig
+        {
+            TemplateJson = "{}",
+            Clock = new TestClock(),
+            RequestsPerUpdate = Sessions,
+            ReportError = report => reported.Add(report.Key),
+        }))
+        {
+            store.Error += (sender, report) =>
+            {
+                Expect.Equal(Activity.Load, report.Activity);
+                Expect.Equal(RequestErrorKind.Backend, report.ErrorKind);
+                Expect.Contains("away", report.Message);
+                heard.Add(report.Key);
+            };
+            Profile last = null;
+            for (int at = 0; at < Sessions; at++)
+            {
+                last = store.StartSession("player/" + at);
+            }
+            Expect.Refused(SessionLockerStatus.Timeout, () => last.WaitUntilLoaded(TimeSpan.FromSeconds(5)));
+            Expect.True(reported.Count >= Sessions, reported.Count + " errors");
+            Expect.Equal(reported.Count, heard.Count);
+        }
+    }
+
     public static void A_failure_of_the_hosts_storage_keeps_its_kind_and_message()
     {
         var storage = new MemoryHostStorage { IsFailing = true };

@@ -6,6 +6,9 @@ using SessionLocker;
 
 public static class ThreadTests
 {
+    [ThreadStatic]
+    private static int heardOnThisThread;
+
     public static void An_update_inside_a_hook_is_refused_and_the_outer_one_goes_on()
     {
         using (var world = new World())
@@ -113,6 +116,60 @@ public static class ThreadTests
         }
     }
 
+    public static void An_update_that_is_refused_delivers_nothing_on_its_thread()
+    {
+        const int Frames = 1000;
+        using (var world = new World())
+        {
+            Profile profile = world.Load("ann");
+            Profile credited = world.Load("ben");
+            int heard = 0;
+            int heardByTheRefused = 0;
+            int refusals = 0;
+            bool isOver = false;
+            int first = Thread.CurrentThread.ManagedThreadId;
+            profile.BeforeSave = saved =>
+            {
+                if (Thread.CurrentThread.ManagedThreadId == first)
+                {
+                    // So that the other thread is in a call that is refused when this one's ends.
+                    int before = Volatile.Read(ref refusals);
+                    SpinWait.SpinUntil(() => Volatile.Read(ref refusals) > before, World.Patience);
+                }
+            };
+            credited.ProductCreditChanged += (sender, change) =>
+            {
+                Interlocked.Increment(ref heard);
+                heardOnThisThread++;
+            };
+            var other = new Thread(() =>
+            {
+                while (!Volatile.Read(ref isOver))
+                {
+                    heardOnThisThread = 0;
+                    if (IsRefused(world.Store, world.Clock.Now))
+                    {
+                        refusals++;
+                        heardByTheRefused += heardOnThisThread;
+                    }
+                }
+            });
+            other.Start();
+            for (int frame = 0; frame < Frames; frame++)
+            {
+                credited.ProductCreditGive(1, 1);
+                profile.MarkForceSave();
+                world.Clock.Now += 0.05;
+                IsRefused(world.Store, world.Clock.Now);
+            }
+            Volatile.Write(ref isOver, true);
+            other.Join();
+            world.Frame();
+            Expect.Equal(0, heardByTheRefused, "heard inside a call that was refused");
+            Expect.Equal(Frames, heard, "and nothing was lost");
+        }
+    }
+
     public static void A_store_disposed_in_its_own_hook_goes_when_the_update_is_done()
     {
         using (LockerStorage storage = LockerStorage.Open("memory:"))
@@ -160,6 +217,51 @@ public static class ThreadTests
             Expect.Equal(1, heard);
             Expect.Disposed(() => profile.SaveData.ToString());
             Expect.True(!world.StoredData("ann").Contains("/Session"), "the store has released it");
+        }
+    }
+
+    public static void What_is_freed_while_a_session_starts_holds_up_no_update()
+    {
+        using (var world = new World())
+        {
+            bool isUpdated = false;
+            int freed = 0;
+            LifetimeTests.ForgetLoudStores();
+            SessionLockerLibrary.SetLog((level, line) =>
+            {
+                if (freed++ > 0)
+                {
+                    return;
+                }
+                // The host's log may wait for another thread, which may be updating.
+                var other = new Thread(() => world.Store.Update(world.Clock.Now));
+                other.Start();
+                isUpdated = other.Join(World.Patience);
+            });
+            try
+            {
+                world.Store.StartSession("ann");
+            }
+            finally
+            {
+                SessionLockerLibrary.SetLog(null);
+            }
+            Expect.True(freed > 0, "something was freed, and said so");
+            Expect.True(isUpdated, "the update has returned while the log waited for it");
+        }
+    }
+
+    private static bool IsRefused(EasyStore store, double now)
+    {
+        try
+        {
+            store.Update(now);
+            return false;
+        }
+        catch (SessionLockerException exception)
+        {
+            Expect.Equal(SessionLockerStatus.Busy, exception.Status);
+            return true;
         }
     }
 

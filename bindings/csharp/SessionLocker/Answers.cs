@@ -87,9 +87,9 @@ namespace SessionLocker
             {
                 From<LoadedAnswer>(userData).Give(true);
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // Nothing of the host's runs here.
+                HookFailure.Contain(thrown); // Nothing of the host's runs here.
             }
         }
     }
@@ -97,6 +97,10 @@ namespace SessionLocker
     /// <summary>A wait for changes to be saved.</summary>
     internal sealed class SavedAnswer : Answer<bool>
     {
+        // Kept until the answer, for a connection that is collected gives up its wait; and of many a one only the task
+        // is kept.
+        private SavedConnection connection;
+
         private static readonly AnswerShape Delegate = OnSaved;
 
         public static readonly IntPtr Pointer = Marshal.GetFunctionPointerForDelegate(Delegate);
@@ -104,6 +108,13 @@ namespace SessionLocker
         public SavedAnswer(Dispatcher messages)
             : base(messages)
         {
+        }
+
+        /// <summary>The wait as an object.</summary>
+        public unsafe SavedConnection Connect(SlSavedConnection* native)
+        {
+            connection = new SavedConnection(native, Task);
+            return connection;
         }
 
         // Somebody has disconnected it.
@@ -119,9 +130,9 @@ namespace SessionLocker
             {
                 From<SavedAnswer>(userData).Give(outcome == NativeMethods.SL_OUTCOME_SAVED);
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // Nothing of the host's runs here.
+                HookFailure.Contain(thrown); // Nothing of the host's runs here.
             }
         }
     }
@@ -150,9 +161,9 @@ namespace SessionLocker
             {
                 From<SendAnswer>(userData).Give((SendOutcome)outcome);
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // Nothing of the host's runs here.
+                HookFailure.Contain(thrown); // Nothing of the host's runs here.
             }
         }
     }

@@ -40,7 +40,7 @@ namespace SessionLocker
         {
             try
             {
-                var hook = From<BeforeSaveHook>(userData);
+                var hook = Run<BeforeSaveHook>(userData);
                 hook.action(hook.profile);
                 return 0;
             }

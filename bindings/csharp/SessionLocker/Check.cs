@@ -24,12 +24,29 @@ namespace SessionLocker
             }
         }
 
+        /// <summary>Throws for a negative argument or setting: the library's numbers of its kind have no sign.</summary>
+        public static ulong NotNegative(long value, string name)
+        {
+            if (value < 0)
+            {
+                throw new ArgumentOutOfRangeException(name, value, "it is negative");
+            }
+            return (ulong)value;
+        }
+
+        /// <summary>The same.</summary>
+        public static uint NotNegative(int value, string name)
+        {
+            return (uint)NotNegative((long)value, name);
+        }
+
         /// <summary>
         /// The exception for a status other than 0. To be asked at once, for the library keeps one message a
         /// thread.
         /// </summary>
         public static Exception Failure(int status, object of)
         {
+            HookFailure.GoOnAborting();
             string message = LastError();
             var handle = of as NativeObject;
             if (status == (int)SessionLockerStatus.InvalidHandle && handle != null && handle.IsDisposed)

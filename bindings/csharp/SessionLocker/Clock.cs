@@ -72,31 +72,33 @@ namespace SessionLocker
         [MonoPInvokeCallback(typeof(ClockShape))]
         private static double OnWall(IntPtr userData)
         {
-            var hook = From<ClockHook>(userData);
+            ClockHook hook = null;
             try
             {
+                hook = From<ClockHook>(userData);
                 hook.lastWall = hook.clock.Wall();
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // The page of IClock says so.
+                HookFailure.Contain(thrown); // The page of IClock says so.
             }
-            return hook.lastWall;
+            return hook == null ? 0 : hook.lastWall;
         }
 
         [MonoPInvokeCallback(typeof(ClockShape))]
         private static double OnMonotonic(IntPtr userData)
         {
-            var hook = From<ClockHook>(userData);
+            ClockHook hook = null;
             try
             {
+                hook = From<ClockHook>(userData);
                 hook.lastMonotonic = hook.clock.Monotonic();
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // The page of IClock says so.
+                HookFailure.Contain(thrown); // The page of IClock says so.
             }
-            return hook.lastMonotonic;
+            return hook == null ? 0 : hook.lastMonotonic;
         }
 
         [MonoPInvokeCallback(typeof(SleepShape))]
@@ -106,9 +108,9 @@ namespace SessionLocker
             {
                 From<ClockHook>(userData).clock.Sleep(seconds);
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // The page of IClock says so.
+                HookFailure.Contain(thrown); // The page of IClock says so.
             }
         }
     }

@@ -17,7 +17,11 @@ namespace SessionLocker
         private readonly List<Exception> thrown = new List<Exception>();
         private int waiting;
         private int delivering;
-        private int inside;
+
+        // The calls that this thread is in, the innermost last. What other threads are in does not count: one that is
+        // refused while this thread is at work would else deliver, or keep this one from delivering.
+        [ThreadStatic]
+        private static List<Dispatcher> inside;
 
         /// <summary>
         /// A call begins in which the library may run hooks. Until it ends nothing is delivered, so that no handler
@@ -25,19 +29,24 @@ namespace SessionLocker
         /// </summary>
         public void Enter()
         {
-            Interlocked.Increment(ref inside);
+            (inside ?? (inside = new List<Dispatcher>())).Add(this);
         }
 
-        /// <summary>That call has ended. False if another one is still under way, which delivers when it ends.</summary>
-        public bool Leave()
+        /// <summary>
+        /// That call has ended, with a status. True if what waits is to be delivered: not while this thread is still in
+        /// another such call, which delivers when it ends, and not by a call that was refused because one is under way.
+        /// </summary>
+        public bool Leave(int status)
         {
-            return Interlocked.Decrement(ref inside) == 0;
+            inside.RemoveAt(inside.LastIndexOf(this));
+            HookFailure.GoOnAborting();
+            return !IsInside && status != (int)SessionLockerStatus.Busy;
         }
 
-        /// <summary>Whether such a call is under way.</summary>
+        /// <summary>Whether this thread is in such a call, and so in a hook.</summary>
         public bool IsInside
         {
-            get { return Volatile.Read(ref inside) > 0; }
+            get { return inside != null && inside.Contains(this); }
         }
 
         /// <summary>An event.</summary>

@@ -51,14 +51,20 @@ namespace SessionLocker
         {
             add
             {
-                error += value;
-                hooks.HasErrorListener = true;
+                lock (hooks)
+                {
+                    error += value;
+                    hooks.HasErrorListener = true;
+                }
             }
 
             remove
             {
-                error -= value;
-                hooks.HasErrorListener = error != null;
+                lock (hooks)
+                {
+                    error -= value;
+                    hooks.HasErrorListener = error != null;
+                }
             }
         }
 
@@ -253,6 +259,7 @@ namespace SessionLocker
 
         private Profile Start(string key, SessionOptions options, bool isReusable)
         {
+            NativeHandle.FreeForgotten();
             using (var texts = new Arena())
             {
                 SlSessionOptions place;

@@ -157,8 +157,9 @@ namespace SessionLocker
         /// </summary>
         public static void Finish(IEventSource source, Dispatcher messages, int status, NativeObject of)
         {
+            bool isLast = messages.Leave(status);
             Exception refused = status == 0 ? null : Check.Failure(status, of);
-            if (messages.Leave())
+            if (isLast)
             {
                 Pull(source, messages);
                 messages.Deliver(refused);

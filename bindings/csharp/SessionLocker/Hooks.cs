@@ -1,6 +1,7 @@
 using System;
 using System.Runtime.InteropServices;
 using System.Text;
+using System.Threading;
 using AOT;
 using SessionLocker.Native;
 
@@ -110,6 +111,14 @@ namespace SessionLocker
             return (T)GCHandle.FromIntPtr(userData).Target;
         }
 
+        /// <summary>The same, for code of the host's to run, which a thread that is to end runs no more.</summary>
+        public static T Run<T>(IntPtr userData)
+            where T : HookData
+        {
+            HookFailure.GoOnAborting();
+            return From<T>(userData);
+        }
+
         /// <summary>Nothing that it was given for will be called any more. Must not run code of the host's.</summary>
         protected virtual void Dropped()
         {
@@ -124,9 +133,9 @@ namespace SessionLocker
                 data.self.Free();
                 data.Dropped();
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // Nothing may leave this method, and there is nobody to tell.
+                HookFailure.Contain(thrown); // Nothing may leave this method, and there is nobody to tell.
             }
         }
     }
@@ -137,15 +146,23 @@ namespace SessionLocker
         [ThreadStatic]
         private static Exception last;
 
+        // What the library was told of it, for a message need not be the same when it is asked for again.
+        [ThreadStatic]
+        private static string lastText;
+
+        [ThreadStatic]
+        private static bool isAborted;
+
         /// <summary>
         /// What a hook returns that has thrown. Always the same status, so that an exception of a call inside it
         /// is never taken for an answer such as "not applicable".
         /// </summary>
         public static int Status(Exception thrown)
         {
-            string message = MessageOf(thrown);
+            Contain(thrown);
+            byte[] text = Encoding.UTF8.GetBytes(MessageOf(thrown));
             last = thrown;
-            byte[] text = Encoding.UTF8.GetBytes(message);
+            lastText = Encoding.UTF8.GetString(text);
             fixed (byte* at = text)
             {
                 NativeMethods.session_locker_set_hook_error(at, (UIntPtr)text.Length);
@@ -157,12 +174,35 @@ namespace SessionLocker
         public static Exception TakeFor(string message)
         {
             Exception thrown = last;
-            if (thrown == null || !message.EndsWith(MessageOf(thrown), StringComparison.Ordinal))
+            if (thrown == null || !message.EndsWith(lastText, StringComparison.Ordinal))
             {
                 return null;
             }
             last = null;
             return thrown;
+        }
+
+        /// <summary>
+        /// To be called with whatever is caught where the library has called: the end of a thread is thrown again behind
+        /// the catch that has caught it, and would so cross the library, unless it is called off.
+        /// </summary>
+        public static void Contain(Exception thrown)
+        {
+            if (thrown is ThreadAbortException)
+            {
+                Thread.ResetAbort();
+                isAborted = true;
+            }
+        }
+
+        /// <summary>To be called when the library has returned: a thread that was to end does so.</summary>
+        public static void GoOnAborting()
+        {
+            if (isAborted)
+            {
+                isAborted = false;
+                Thread.CurrentThread.Abort();
+            }
         }
 
         private static string MessageOf(Exception thrown)
@@ -172,9 +212,9 @@ namespace SessionLocker
             {
                 message = thrown.Message;
             }
-            catch (Exception)
+            catch (Exception another)
             {
-                // An exception of the host's own may do anything, even this.
+                Contain(another); // An exception of the host's own may do anything, even this.
             }
             return string.IsNullOrEmpty(message) ? thrown.GetType().Name : message;
         }

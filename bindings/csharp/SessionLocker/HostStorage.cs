@@ -253,7 +253,7 @@ namespace SessionLocker
         {
             try
             {
-                HostStorage storage = From<HostStorageHook>(userData).storage;
+                HostStorage storage = Run<HostStorageHook>(userData).storage;
                 storage.Fetch(new StorageRequest(request), Utf8.Read((byte*)key, keyLength));
                 return 0;
             }
@@ -268,7 +268,7 @@ namespace SessionLocker
         {
             try
             {
-                HostStorage storage = From<HostStorageHook>(userData).storage;
+                HostStorage storage = Run<HostStorageHook>(userData).storage;
                 storage.Commit(new StorageRequest(request), new StorageCommit((SlStorageCommit*)commit));
                 return 0;
             }
@@ -284,7 +284,7 @@ namespace SessionLocker
         {
             try
             {
-                HostStorage storage = From<HostStorageHook>(userData).storage;
+                HostStorage storage = Run<HostStorageHook>(userData).storage;
                 storage.Erase(
                     new StorageRequest(request), Utf8.Read((byte*)key, keyLength), (Expected)expected,
                     Utf8.Read((byte*)revision, revisionLength));
@@ -302,7 +302,7 @@ namespace SessionLocker
         {
             try
             {
-                HostStorage storage = From<HostStorageHook>(userData).storage;
+                HostStorage storage = Run<HostStorageHook>(userData).storage;
                 storage.List(
                     new StorageRequest(request), Utf8.Read((byte*)prefix, prefixLength),
                     Utf8.Read((byte*)after, afterLength), checked((int)limit));
@@ -319,7 +319,7 @@ namespace SessionLocker
         {
             try
             {
-                HostStorage storage = From<HostStorageHook>(userData).storage;
+                HostStorage storage = Run<HostStorageHook>(userData).storage;
                 storage.KeysOfUser(new StorageRequest(request), Utf8.Read((byte*)userId, userIdLength));
                 return 0;
             }

@@ -15,7 +15,6 @@ namespace SessionLocker
 
         private readonly SessionHooks hooks;
         private readonly string key;
-        private EventHandler<ErrorReport> error;
 
         internal Locker(SlLocker* native, SessionHooks hooks, string key)
             : base(native, Destroy, hooks.Messages)
@@ -31,19 +30,7 @@ namespace SessionLocker
         public event EventHandler<LifecycleEventArgs> Deleted;
 
         /// <summary>Something has failed, and the locker goes on by itself.</summary>
-        public event EventHandler<ErrorReport> Error
-        {
-            add
-            {
-                error += value;
-                hooks.HasErrorListener = true;
-            }
-
-            remove
-            {
-                error -= value;
-            }
-        }
+        public event EventHandler<ErrorReport> Error;
 
         /// <summary>The key that the locker was made for.</summary>
         public string Key
@@ -249,7 +236,7 @@ namespace SessionLocker
         {
             SlSavedConnection* connection;
             SavedAnswer answer = Wait(&connection);
-            return new SavedConnection(connection, answer.Task);
+            return answer.Connect(connection);
         }
 
         /// <summary>
@@ -302,12 +289,21 @@ namespace SessionLocker
         /// </exception>
         public override void Dispose()
         {
-            int isDeleted;
-            if (!IsDisposed && NativeMethods.locker_is_deleted(Native, &isDeleted) == 0 && isDeleted == 0)
+            try
             {
-                MarkDeleted();
+                if (IsToBeDeleted())
+                {
+                    MarkDeleted();
+                }
             }
-            base.Dispose();
+            finally
+            {
+                // Also when a handler of its last event has thrown; not when it is not idle.
+                if (!IsToBeDeleted())
+                {
+                    base.Dispose();
+                }
+            }
         }
 
         int IEventSource.Poll(SlEvent* events, UIntPtr capacity, UIntPtr* count)
@@ -326,7 +322,7 @@ namespace SessionLocker
             if (report != null)
             {
                 report.ProductId = heard.ProductId;
-                Messages.Post(() => Raise(error, report));
+                Messages.Post(() => HearError(report));
             }
         }
 
@@ -346,6 +342,25 @@ namespace SessionLocker
             else if (lifecycle == SessionLocker.Lifecycle.Deleted)
             {
                 Raise(Deleted, new LifecycleEventArgs(lifecycle, Reason.None));
+            }
+        }
+
+        private bool IsToBeDeleted()
+        {
+            int isDeleted;
+            return !IsDisposed && NativeMethods.locker_is_deleted(Native, &isDeleted) == 0 && isDeleted == 0;
+        }
+
+        // The lockers of a spec have their reports in common: only here it shows whether somebody listens to this one.
+        private void HearError(ErrorReport report)
+        {
+            if (Error != null)
+            {
+                Raise(Error, report);
+            }
+            else if (!hooks.IsReporting)
+            {
+                Unheard.Report(report);
             }
         }
 

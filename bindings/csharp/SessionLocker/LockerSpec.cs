@@ -27,6 +27,7 @@ namespace SessionLocker
             : base(made.Native, Destroy)
         {
             hooks = made.Hooks;
+            hooks.HasErrorListener = true; // Each locker sees to its own.
         }
 
         internal SlLockerSpec* Native

@@ -142,7 +142,7 @@ namespace SessionLocker
                 byte* prefixText = texts.Text(prefix, out prefixLength);
                 byte* afterText = texts.Text(after, out afterLength);
                 Ok(NativeMethods.locker_storage_list(
-                    Native, prefixText, prefixLength, afterText, afterLength, checked((UIntPtr)(ulong)limit),
+                    Native, prefixText, prefixLength, afterText, afterLength, (UIntPtr)Check.NotNegative(limit, "limit"),
                     Seconds.Of(timeout), &keys));
                 return JsonStrings.Parse(Utf8.Take(ref keys));
             }

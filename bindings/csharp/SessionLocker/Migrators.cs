@@ -49,10 +49,10 @@ namespace SessionLocker
         /// <returns>This builder.</returns>
         public MigratorBuilder AddMigratorFrom(int from, Migrator migrator)
         {
+            uint version = Check.NotNegative(from, "from");
             var hook = new MigratorHook(migrator);
-            void* userData = hook.Hold();
             int status = NativeMethods.migrator_builder_add_migrator_from(
-                Native, checked((uint)from), (void*)MigratePointer, userData, (void*)HookData.Drop);
+                Native, version, (void*)MigratePointer, hook.Hold(), (void*)HookData.Drop);
             return Added(hook, status);
         }
 
@@ -63,10 +63,10 @@ namespace SessionLocker
         /// <returns>This builder.</returns>
         public MigratorBuilder AddPatcherFor(int version, Migrator patcher)
         {
+            uint stored = Check.NotNegative(version, "version");
             var hook = new MigratorHook(patcher);
-            void* userData = hook.Hold();
             int status = NativeMethods.migrator_builder_add_patcher_for(
-                Native, checked((uint)version), (void*)MigratePointer, userData, (void*)HookData.Drop);
+                Native, stored, (void*)MigratePointer, hook.Hold(), (void*)HookData.Drop);
             return Added(hook, status);
         }
 
@@ -77,7 +77,7 @@ namespace SessionLocker
         /// <returns>This builder.</returns>
         public MigratorBuilder CheckVersion(int current)
         {
-            Ok(NativeMethods.migrator_builder_check_version(Native, checked((uint)current)));
+            Ok(NativeMethods.migrator_builder_check_version(Native, Check.NotNegative(current, "current")));
             return this;
         }
 
@@ -115,7 +115,7 @@ namespace SessionLocker
         {
             try
             {
-                var hook = HookData.From<MigratorHook>(userData);
+                var hook = HookData.Run<MigratorHook>(userData);
                 hook.Migrator(new SaveData((SlSaveData*)data), ref *(double*)versionPatch);
                 return 0;
             }
@@ -168,7 +168,7 @@ namespace SessionLocker
             {
                 throw new ArgumentNullException("data");
             }
-            Ok(NativeMethods.migrators_migrate((SlMigrators*)Name, data.Native, checked((uint)toVersion)));
+            Ok(NativeMethods.migrators_migrate((SlMigrators*)Name, data.Native, Check.NotNegative(toVersion, "toVersion")));
             GC.KeepAlive(data);
         }
     }

@@ -20,11 +20,15 @@ namespace SessionLocker
         private readonly IntPtr name;
         private readonly NativeHandle handle;
 
-        internal NativeObject(void* native, Func<IntPtr, int> destroy)
+        // What was forgotten is freed here, unless it is made where a lock is held: freeing may run code of the host's.
+        internal NativeObject(void* native, Func<IntPtr, int> destroy, bool freesForgotten = true)
         {
             name = (IntPtr)native;
             handle = new NativeHandle(name, destroy);
-            NativeHandle.FreeForgotten();
+            if (freesForgotten)
+            {
+                NativeHandle.FreeForgotten();
+            }
         }
 
         /// <summary>Whether <see cref="Dispose"/> has been called.</summary>

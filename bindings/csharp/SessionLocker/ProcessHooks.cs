@@ -56,9 +56,9 @@ namespace SessionLocker
             {
                 From<LogHook>(userData).log((LogLevel)level, Utf8.Read((byte*)message, messageLength));
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // There is no other place to tell it.
+                HookFailure.Contain(thrown); // There is no other place to tell it.
             }
         }
     }

@@ -131,8 +131,9 @@ namespace SessionLocker
 
         private void Finish(int status)
         {
+            bool isLast = messages.Leave(status);
             Exception refused = status == 0 ? null : Check.Failure(status, this);
-            if (messages.Leave())
+            if (isLast)
             {
                 messages.Deliver(refused);
             }

@@ -17,6 +17,8 @@ namespace SessionLocker
         private static readonly Func<IntPtr, int> Destroy =
             profile => Sessions.Remove(profile, NativeMethods.profile_destroy((SlProfile*)profile));
 
+        private static readonly Predicate<LoadedAnswer> IsAnswered = answer => answer.Task.IsCompleted;
+
         private readonly EasyStore store;
         private readonly string key;
         private readonly List<LoadedAnswer> loading = new List<LoadedAnswer>();
@@ -24,7 +26,7 @@ namespace SessionLocker
         private Action<Profile> beforeSaveTransform;
 
         internal Profile(SlProfile* native, EasyStore store, string key)
-            : base(native, Destroy, store.Messages)
+            : base(native, Destroy, store.Messages, false)
         {
             this.store = store;
             this.key = key;
@@ -219,6 +221,7 @@ namespace SessionLocker
             Ok(status);
             lock (loading)
             {
+                loading.RemoveAll(IsAnswered); // The library answers those of a profile that is loaded already.
                 loading.Add(answer);
             }
             int loadStatus;
@@ -245,7 +248,7 @@ namespace SessionLocker
         {
             SlSavedConnection* connection;
             SavedAnswer answer = Wait(&connection);
-            return new SavedConnection(connection, answer.Task);
+            return answer.Connect(connection);
         }
 
         /// <summary>Updates the store until the profile is loaded. Blocks; for tools.</summary>

@@ -135,7 +135,7 @@ namespace SessionLocker
             {
                 var native = (SlProductCall*)call;
                 var managed = new ProductCall(native);
-                ProductResult result = From<PurchaseAnswer>(userData).process((ProductOp)op, managed);
+                ProductResult result = Run<PurchaseAnswer>(userData).process((ProductOp)op, managed);
                 if (op == (int)ProductOp.Validate)
                 {
                     native->recipient_locker = (SlLocker*)NameOf(managed.RecipientLocker);
@@ -156,9 +156,9 @@ namespace SessionLocker
             {
                 From<PurchaseAnswer>(userData).Give(isGranted != 0);
             }
-            catch (Exception)
+            catch (Exception thrown)
             {
-                // Nothing of the host's runs here.
+                HookFailure.Contain(thrown); // Nothing of the host's runs here.
             }
         }
 

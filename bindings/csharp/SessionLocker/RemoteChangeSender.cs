@@ -67,14 +67,20 @@ namespace SessionLocker
         {
             add
             {
-                error += value;
-                hook.HasErrorListener = true;
+                lock (hook)
+                {
+                    error += value;
+                    hook.HasErrorListener = true;
+                }
             }
 
             remove
             {
-                error -= value;
-                hook.HasErrorListener = error != null;
+                lock (hook)
+                {
+                    error -= value;
+                    hook.HasErrorListener = error != null;
+                }
             }
         }
 

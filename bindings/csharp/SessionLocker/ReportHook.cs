@@ -12,8 +12,11 @@ namespace SessionLocker
     /// </summary>
     internal unsafe class ReportHook : HookData
     {
-        /// <summary>How many reports wait for their events. More come only if nobody updates.</summary>
-        public const int ReportsLimit = 1024;
+        /// <summary>
+        /// How many reports wait for their events: as many as the library keeps of these. The oldest goes, for its event
+        /// may never come.
+        /// </summary>
+        public const int ReportsLimit = 65536;
 
         private static readonly ReportShape Delegate = OnReport;
 
@@ -21,7 +24,7 @@ namespace SessionLocker
 
         private readonly Action<ErrorReport> reportError;
         private readonly int limit;
-        private readonly List<ErrorReport> reports = new List<ErrorReport>();
+        private readonly LinkedList<ErrorReport> reports = new LinkedList<ErrorReport>();
 
         /// <summary>Keeps up to <paramref name="limit"/> reports.</summary>
         public ReportHook(Action<ErrorReport> reportError, int limit)
@@ -34,22 +37,33 @@ namespace SessionLocker
         /// <summary>What the store, the lockers of the spec, or the sender have to say.</summary>
         public Dispatcher Messages { get; private set; }
 
-        /// <summary>Whether somebody hears of errors by an event.</summary>
+        /// <summary>
+        /// Whether somebody hears of errors by an event, or sees to those that nobody hears when their events come.
+        /// </summary>
         public bool HasErrorListener { get; set; }
 
-        /// <summary>The report that an event is about.</summary>
+        /// <summary>Whether the host is told of every failure at once.</summary>
+        public bool IsReporting
+        {
+            get { return reportError != null; }
+        }
+
+        /// <summary>The report that an event is about. One that several profiles of a session hear of comes once.</summary>
         public ErrorReport TakeReport(string key, string message)
         {
             lock (reports)
             {
-                int at = reports.FindIndex(report => report.Key == key && report.Message == message);
-                if (at < 0)
+                LinkedListNode<ErrorReport> at = reports.First; // Nearly always this one.
+                while (at != null && (at.Value.Key != key || at.Value.Message != message))
+                {
+                    at = at.Next;
+                }
+                if (at == null)
                 {
                     return null;
                 }
-                ErrorReport found = reports[at];
-                reports.RemoveAt(at);
-                return found;
+                reports.Remove(at);
+                return at.Value;
             }
         }
 
@@ -57,10 +71,10 @@ namespace SessionLocker
         {
             lock (reports)
             {
-                reports.Add(report);
+                reports.AddLast(report);
                 if (reports.Count > limit)
                 {
-                    reports.RemoveAt(0);
+                    reports.RemoveFirst();
                 }
             }
             if (reportError != null)
@@ -84,6 +98,7 @@ namespace SessionLocker
             }
             catch (Exception thrown)
             {
+                HookFailure.Contain(thrown);
                 if (hook != null)
                 {
                     hook.Messages.Thrown(thrown);

@@ -35,17 +35,25 @@ namespace SessionLocker
     public sealed unsafe class SaveData : IDisposable
     {
         private readonly SlSaveData* native;
-        private readonly OwnedSaveData own;
 
-        // Of a profile, a locker or a hook.
+        // What it goes with, and so kept alive by it: a profile or locker, or its own handle. Null for that of a hook.
+        private readonly NativeObject owner;
+
+        // Of a hook.
         internal SaveData(SlSaveData* native)
         {
             this.native = native;
         }
 
+        internal SaveData(SlSaveData* native, Session owner)
+        {
+            this.native = native;
+            this.owner = owner;
+        }
+
         private SaveData(OwnedSaveData own)
         {
-            this.own = own;
+            owner = own;
             native = (SlSaveData*)own.Name;
         }
 
@@ -88,9 +96,9 @@ namespace SessionLocker
         /// <summary>Frees save data of the host's own; on any other it does nothing.</summary>
         public void Dispose()
         {
-            if (own != null)
+            if (owner is OwnedSaveData)
             {
-                own.Dispose();
+                owner.Dispose();
             }
         }
 
@@ -104,7 +112,7 @@ namespace SessionLocker
             int status = NativeMethods.save_data_get_i64(native, at, length, &value);
             if (status != 0)
             {
-                throw Check.Failure(status, own);
+                throw Check.Failure(status, owner);
             }
             return value;
         }
@@ -119,7 +127,7 @@ namespace SessionLocker
             int status = NativeMethods.save_data_get_f64(native, at, length, &value);
             if (status != 0)
             {
-                throw Check.Failure(status, own);
+                throw Check.Failure(status, owner);
             }
             return value;
         }
@@ -131,7 +139,7 @@ namespace SessionLocker
             int value;
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_get_bool(native, at, length, &value), own);
+            Check.Ok(NativeMethods.save_data_get_bool(native, at, length, &value), owner);
             return value != 0;
         }
 
@@ -142,7 +150,7 @@ namespace SessionLocker
             SlBuffer value;
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_get_string(native, at, length, &value), own);
+            Check.Ok(NativeMethods.save_data_get_string(native, at, length, &value), owner);
             return Utf8.Take(ref value);
         }
 
@@ -153,7 +161,7 @@ namespace SessionLocker
             SlBuffer json;
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_get_json(native, at, length, &json), own);
+            Check.Ok(NativeMethods.save_data_get_json(native, at, length, &json), owner);
             return Utf8.Take(ref json);
         }
 
@@ -164,7 +172,7 @@ namespace SessionLocker
             SlValue value;
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_get_value(native, at, length, &value), own);
+            Check.Ok(NativeMethods.save_data_get_value(native, at, length, &value), owner);
             return new SaveDataValue(ref value);
         }
 
@@ -180,7 +188,7 @@ namespace SessionLocker
                 value = default(SaveDataValue);
                 return false;
             }
-            Check.Ok(status, own);
+            Check.Ok(status, owner);
             value = new SaveDataValue(ref found);
             return true;
         }
@@ -192,7 +200,7 @@ namespace SessionLocker
             SlBuffer names;
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_get_names(native, at, length, &names), own);
+            Check.Ok(NativeMethods.save_data_get_names(native, at, length, &names), owner);
             return JsonStrings.Parse(Utf8.Take(ref names));
         }
 
@@ -202,7 +210,7 @@ namespace SessionLocker
             int isThere;
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_contains(native, at, length, &isThere), own);
+            Check.Ok(NativeMethods.save_data_contains(native, at, length, &isThere), owner);
             return isThere != 0;
         }
 
@@ -213,7 +221,7 @@ namespace SessionLocker
             int type;
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_type(native, at, length, &type), own);
+            Check.Ok(NativeMethods.save_data_type(native, at, length, &type), owner);
             return (SaveDataType)type;
         }
 
@@ -226,7 +234,7 @@ namespace SessionLocker
             UIntPtr size;
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_length(native, at, length, &size), own);
+            Check.Ok(NativeMethods.save_data_length(native, at, length, &size), owner);
             return checked((int)size);
         }
 
@@ -238,7 +246,7 @@ namespace SessionLocker
             int status = NativeMethods.save_data_set_i64(native, at, length, value);
             if (status != 0)
             {
-                throw Check.Failure(status, own);
+                throw Check.Failure(status, owner);
             }
         }
 
@@ -255,7 +263,7 @@ namespace SessionLocker
         {
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_set_f64(native, at, length, value), own);
+            Check.Ok(NativeMethods.save_data_set_f64(native, at, length, value), owner);
         }
 
         /// <summary>Sets the value at a pointer to <c>true</c> or <c>false</c>.</summary>
@@ -263,7 +271,7 @@ namespace SessionLocker
         {
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_set_bool(native, at, length, value ? 1 : 0), own);
+            Check.Ok(NativeMethods.save_data_set_bool(native, at, length, value ? 1 : 0), owner);
         }
 
         /// <summary>Sets the value at a pointer to a string. For null there is <see cref="SetNull"/>.</summary>
@@ -273,7 +281,7 @@ namespace SessionLocker
             UIntPtr valueLength;
             byte* at = Scratch.First(pointer, out length);
             byte* text = Scratch.Second(value, out valueLength);
-            Check.Ok(NativeMethods.save_data_set_string(native, at, length, text, valueLength), own);
+            Check.Ok(NativeMethods.save_data_set_string(native, at, length, text, valueLength), owner);
         }
 
         /// <summary>Sets the value at a pointer to <c>null</c>.</summary>
@@ -281,7 +289,7 @@ namespace SessionLocker
         {
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_set_null(native, at, length), own);
+            Check.Ok(NativeMethods.save_data_set_null(native, at, length), owner);
         }
 
         /// <summary>
@@ -295,7 +303,7 @@ namespace SessionLocker
             UIntPtr jsonLength;
             byte* at = Scratch.First(pointer, out length);
             byte* text = Scratch.Second(json, out jsonLength);
-            Check.Ok(NativeMethods.save_data_set_json(native, at, length, text, jsonLength), own);
+            Check.Ok(NativeMethods.save_data_set_json(native, at, length, text, jsonLength), owner);
         }
 
         /// <summary>Adds to the integer at a pointer, which must be there, and gives the sum.</summary>
@@ -308,7 +316,7 @@ namespace SessionLocker
             int status = NativeMethods.save_data_add_i64(native, at, length, delta, &sum);
             if (status != 0)
             {
-                throw Check.Failure(status, own);
+                throw Check.Failure(status, owner);
             }
             return sum;
         }
@@ -324,7 +332,7 @@ namespace SessionLocker
             UIntPtr jsonLength;
             byte* at = Scratch.First(pointer, out length);
             byte* text = Scratch.Second(json, out jsonLength);
-            Check.Ok(NativeMethods.save_data_append(native, at, length, text, jsonLength), own);
+            Check.Ok(NativeMethods.save_data_append(native, at, length, text, jsonLength), owner);
         }
 
         /// <summary>Removes the value at a pointer; an array's later elements move down.</summary>
@@ -333,7 +341,7 @@ namespace SessionLocker
         {
             UIntPtr length;
             byte* at = Scratch.First(pointer, out length);
-            Check.Ok(NativeMethods.save_data_remove(native, at, length), own);
+            Check.Ok(NativeMethods.save_data_remove(native, at, length), owner);
         }
 
         /// <summary>
@@ -343,7 +351,7 @@ namespace SessionLocker
         {
             UIntPtr length;
             byte* text = Scratch.First(json, out length);
-            Check.Ok(NativeMethods.save_data_merge_patch(native, text, length), own);
+            Check.Ok(NativeMethods.save_data_merge_patch(native, text, length), owner);
         }
 
         /// <summary>Applies a JSON Patch (RFC 6902): an array of operations, all of them or none.</summary>
@@ -354,7 +362,7 @@ namespace SessionLocker
         {
             UIntPtr length;
             byte* text = Scratch.First(json, out length);
-            Check.Ok(NativeMethods.save_data_apply_patch(native, text, length), own);
+            Check.Ok(NativeMethods.save_data_apply_patch(native, text, length), owner);
         }
 
         /// <summary>
@@ -363,7 +371,7 @@ namespace SessionLocker
         public SaveDataBackup Backup()
         {
             SlSaveDataBackup* backup;
-            Check.Ok(NativeMethods.save_data_backup(native, &backup), own);
+            Check.Ok(NativeMethods.save_data_backup(native, &backup), owner);
             return new SaveDataBackup(backup);
         }
 
@@ -378,7 +386,7 @@ namespace SessionLocker
                 throw new ArgumentNullException("backup");
             }
             int status = NativeMethods.save_data_restore(native, (SlSaveDataBackup*)backup.Name);
-            Check.Ok(status, backup.IsDisposed ? backup : (object)own);
+            Check.Ok(status, backup.IsDisposed ? backup : (object)owner);
         }
 
         private sealed class OwnedSaveData : NativeObject

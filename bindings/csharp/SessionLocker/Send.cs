@@ -18,10 +18,18 @@ namespace SessionLocker
 
         public Send(string key, string json, string operationId, Dispatcher messages)
         {
-            Key = texts.Needed(key, "key", out KeyLength);
-            Json = texts.Needed(json, "jsonArray", out JsonLength);
             answer = new SendAnswer(messages);
             this.operationId = operationId;
+            try
+            {
+                Key = texts.Needed(key, "key", out KeyLength);
+                Json = texts.Needed(json, "jsonArray", out JsonLength);
+            }
+            catch (Exception)
+            {
+                texts.Dispose();
+                throw;
+            }
         }
 
         public SlSendOptions* Fill(SlSendOptions* place)

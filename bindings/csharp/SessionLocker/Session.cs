@@ -30,8 +30,8 @@ namespace SessionLocker
         private SaveData saveData;
         private string lostJson = string.Empty;
 
-        internal Session(void* native, Func<IntPtr, int> destroy, Dispatcher messages)
-            : base(native, destroy)
+        internal Session(void* native, Func<IntPtr, int> destroy, Dispatcher messages, bool freesForgotten = true)
+            : base(native, destroy, freesForgotten)
         {
             this.messages = messages;
             Sessions.Add(this);
@@ -73,7 +73,7 @@ namespace SessionLocker
         /// </summary>
         public SaveData SaveData
         {
-            get { return saveData ?? (saveData = new SaveData(NativeSaveData())); }
+            get { return saveData ?? (saveData = new SaveData(NativeSaveData(), this)); }
         }
 
         internal Dispatcher Messages

@@ -146,7 +146,7 @@ namespace SessionLocker
         // The settings of lockers are those of stores, field for field, up to the hooks.
         internal unsafe void Fill(SlEasyStoreConfig* config, Arena texts)
         {
-            config->save_data_version = checked((uint)SaveDataVersion);
+            config->save_data_version = Check.NotNegative(SaveDataVersion, "SaveDataVersion");
             config->save_data_version_patch = SaveDataVersionPatch;
             config->migrators = Migrators == null ? null : (SlMigrators*)Migrators.Name;
             if (TemplateJson != null)
@@ -168,11 +168,11 @@ namespace SessionLocker
             Set(ref config->session_retry_cooldown, SessionRetryCooldown);
             Set(ref config->session_retry_ceiling, SessionRetryCeiling);
             Set(ref config->request_timeout, RequestTimeout);
-            Set(ref config->document_limit_bytes, DocumentLimitBytes);
-            Set(ref config->bytes_per_update, BytesPerUpdate);
-            Set(ref config->purchase_history_limit, PurchaseHistoryLimit);
-            Set(ref config->requests_per_update, RequestsPerUpdate);
-            Set(ref config->requests_in_flight, RequestsInFlight);
+            Set(ref config->document_limit_bytes, DocumentLimitBytes, "DocumentLimitBytes");
+            Set(ref config->bytes_per_update, BytesPerUpdate, "BytesPerUpdate");
+            Set(ref config->purchase_history_limit, PurchaseHistoryLimit, "PurchaseHistoryLimit");
+            Set(ref config->requests_per_update, RequestsPerUpdate, "RequestsPerUpdate");
+            Set(ref config->requests_in_flight, RequestsInFlight, "RequestsInFlight");
             Set(ref config->read_only_data_stores, ReadOnlyDataStores);
             Set(ref config->verbose_logs, VerboseLogs);
             config->polls_events = 1;
@@ -187,19 +187,19 @@ namespace SessionLocker
             }
         }
 
-        private static void Set(ref ulong field, long? value)
+        private static void Set(ref ulong field, long? value, string name)
         {
             if (value.HasValue)
             {
-                field = checked((ulong)value.Value);
+                field = Check.NotNegative(value.Value, name);
             }
         }
 
-        private static void Set(ref uint field, int? value)
+        private static void Set(ref uint field, int? value, string name)
         {
             if (value.HasValue)
             {
-                field = checked((uint)value.Value);
+                field = Check.NotNegative(value.Value, name);
             }
         }
 

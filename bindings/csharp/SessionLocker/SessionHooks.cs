@@ -55,7 +55,7 @@ namespace SessionLocker
         {
             try
             {
-                SessionConfig config = From<SessionHooks>(userData).config;
+                SessionConfig config = Run<SessionHooks>(userData).config;
                 config.CreateSaveData(Utf8.Read((byte*)key, keyLength), new SaveData((SlSaveData*)data));
                 return 0;
             }
@@ -69,25 +69,25 @@ namespace SessionLocker
         private static int OnRemoteChange(
             IntPtr userData, IntPtr key, UIntPtr keyLength, IntPtr data, IntPtr change, UIntPtr changeLength)
         {
-            RemoteChange managed = null;
             try
             {
-                SessionConfig config = From<SessionHooks>(userData).config;
-                managed = new RemoteChange(Utf8.Read((byte*)change, changeLength));
-                RemoteChangeResult result = config.ProcessRemoteChange(
-                    Utf8.Read((byte*)key, keyLength), new SaveData((SlSaveData*)data), managed);
+                SessionConfig config = Run<SessionHooks>(userData).config;
+                var managed = new RemoteChange(Utf8.Read((byte*)change, changeLength));
+                RemoteChangeResult result;
+                try
+                {
+                    result = config.ProcessRemoteChange(
+                        Utf8.Read((byte*)key, keyLength), new SaveData((SlSaveData*)data), managed);
+                }
+                finally
+                {
+                    managed.Release();
+                }
                 return result == RemoteChangeResult.Applied ? 0 : (int)SessionLockerStatus.NotApplicable;
             }
             catch (Exception thrown)
             {
                 return HookFailure.Status(thrown);
-            }
-            finally
-            {
-                if (managed != null)
-                {
-                    managed.Release();
-                }
             }
         }
 
@@ -96,7 +96,7 @@ namespace SessionLocker
         {
             try
             {
-                SessionConfig config = From<SessionHooks>(userData).config;
+                SessionConfig config = Run<SessionHooks>(userData).config;
                 config.MergeOfflineSaveData(
                     Utf8.Read((byte*)key, keyLength), new SaveData((SlSaveData*)offline), new SaveData((SlSaveData*)data));
                 return 0;
@@ -112,7 +112,7 @@ namespace SessionLocker
         {
             try
             {
-                SessionHooks hooks = From<SessionHooks>(userData);
+                SessionHooks hooks = Run<SessionHooks>(userData);
                 ((LockerSpecConfig)hooks.config).BeforeSave((Locker)Sessions.Find(locker));
                 return 0;
             }
@@ -127,7 +127,7 @@ namespace SessionLocker
         {
             try
             {
-                SessionHooks hooks = From<SessionHooks>(userData);
+                SessionHooks hooks = Run<SessionHooks>(userData);
                 ((LockerSpecConfig)hooks.config).BeforeSaveTransform((Locker)Sessions.Find(locker));
                 return 0;
             }
