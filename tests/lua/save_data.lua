@@ -442,14 +442,18 @@ test("JSON that is written is read back, and what is no JSON is refused with its
     equal(sl.encode(sl.decode(" [ ] ")), "[]")
     equal(sl.decode("18446744073709551616"), 18446744073709551616)
     equal(sl.decode("9223372036854775808"), 9223372036854775808)
+    equal(sl.decode("23058430092136939520"), 23058430092136939520)
+    equal(sl.copy(sl.SaveDataParse('{"Version":1,"Sum":{"Big":23058430092136939520}}'), "/Sum/Big"),
+        23058430092136939520)
+    equal(sl.decode("-9223372036854775808"), -9223372036854775807LL - 1)
     for _, bad in ipairs({
         "", "[", "[1,]", "{", '{"a"}', '{"a":1,}', "tru", "nul", "01", "1.", "-", '"', '"\\x"', '"\\ud800"',
-        "[1] 2", "{1:2}", '"\1"', "+1", ".5", "[1 2]", '"\\u12g4"', ("["):rep(200),
+        "[1] 2", "{1:2}", '"\1"', "+1", ".5", "[1 2]", '"\\u12g4"', ("["):rep(201),
+        "1e400", "-1e400",
     }) do
-        local ok, problem = pcall(sl.decode, bad)
-        equal(ok, false)
-        check.contains(problem, "no JSON")
+        refused("SL_ERROR_INVALID_JSON", "no JSON", sl.decode, bad)
     end
+    refused("SL_ERROR_INVALID_ARGUMENT", "JSON text is a string", sl.decode, nil)
 end)
 
 check.finish("save data")

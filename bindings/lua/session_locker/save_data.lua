@@ -21,6 +21,16 @@ local save_data = {
     encode_object = proxies.encode_object,
 }
 
+--- The value of a JSON text. Objects and arrays become tables that know which they are, null becomes `null`.
+function save_data.decode(text)
+    native.expect(text, "string", "JSON text")
+    local ok, value = pcall(json.decode, text)
+    if not ok then
+        refuse("SL_ERROR_INVALID_JSON", value)
+    end
+    return value
+end
+
 local TYPE_NAMES = { [0] = "null", "boolean", "integer", "float", "string", "array", "object" }
 
 -- ---- By JSON Pointer -------------------------------------------------------------------------
