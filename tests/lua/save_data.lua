@@ -131,6 +131,46 @@ test("an empty table is array and object until the first element or member", fun
     equal(sl.json(data, "/D") .. sl.json(data, "/E"), "[]{}")
 end)
 
+test("a name in an array reads as nil, and an empty table is asked for names before it has any", function()
+    local data = sl.SaveDataCreate({ Bag = {}, Items = { "a", "b" } })
+    for _, name in ipairs({ "sword", "0", "1", "-", "" }) do
+        equal(data.Bag[name], nil)
+        equal(data.Items[name], nil)
+        data.Bag[name] = nil
+        data.Items[name] = nil
+    end
+    equal(fields_of(data), '{"Bag":[],"Items":["a","b"]}')
+    data.Bag.sword = (data.Bag.sword or 0) + 1
+    equal(fields_of(data), '{"Bag":{"sword":1},"Items":["a","b"]}')
+end)
+
+test("a string of digits names a member, and never an element", function()
+    local data = sl.SaveDataCreate({ Friends = {}, Items = { "a", "b" } })
+    data.Friends["0"] = 1
+    data.Friends["-"] = { 2 }
+    data.Friends["0"] = data.Friends["0"] + 1
+    equal(data.Friends["-"][1], 2)
+    for _, name in ipairs({ "0", "1", "2", "-" }) do
+        refused("SL_ERROR_INVALID_ARGUMENT", "is no index", function()
+            data.Items[name] = "c"
+        end)
+    end
+    equal(fields_of(data), '{"Friends":{"-":[2],"0":2},"Items":["a","b"]}')
+    data.Friends["0"] = nil
+    equal(sl.json(data, "/Friends"), '{"-":[2]}')
+end)
+
+test("an index that no array has reads as nil, and cannot be written", function()
+    local data = sl.SaveDataCreate({ Items = { 1 } })
+    for _, index in ipairs({ 0, -1, 1.5, 2, 2 ^ 53, 1e300, math.huge, -math.huge, 0 / 0 }) do
+        equal(data.Items[index], nil)
+        equal(pcall(function()
+            data.Items[index == 2 and 3 or index] = 1
+        end), false)
+    end
+    equal(fields_of(data), '{"Items":[1]}')
+end)
+
 test("an empty array whose first member is refused stays an empty array", function()
     local data = sl.SaveDataCreate({ A = {} })
     refused("SL_ERROR_INVALID_UTF8", nil, function()

@@ -105,6 +105,7 @@ end
 
 --- The numbers of the statuses that the binding looks for; the header has their meaning.
 native.OK = 0
+native.INVALID_POINTER = C.SL_ERROR_INVALID_POINTER
 native.NOT_FOUND = C.SL_ERROR_NOT_FOUND
 native.WRONG_TYPE = C.SL_ERROR_WRONG_TYPE
 native.TIMEOUT = C.SL_ERROR_TIMEOUT
