@@ -419,6 +419,25 @@ test("a coroutine that has done its work does the next", function()
     refused("SL_ERROR_INVALID_ARGUMENT", "spawned", sl.Spawn, nil)
 end)
 
+test("a coroutine that has done its work is dead to others, and no listener is lost by it", function()
+    local kept
+    local ran = 0
+    for _ = 1, 3 do
+        sl.Spawn(function()
+            kept = coroutine.running()
+        end)
+        for _, value in ipairs({ print, 5 }) do
+            local ok, problem = coroutine.resume(kept, value)
+            equal(ok, false)
+            equal(problem, "cannot resume dead coroutine")
+        end
+        sl.Spawn(function()
+            ran = ran + 1
+        end)
+    end
+    equal(ran, 3)
+end)
+
 test("what yields is refused outside of a coroutine", function()
     local store = check.store()
     local profile = store:StartSession("player/ann")
