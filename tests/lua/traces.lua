@@ -228,7 +228,7 @@ end)
 local NEVER_CALL_BACK = {
     "session_locker_last_error", "session_locker_status_name", "session_locker_version",
     "session_locker_live_handles", "session_locker_buffer_free", "session_locker_now",
-    "session_locker_request_error_kind", "session_locker_get_default", "session_locker_set_default",
+    "session_locker_set_hook_error", "session_locker_request_error_kind", "session_locker_get_default", "session_locker_set_default",
     "save_data_get_", "save_data_set_", "save_data_add_i64", "save_data_append", "save_data_remove",
     "save_data_contains", "save_data_type", "save_data_length", "save_data_merge_patch",
     "save_data_apply_patch",

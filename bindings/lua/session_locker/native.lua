@@ -13,11 +13,17 @@ local native = {}
 local C = library.open()
 native.C = C
 
+-- No error may leave a callback, and one that finds the stack full would. So before a call there must be room
+-- for what callbacks do outside of their `pcall`: this function, which does nothing, has a frame of some 230
+-- slots, and is an error where that does not fit.
+local reserve = loadstring(("local call, x = ... if call then call(%s) end"):format(("x,"):rep(220) .. "x"))
+
 --- `calls.NAME(...)` is the C function NAME, kept out of traces.
 native.calls = setmetatable({}, {
     __index = function(calls, name)
         local call = C[name]
         local function interpreted(...)
+            reserve()
             return call(...)
         end
         jit.off(interpreted)
