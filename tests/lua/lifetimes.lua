@@ -297,6 +297,29 @@ test("a Lua state that ends without destroying anything leaves nothing that the 
     equal(sl.LiveHandles(), before)
 end)
 
+test("what is read is not mixed up with what is read in a log of something that the collector ends", function()
+    local storage = sl.StorageOpen("memory:")
+    local data, other = sl.SaveDataCreate({ Text = ("x"):rep(100) }), sl.SaveDataCreate({ Text = "other" })
+    local lines = 0
+    sl.SetLogCallback(function()
+        lines = lines + 1
+        equal(other.Text, "other")
+        equal(sl.json(other, "/Text"), '"other"')
+    end)
+    for _ = 1, 500 do
+        -- A send that is not answered is logged when its store goes.
+        local store = sl.EasyStoreCreate(storage, { SaveDataTemplate = {}, VerboseLogs = true })
+        store:Update(0)
+        store:SendRemoteChanges("player/ann", { { K = "x" } })
+        for _ = 1, 100 do
+            equal(data.Text, ("x"):rep(100))
+            equal(#sl.json(data, "/Text"), 102)
+        end
+    end
+    sl.SetLogCallback(nil)
+    assert(lines > 100)
+end)
+
 test("nothing is left behind by all these tests", function()
     collect()
     collect()

@@ -83,7 +83,7 @@ local FINISHED = C.SL_LIFECYCLE_FINISHED
 
 -- ---- Objects by their handles ----------------------------------------------------------------
 
-local cell = ffi.new("void *[1]")
+local cell = native.scratch("void *[1]")
 local cell_words = ffi.cast("uint32_t *", cell)
 
 --- A map from handles to objects. A handle has 64 bits and a number of Lua's 53, so it is two numbers.

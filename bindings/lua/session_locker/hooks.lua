@@ -67,9 +67,11 @@ local function answer(body, user_data, ...)
     if entry == nil then
         return say_why("this hook is no more")
     end
+    local outputs = native.outputs()
     tasks.enter_hook()
     local ok, status = pcall(body, entry, ...)
     tasks.leave_hook()
+    native.restore_outputs(outputs)
     return ok and status or say_why(status)
 end
 
@@ -77,7 +79,9 @@ end
 local function tell(body, user_data, ...)
     local entry = entries[id_of(user_data)]
     if entry ~= nil then
+        local outputs = native.outputs()
         tasks.Spawn(body, entry, ...)
+        native.restore_outputs(outputs)
     end
 end
 

@@ -27,8 +27,8 @@ owner.add(Locker, getters, setters, {
 }, "locker")
 owner.add_signals(getters, { "Idling", "Deleted", "Event" })
 
-local locker_out = ffi.new("SlLocker *[1]")
-local data_out = ffi.new("SlSaveData *[1]")
+local locker_out = native.scratch("SlLocker *[1]")
+local data_out = native.scratch("SlSaveData *[1]")
 
 local function create(spec, call, key, options)
     local struct, keep = config.session_options(options)

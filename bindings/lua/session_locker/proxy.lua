@@ -74,7 +74,7 @@ local function remember(place, key, pointer)
     return pointer
 end
 
-local value = ffi.new("SlValue")
+local value = native.scratch("SlValue")
 
 -- Fetches into `value`, and gives its type; nil if there is nothing.
 local function fetch(handle, pointer)

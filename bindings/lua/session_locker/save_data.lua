@@ -78,7 +78,7 @@ function save_data.set_float(proxy, pointer, number)
     native.check(C.save_data_set_f64(place.handle, full, #full, number))
 end
 
-local sum = ffi.new("int64_t[1]")
+local sum = native.scratch("int64_t[1]")
 
 --- Adds to the integer at a JSON Pointer, in one step, and gives the sum.
 function save_data.add(proxy, pointer, delta)
@@ -264,7 +264,7 @@ proxies.meta.__ipairs = save_data.ipairs
 
 -- ---- Save data of the script's own, and backups ----------------------------------------------
 
-local out = ffi.new("SlSaveData *[1]")
+local out = native.scratch("SlSaveData *[1]")
 
 --- A save data of the script's own, which belongs to no session, with the fields of a table or of JSON
 -- text (none without). For drafts, tools and tests.

@@ -1,6 +1,5 @@
 --- SavedConnection: a wait for changes to be saved, answered exactly once unless it is disconnected.
 
-local ffi = require("ffi")
 local class = require("session_locker.class")
 local events = require("session_locker.events")
 local native = require("session_locker.native")
@@ -11,8 +10,8 @@ local C, calls = native.C, native.calls
 local SavedConnection, getters = {}, {}
 local meta = class.new(SavedConnection, getters)
 
-local flag = ffi.new("int32_t[1]")
-local out = ffi.new("SlSavedConnection *[1]")
+local flag = native.scratch("int32_t[1]")
+local out = native.scratch("SlSavedConnection *[1]")
 
 --- Begins a wait. `begin(handle, callback, user_data, drop, connection)` is the C function; the answer
 -- comes as an event of the source.

@@ -17,9 +17,9 @@ local TIMEOUT_S = 30
 
 local storage = {}
 
-local out = ffi.new("SlStorage *[1]")
-local revision_buffer, ids_buffer = ffi.new("SlBuffer"), ffi.new("SlBuffer")
-local is_present = ffi.new("int32_t[1]")
+local out = native.scratch("SlStorage *[1]")
+local revision_buffer, ids_buffer = native.scratch("SlBuffer"), native.scratch("SlBuffer")
+local is_present = native.scratch("int32_t[1]")
 
 --- The object of a handle that was just opened.
 function storage.wrap(handle)
