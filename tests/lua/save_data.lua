@@ -404,6 +404,12 @@ test("a whole save data is put back as it was", function()
     local other = sl.SaveDataCreate({})
     sl.TableRestoreBackup(other, backup)
     equal(other.A, 1)
+    refused("SL_ERROR_INVALID_ARGUMENT", "no field A", function()
+        return backup.A
+    end)
+    refused("SL_ERROR_INVALID_ARGUMENT", "cannot be written", function()
+        backup.A = 1
+    end)
     backup:Destroy()
     refused("SL_ERROR_INVALID_HANDLE", nil, sl.TableRestoreBackup, data, backup)
 end)
@@ -426,6 +432,8 @@ test("a place, and a Lua table, are put back as they were", function()
     equal(plain.c, nil)
     plain.a.b = 5
     equal(copy.a.b, 1)
+    refused("SL_ERROR_INVALID_ARGUMENT", "a backup is a table", sl.TableRestoreBackup, plain, nil)
+    equal(plain.a.b, 5)
 end)
 
 test("a document is parsed with its reserved fields, which cannot be written", function()

@@ -291,7 +291,17 @@ function save_data.destroy(proxy)
 end
 
 local Backup = {}
-Backup.__index = Backup
+local Backups = {}
+
+-- A script that takes it for a table would find every field to be nil.
+function Backups.__index(_, name)
+    return Backup[name]
+        or misuse(("a backup has no field %s: it can be put back, and copy gives a table"):format(tostring(name)))
+end
+
+function Backups.__newindex()
+    misuse("a backup cannot be written")
+end
 
 --- Frees the backup now, which the collector does else.
 function Backup:Destroy()
@@ -325,18 +335,19 @@ function save_data.TableDeepCopy(table)
     end
     local backup = ffi.new("SlSaveDataBackup *[1]")
     native.check(calls.save_data_backup(place.handle, backup))
-    return setmetatable({ _handle = native.own(backup[0], "save_data_backup_destroy") }, Backup)
+    return setmetatable({ _handle = native.own(backup[0], "save_data_backup_destroy") }, Backups)
 end
 
 --- Puts a save data, a place in one, or a Lua table back as it was when it was copied. A backup of a
 -- whole save data may also be of another one; it stays as it is.
 function save_data.TableRestoreBackup(table, backup)
-    if getmetatable(backup) == Backup then
+    if getmetatable(backup) == Backups then
         return native.check(calls.save_data_restore(whole(table), backup._handle))
     elseif proxies.is(table) then
         return save_data.set(table, "", backup)
     end
-    local copy = copy_table(backup, {})
+    native.expect(table, "table", "what is put back")
+    local copy = copy_table(native.expect(backup, "table", "a backup"), {})
     for key in pairs(table) do
         table[key] = nil
     end

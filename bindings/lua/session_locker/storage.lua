@@ -76,10 +76,7 @@ function Storage:Commit(key, bytes, expected, user_ids, timeout)
     native.expect(key, "string", "a key")
     native.expect(bytes, "string", "a document")
     native.expect(expected, "string", "a revision")
-    local ids = {}
-    for at, user_id in ipairs(user_ids or {}) do
-        ids[at] = config.user_id(user_id, "a user id")
-    end
+    local ids = config.user_ids(user_ids, "user ids")
     local texts, text_count = native.texts(ids, "user ids")
     local status = calls.locker_storage_commit(handle_of(self), key, #key, bytes, #bytes, texts, text_count,
         expected, #expected, timeout_of(timeout), revision_buffer)
