@@ -335,6 +335,48 @@ test("a wait can be looked at, answered by hand, and given up", function()
     store:Destroy()
 end)
 
+test("a wait that is given up while it is answered is no error, and all others are answered", function()
+    local store = check.store()
+    local profile = check.loaded(store)
+    local heard = check.list()
+    profile.data.Gold = 1
+    local connection = profile:WhenChangesSaved(function()
+        heard("given up")
+    end)
+    profile:WhenChangesSaved(function(was_saved)
+        heard("kept", was_saved)
+    end)
+    store.Event:Connect(function(event)
+        if event.Kind == "changes_saved" then
+            connection:Disconnect()
+        end
+    end)
+    profile:MarkForceSave()
+    frames(store)
+    equal(heard, { "kept true" })
+
+    local waits, ends = {}, {}
+    profile.data.Gold = 2
+    for at = 1, 3 do
+        waits[at] = profile:WhenChangesSaved(function(was_saved)
+            heard("destroyed", was_saved)
+            for _, wait in ipairs(waits) do
+                wait:Disconnect()
+            end
+        end)
+        ends[at] = store:StartSession("player/" .. at)
+        sl.Spawn(function()
+            heard("loaded", ends[at]:YieldUntilLoaded())
+            for _, other in ipairs(ends) do
+                other:EndSession()
+            end
+        end)
+    end
+    store:Destroy()
+    table.sort(heard)
+    equal(heard, { "destroyed false", "kept true", "loaded nil", "loaded nil", "loaded nil" })
+end)
+
 test("the answer comes between the signals of its save and those that follow", function()
     local store = check.store()
     local profile = check.loaded(store)

@@ -79,8 +79,11 @@ function SavedConnection:Destroy()
 end
 SavedConnection.Disconnect = SavedConnection.Destroy
 
---- The answer has come.
+--- The answer has come; it is too late if somebody has given up the wait while it was told.
 function SavedConnection:_answer(outcome)
+    if self._handle == nil then
+        return
+    end
     rawset(self, "_outcome", outcome)
     self:_free()
     if self._callback ~= nil then
@@ -91,8 +94,10 @@ end
 --- Answers all waits of a source that is no more with what the library has answered them.
 function SavedConnection.answer_all(source)
     for _, connection in ipairs(source._waits:all()) do
-        native.check(C.saved_connection_outcome(connection._handle, flag))
-        connection:_answer(flag[0])
+        if connection._handle ~= nil then
+            native.check(C.saved_connection_outcome(connection._handle, flag))
+            connection:_answer(flag[0])
+        end
     end
 end
 

@@ -204,9 +204,13 @@ function EasyStore:Destroy()
     local handle = native.release(self._handle)
     rawset(self, "_handle", nil)
     native.check(calls.easy_store_destroy(handle))
-    for _, profile in ipairs(self._objects:all()) do
+    local profiles = self._objects:all()
+    for _, profile in ipairs(profiles) do
         forget(self, profile)
         profile:_end(true)
+    end
+    -- Who waits hears when all are ended, for it may ask any of them.
+    for _, profile in ipairs(profiles) do
         events.answer_loading(profile, nil)
     end
     SavedConnection.answer_all(self)
