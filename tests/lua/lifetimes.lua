@@ -150,6 +150,32 @@ test("what is over is not held: profiles, lockers, and what they were used for",
     store:Destroy()
 end)
 
+test("a locker that is idle is freed by the collector while its spec is there", function()
+    local spec = sl.LockerSpec({
+        DataStore = sl.StorageOpen("memory:"),
+        SaveDataTemplate = {},
+        BeforeSave = function() end,
+    })
+    for at = 1, 100 do
+        local locker = sl.LockerCreate(spec, "player/" .. at)
+        locker:MarkShouldAcquire()
+        frames(locker)
+        equal(locker.LoadStatus, "loaded")
+        locker:MarkShouldRelease()
+        check.until_so(locker, function()
+            return locker:Update(check.now())
+        end)
+        -- As the original says; `Destroy` does it too.
+        if at % 2 == 0 then
+            locker:MarkDeleted()
+        end
+    end
+    collect()
+    collect()
+    assert(sl.LiveHandles() < 10, sl.LiveHandles() .. " handles are left")
+    spec:Destroy()
+end)
+
 test("the collector ends no session whose store is there", function()
     local store = check.store()
     local heard = check.list()

@@ -121,6 +121,7 @@ end
 -- is held. `use_key` is any value of its user's choosing; none is one too.
 function Locker:MarkShouldAcquire(use_key)
     native.check(calls.locker_mark_should_acquire(class.handle(self, "locker"), use_key_number(self, use_key)))
+    self.Spec._busy[self] = true
 end
 
 --- Lets go of a use key; with the last one, the locker saves and gives up the key.
@@ -151,6 +152,7 @@ function Locker:SessionUpdate(now)
     if failure then
         error(failure, 0)
     end
+    self.Spec._busy[self] = should_remove[0] ~= 1 and self._handle ~= nil or nil
     return should_remove[0] == 1 and self._handle ~= nil
 end
 Locker.Update = Locker.SessionUpdate
@@ -183,6 +185,7 @@ function Locker:Destroy()
     native.check(calls.locker_destroy(handle))
     native.release(handle)
     self.Spec._lockers:put(handle, nil)
+    self.Spec._busy[self] = nil
     rawset(self, "_handle", nil)
 end
 
