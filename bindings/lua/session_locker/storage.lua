@@ -88,7 +88,7 @@ end
 -- revision of the erasure; nil, and the error, if the key is at another. Blocks as `Fetch` does.
 function Storage:Erase(key, expected, timeout)
     native.expect(key, "string", "a key")
-    expected = expected or ""
+    expected = native.expect(expected or "", "string", "a revision")
     return revision_or_conflict(calls.locker_storage_erase(handle_of(self), key, #key, expected, #expected,
         timeout_of(timeout), revision_buffer))
 end
@@ -96,7 +96,9 @@ end
 --- Lists up to `limit` keys (10 000, the most) that begin with `prefix`, in byte order, behind `after`,
 -- which is the last key of the page before. Blocks as `Fetch` does.
 function Storage:List(prefix, after, limit, timeout)
-    prefix, after = prefix or "", after or ""
+    prefix = native.expect(prefix or "", "string", "a prefix")
+    after = native.expect(after or "", "string", "the key to go on behind")
+    native.expect(limit or 0, "number", "a limit")
     native.check(calls.locker_storage_list(handle_of(self), prefix, #prefix, after, #after,
         limit or C.SL_MAX_LISTED_KEYS, timeout_of(timeout), native.buffer))
     return json.decode(native.take_buffer())
