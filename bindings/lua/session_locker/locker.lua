@@ -102,8 +102,17 @@ end
 
 local OTHER_USE_KEYS = 2 ^ 52
 
+-- Two cdata of one number are two keys of a table, so they are known by their number.
+local function key_of(key)
+    if ffi.istype("int64_t", key) or ffi.istype("uint64_t", key) then
+        return key >= 0 and key < OTHER_USE_KEYS and tonumber(key) or tostring(key)
+    end
+    return key
+end
+
 -- The number of a use key. Small whole numbers are their own; anything else gets one while it is held.
-local function use_key_number(self, key)
+local function use_key_number(self, use_key)
+    local key = key_of(use_key)
     if key == nil then
         return 0
     elseif type(key) == "number" and key >= 0 and key < OTHER_USE_KEYS and key == math.floor(key) then
@@ -129,7 +138,7 @@ function Locker:MarkShouldRelease(use_key)
     local number = use_key_number(self, use_key)
     native.check(calls.locker_mark_should_release(class.handle(self, "locker"), number))
     if number > OTHER_USE_KEYS then
-        self._use_keys[use_key] = nil
+        self._use_keys[key_of(use_key)] = nil
     end
 end
 
