@@ -70,6 +70,30 @@ test("a store idles ten thousand frames before its first event and its first hoo
     store:Destroy()
 end)
 
+test("nothing but the way to the library keeps its update out of a loop that is compiled otherwise", function()
+    local native = require("session_locker.native")
+    local hooked, now = 0, 0
+    local store = check.store({
+        SaveDataCreator = function()
+            hooked = hooked + 1
+            return { Gold = 0 }
+        end,
+    })
+    local update, handle = native.calls.easy_store_update, store._handle
+    local function updates()
+        for _ = 1, IDLE_FRAMES do
+            now = now + 0.001
+            native.check(update(handle, now))
+        end
+    end
+    updates()
+    equal(hooked, 0)
+    store:StartSession("player/ann")
+    updates()
+    assert(hooked > 0)
+    store:Destroy()
+end)
+
 test("a coroutine drives a store as well", function()
     local loaded
     local store = check.store()
