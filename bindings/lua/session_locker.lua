@@ -77,7 +77,7 @@ local session_locker = {
     array = json.array,
     object = json.object,
     encode = save_data.encode,
-    decode = json.decode,
+    decode = save_data.decode,
     NOT_NOW = hooks.NOT_NOW,
 
     -- Coroutines.

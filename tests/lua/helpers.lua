@@ -180,4 +180,28 @@ test("the library is where the environment or the script says, and its absence i
     check.contains(run(said .. "require('session_locker.library').path = false " .. ask), "undefined symbol")
 end)
 
+test("the module can be loaded anew", function()
+    local before = {}
+    for name, module in pairs(package.loaded) do
+        if name:find("^session_locker") then
+            before[name] = module
+        end
+    end
+    for name in pairs(before) do
+        package.loaded[name] = nil
+    end
+    local again = require("session_locker")
+    for name, module in pairs(before) do
+        package.loaded[name] = module
+    end
+    assert(again ~= sl)
+    local store = again.EasyStoreCreate(again.StorageOpen("memory:"), function()
+        return { Gold = 5 }
+    end)
+    local profile = store:StartSession("player/ann")
+    frames(store)
+    equal(profile.data.Gold, 5)
+    store:Destroy()
+end)
+
 check.finish("helpers")

@@ -373,4 +373,71 @@ test("hooks may call the library, and destroy their store, which goes at the end
     refused("SL_ERROR_INVALID_HANDLE", "destroyed", store.Update, store)
 end)
 
+-- Calls a function that many levels deep.
+local function descend(levels, body)
+    if levels == 0 then
+        return body()
+    end
+    return (descend(levels - 1, body))
+end
+
+local function nothing() end
+
+test("where the stack is full, a call is an error, and none leaves a callback", function()
+    local storage = memory.new()
+    local fails = false
+    local function hook()
+        return fails and error("on purpose") or true
+    end
+    local store = check.store({ VerboseLogs = true, ReportDataStoreError = hook }, storage.storage)
+    local profile = check.loaded(store)
+    local pending = sl.DummyPPP_FromIds(hook, 1)
+    sl.SetLogCallback(hook)
+    local now = check.now()
+    local ways = {
+        function()
+            profile:SetBeforeSave(hook)
+            profile:MarkForceSave()
+            now = now + 100
+            store:Update(now)
+        end,
+        function()
+            pending:Validate(profile)
+        end,
+        function()
+            sl.LogErrorVariations("x", "y", "z")
+        end,
+        function()
+            storage.storage:Fetch("k")
+        end,
+    }
+    -- The deepest there is.
+    local deepest = 0
+    for step = 15, 0, -1 do
+        local levels = deepest + 2 ^ step
+        if pcall(descend, levels, nothing) then
+            deepest = levels
+        end
+    end
+    for _, way in ipairs(ways) do
+        for round = 1, 2 do
+            fails = round == 2
+            storage.throws = fails and "on purpose" or nil
+            local refusals = 0
+            for levels = deepest - 120, deepest do
+                refusals = refusals + (pcall(descend, levels, way) and 0 or 1)
+            end
+            assert(refusals > 0)
+        end
+    end
+    fails, storage.throws = false, nil
+    sl.SetLogCallback(nil)
+    check.take_problems()
+    check.later(now)
+    frames(store, 100)
+    equal(profile.IsLoaded, true)
+    store:Destroy()
+    storage.storage:Destroy()
+end)
+
 check.finish("hooks")

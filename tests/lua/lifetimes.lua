@@ -150,6 +150,49 @@ test("what is over is not held: profiles, lockers, and what they were used for",
     store:Destroy()
 end)
 
+test("a locker that is idle is freed by the collector while its spec is there", function()
+    local spec = sl.LockerSpec({
+        DataStore = sl.StorageOpen("memory:"),
+        SaveDataTemplate = {},
+        BeforeSave = function() end,
+    })
+    for at = 1, 100 do
+        local locker = sl.LockerCreate(spec, "player/" .. at)
+        locker:MarkShouldAcquire()
+        frames(locker)
+        equal(locker.LoadStatus, "loaded")
+        locker:MarkShouldRelease()
+        check.until_so(locker, function()
+            return locker:Update(check.now())
+        end)
+        -- As the original says; `Destroy` does it too.
+        if at % 2 == 0 then
+            locker:MarkDeleted()
+        end
+    end
+    collect()
+    collect()
+    assert(sl.LiveHandles() < 10, sl.LiveHandles() .. " handles are left")
+    spec:Destroy()
+end)
+
+test("a locker that is to hold a session is not the collector's, whoever has let go of it", function()
+    local spec = sl.LockerSpec({ DataStore = sl.StorageOpen("memory:"), SaveDataTemplate = {} })
+    local held = setmetatable({}, { __mode = "v" })
+    coroutine.wrap(function()
+        held.locker = sl.LockerCreate(spec, "player/ann")
+        held.locker:MarkShouldAcquire()
+    end)()
+    collect()
+    frames(held.locker)
+    collect()
+    equal(held.locker.LoadStatus, "loaded")
+    held.locker:MarkShouldRelease()
+    frames(held.locker)
+    held.locker:Destroy()
+    spec:Destroy()
+end)
+
 test("the collector ends no session whose store is there", function()
     local store = check.store()
     local heard = check.list()
@@ -295,6 +338,29 @@ test("a Lua state that ends without destroying anything leaves nothing that the 
         sl.LogErrorVariations("after", "that")
     end
     equal(sl.LiveHandles(), before)
+end)
+
+test("what is read is not mixed up with what is read in a log of something that the collector ends", function()
+    local storage = sl.StorageOpen("memory:")
+    local data, other = sl.SaveDataCreate({ Text = ("x"):rep(100) }), sl.SaveDataCreate({ Text = "other" })
+    local lines = 0
+    sl.SetLogCallback(function()
+        lines = lines + 1
+        equal(other.Text, "other")
+        equal(sl.json(other, "/Text"), '"other"')
+    end)
+    for _ = 1, 500 do
+        -- A send that is not answered is logged when its store goes.
+        local store = sl.EasyStoreCreate(storage, { SaveDataTemplate = {}, VerboseLogs = true })
+        store:Update(0)
+        store:SendRemoteChanges("player/ann", { { K = "x" } })
+        for _ = 1, 100 do
+            equal(data.Text, ("x"):rep(100))
+            equal(#sl.json(data, "/Text"), 102)
+        end
+    end
+    sl.SetLogCallback(nil)
+    assert(lines > 100)
 end)
 
 test("nothing is left behind by all these tests", function()

@@ -132,6 +132,25 @@ test("a session is held for as long as a use key is, of any value", function()
     spec:Destroy()
 end)
 
+test("a use key of 64 bits is known by its number", function()
+    local spec = spec_of()
+    local locker = sl.LockerCreate(spec, "player/ann")
+    for _, digits in ipairs({ "7", "9007199254740993", "-1" }) do
+        locker:MarkShouldAcquire(loadstring("return " .. digits .. "LL")())
+        frames(locker)
+        equal(locker:IsAvailable(), true)
+        locker:MarkShouldRelease(loadstring("return " .. digits .. "LL")())
+        frames(locker)
+        equal(locker.IsIdling, true)
+    end
+    locker:MarkShouldAcquire(7LL)
+    locker:MarkShouldRelease(7)
+    frames(locker)
+    equal(locker.IsIdling, true)
+    locker:Destroy()
+    spec:Destroy()
+end)
+
 test("the hooks of the spec run before each save of a locker", function()
     local heard = check.list()
     local spec, storage = spec_of({

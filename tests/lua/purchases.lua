@@ -208,6 +208,22 @@ test("a purchase is answered with no when the session or the store ends without 
     equal(answers, { "p1 false", "p2 false" })
 end)
 
+test("purchases are answered in their order, each with its own answer", function()
+    local store = check.store()
+    local profile = check.loaded(store)
+    local heard = check.list()
+    for _, id in ipairs({ "a", "b", "c" }) do
+        profile:CallWhenProductIsProcessedAndSaved(function()
+            return true
+        end, { PurchaseId = id, ProductId = 1 }, function(was_granted)
+            heard(id, was_granted)
+        end)
+    end
+    frames(store)
+    equal(heard, { "a true", "b true", "c true" })
+    store:Destroy()
+end)
+
 test("two identical purchases at once are both answered", function()
     local store = check.store()
     local profile = check.loaded(store)

@@ -131,6 +131,46 @@ test("an empty table is array and object until the first element or member", fun
     equal(sl.json(data, "/D") .. sl.json(data, "/E"), "[]{}")
 end)
 
+test("a name in an array reads as nil, and an empty table is asked for names before it has any", function()
+    local data = sl.SaveDataCreate({ Bag = {}, Items = { "a", "b" } })
+    for _, name in ipairs({ "sword", "0", "1", "-", "" }) do
+        equal(data.Bag[name], nil)
+        equal(data.Items[name], nil)
+        data.Bag[name] = nil
+        data.Items[name] = nil
+    end
+    equal(fields_of(data), '{"Bag":[],"Items":["a","b"]}')
+    data.Bag.sword = (data.Bag.sword or 0) + 1
+    equal(fields_of(data), '{"Bag":{"sword":1},"Items":["a","b"]}')
+end)
+
+test("a string of digits names a member, and never an element", function()
+    local data = sl.SaveDataCreate({ Friends = {}, Items = { "a", "b" } })
+    data.Friends["0"] = 1
+    data.Friends["-"] = { 2 }
+    data.Friends["0"] = data.Friends["0"] + 1
+    equal(data.Friends["-"][1], 2)
+    for _, name in ipairs({ "0", "1", "2", "-" }) do
+        refused("SL_ERROR_INVALID_ARGUMENT", "is no index", function()
+            data.Items[name] = "c"
+        end)
+    end
+    equal(fields_of(data), '{"Friends":{"-":[2],"0":2},"Items":["a","b"]}')
+    data.Friends["0"] = nil
+    equal(sl.json(data, "/Friends"), '{"-":[2]}')
+end)
+
+test("an index that no array has reads as nil, and cannot be written", function()
+    local data = sl.SaveDataCreate({ Items = { 1 } })
+    for _, index in ipairs({ 0, -1, 1.5, 2, 2 ^ 53, 1e300, math.huge, -math.huge, 0 / 0 }) do
+        equal(data.Items[index], nil)
+        equal(pcall(function()
+            data.Items[index == 2 and 3 or index] = 1
+        end), false)
+    end
+    equal(fields_of(data), '{"Items":[1]}')
+end)
+
 test("an empty array whose first member is refused stays an empty array", function()
     local data = sl.SaveDataCreate({ A = {} })
     refused("SL_ERROR_INVALID_UTF8", nil, function()
@@ -364,6 +404,12 @@ test("a whole save data is put back as it was", function()
     local other = sl.SaveDataCreate({})
     sl.TableRestoreBackup(other, backup)
     equal(other.A, 1)
+    refused("SL_ERROR_INVALID_ARGUMENT", "no field A", function()
+        return backup.A
+    end)
+    refused("SL_ERROR_INVALID_ARGUMENT", "cannot be written", function()
+        backup.A = 1
+    end)
     backup:Destroy()
     refused("SL_ERROR_INVALID_HANDLE", nil, sl.TableRestoreBackup, data, backup)
 end)
@@ -386,6 +432,8 @@ test("a place, and a Lua table, are put back as they were", function()
     equal(plain.c, nil)
     plain.a.b = 5
     equal(copy.a.b, 1)
+    refused("SL_ERROR_INVALID_ARGUMENT", "a backup is a table", sl.TableRestoreBackup, plain, nil)
+    equal(plain.a.b, 5)
 end)
 
 test("a document is parsed with its reserved fields, which cannot be written", function()
@@ -442,14 +490,18 @@ test("JSON that is written is read back, and what is no JSON is refused with its
     equal(sl.encode(sl.decode(" [ ] ")), "[]")
     equal(sl.decode("18446744073709551616"), 18446744073709551616)
     equal(sl.decode("9223372036854775808"), 9223372036854775808)
+    equal(sl.decode("23058430092136939520"), 23058430092136939520)
+    equal(sl.copy(sl.SaveDataParse('{"Version":1,"Sum":{"Big":23058430092136939520}}'), "/Sum/Big"),
+        23058430092136939520)
+    equal(sl.decode("-9223372036854775808"), -9223372036854775807LL - 1)
     for _, bad in ipairs({
         "", "[", "[1,]", "{", '{"a"}', '{"a":1,}', "tru", "nul", "01", "1.", "-", '"', '"\\x"', '"\\ud800"',
-        "[1] 2", "{1:2}", '"\1"', "+1", ".5", "[1 2]", '"\\u12g4"', ("["):rep(200),
+        "[1] 2", "{1:2}", '"\1"', "+1", ".5", "[1 2]", '"\\u12g4"', ("["):rep(201),
+        "1e400", "-1e400",
     }) do
-        local ok, problem = pcall(sl.decode, bad)
-        equal(ok, false)
-        check.contains(problem, "no JSON")
+        refused("SL_ERROR_INVALID_JSON", "no JSON", sl.decode, bad)
     end
+    refused("SL_ERROR_INVALID_ARGUMENT", "JSON text is a string", sl.decode, nil)
 end)
 
 check.finish("save data")

@@ -9,7 +9,7 @@ local frames, until_so = check.frames, check.until_so
 
 test("a session loads, is written to, saved, and ends", function()
     local store, storage = check.store()
-    local profile = store:StartSession("player/ann", { UserIds = { "ann", 12 } })
+    local profile = store:StartSession("player/ann", { UserIds = { "ann", 12, 9007199254740993LL } })
     equal(profile.Key, "player/ann")
     equal(profile.IsLoaded, false)
     equal(profile.IsActive, true)
@@ -32,7 +32,7 @@ test("a session loads, is written to, saved, and ends", function()
     equal(profile.LoadMinimumServerVersion, nil)
     equal(profile:IsAvailable(), false)
     equal(check.stored(storage).Gold, 10)
-    equal(storage:Fetch("player/ann").UserIds, { "ann", "12" })
+    equal(storage:Fetch("player/ann").UserIds, { "ann", "12", "9007199254740993" })
     store:Destroy()
 end)
 
@@ -335,6 +335,48 @@ test("a wait can be looked at, answered by hand, and given up", function()
     store:Destroy()
 end)
 
+test("a wait that is given up while it is answered is no error, and all others are answered", function()
+    local store = check.store()
+    local profile = check.loaded(store)
+    local heard = check.list()
+    profile.data.Gold = 1
+    local connection = profile:WhenChangesSaved(function()
+        heard("given up")
+    end)
+    profile:WhenChangesSaved(function(was_saved)
+        heard("kept", was_saved)
+    end)
+    store.Event:Connect(function(event)
+        if event.Kind == "changes_saved" then
+            connection:Disconnect()
+        end
+    end)
+    profile:MarkForceSave()
+    frames(store)
+    equal(heard, { "kept true" })
+
+    local waits, ends = {}, {}
+    profile.data.Gold = 2
+    for at = 1, 3 do
+        waits[at] = profile:WhenChangesSaved(function(was_saved)
+            heard("destroyed", was_saved)
+            for _, wait in ipairs(waits) do
+                wait:Disconnect()
+            end
+        end)
+        ends[at] = store:StartSession("player/" .. at)
+        sl.Spawn(function()
+            heard("loaded", ends[at]:YieldUntilLoaded())
+            for _, other in ipairs(ends) do
+                other:EndSession()
+            end
+        end)
+    end
+    store:Destroy()
+    table.sort(heard)
+    equal(heard, { "destroyed false", "kept true", "loaded nil", "loaded nil", "loaded nil" })
+end)
+
 test("the answer comes between the signals of its save and those that follow", function()
     local store = check.store()
     local profile = check.loaded(store)
@@ -419,6 +461,25 @@ test("a coroutine that has done its work does the next", function()
     refused("SL_ERROR_INVALID_ARGUMENT", "spawned", sl.Spawn, nil)
 end)
 
+test("a coroutine that has done its work is dead to others, and no listener is lost by it", function()
+    local kept
+    local ran = 0
+    for _ = 1, 3 do
+        sl.Spawn(function()
+            kept = coroutine.running()
+        end)
+        for _, value in ipairs({ print, 5 }) do
+            local ok, problem = coroutine.resume(kept, value)
+            equal(ok, false)
+            equal(problem, "cannot resume dead coroutine")
+        end
+        sl.Spawn(function()
+            ran = ran + 1
+        end)
+    end
+    equal(ran, 3)
+end)
+
 test("what yields is refused outside of a coroutine", function()
     local store = check.store()
     local profile = store:StartSession("player/ann")
@@ -454,8 +515,18 @@ test("a coroutine that is resumed by somebody else is told so", function()
     local ok, problem = coroutine.resume(thread)
     equal(ok, false)
     check.contains(problem, "somebody else")
+    local resumed = check.list()
+    local waiting = coroutine.create(function()
+        pcall(profile.YieldUntilLoaded, profile)
+        resumed(coroutine.yield())
+    end)
+    coroutine.resume(waiting)
+    coroutine.resume(waiting)
     frames(store)
     equal(profile.IsLoaded, true)
+    equal(#resumed, 0)
+    coroutine.resume(waiting, "by its own")
+    equal(resumed, { "by its own" })
     store:Destroy()
 end)
 
@@ -670,6 +741,11 @@ test("what is no argument is refused by name", function()
     refused("SL_ERROR_INVALID_ARGUMENT", "key", store.StartSession, store, "")
     refused("SL_ERROR_INVALID_ARGUMENT", "UserId", store.StartSession, store, "k", { UserId = { "a" } })
     refused("SL_ERROR_INVALID_ARGUMENT", "a user id", store.StartSession, store, "k", { UserIds = { {} } })
+    refused("SL_ERROR_INVALID_ARGUMENT", "a user id", store.StartSession, store, "k", { UserIds = { 1, nil, 3 } })
+    refused("SL_ERROR_INVALID_ARGUMENT", "a user id", store.StartSession, store, "k", { UserIds = { [2] = 1 } })
+    refused("SL_ERROR_INVALID_ARGUMENT", "a user id", storage.Commit, storage, "k", "{}", "", { nil, 2 })
+    refused("SL_ERROR_INVALID_ARGUMENT", "with a colon", store.Close, "player/ann")
+    refused("SL_ERROR_INVALID_ARGUMENT", "a spec is needed", sl.RemoteChangeSenderCreate)
     refused("SL_ERROR_INVALID_ARGUMENT", "now", store.Update, store, "1")
     refused("SL_ERROR_OUT_OF_RANGE", nil, store.Update, store, 0 / 0)
     refused("SL_ERROR_INVALID_ARGUMENT", "Templat", sl.EasyStoreCreate, storage, { Templat = {} })

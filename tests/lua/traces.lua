@@ -70,6 +70,30 @@ test("a store idles ten thousand frames before its first event and its first hoo
     store:Destroy()
 end)
 
+test("nothing but the way to the library keeps its update out of a loop that is compiled otherwise", function()
+    local native = require("session_locker.native")
+    local hooked, now = 0, 0
+    local store = check.store({
+        SaveDataCreator = function()
+            hooked = hooked + 1
+            return { Gold = 0 }
+        end,
+    })
+    local update, handle = native.calls.easy_store_update, store._handle
+    local function updates()
+        for _ = 1, IDLE_FRAMES do
+            now = now + 0.001
+            native.check(update(handle, now))
+        end
+    end
+    updates()
+    equal(hooked, 0)
+    store:StartSession("player/ann")
+    updates()
+    assert(hooked > 0)
+    store:Destroy()
+end)
+
 test("a coroutine drives a store as well", function()
     local loaded
     local store = check.store()
@@ -228,7 +252,7 @@ end)
 local NEVER_CALL_BACK = {
     "session_locker_last_error", "session_locker_status_name", "session_locker_version",
     "session_locker_live_handles", "session_locker_buffer_free", "session_locker_now",
-    "session_locker_request_error_kind", "session_locker_get_default", "session_locker_set_default",
+    "session_locker_set_hook_error", "session_locker_request_error_kind", "session_locker_get_default", "session_locker_set_default",
     "save_data_get_", "save_data_set_", "save_data_add_i64", "save_data_append", "save_data_remove",
     "save_data_contains", "save_data_type", "save_data_length", "save_data_merge_patch",
     "save_data_apply_patch",

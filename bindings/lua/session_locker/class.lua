@@ -32,6 +32,9 @@ end
 
 --- The object's handle; an error once it was destroyed.
 function class.handle(self, what)
+    if type(self) ~= "table" then
+        native.misuse(("a %s is needed, not a %s; a method is called with a colon"):format(what, type(self)))
+    end
     local handle = rawget(self, "_handle")
     if handle == nil then
         native.refuse("SL_ERROR_INVALID_HANDLE", "this " .. what .. " was destroyed, or is finished")

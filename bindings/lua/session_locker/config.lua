@@ -163,6 +163,19 @@ function config.user_id(value, what)
     return native.expect(value, "string", what)
 end
 
+--- User ids as texts: of an array of them, or nil.
+function config.user_ids(given, what)
+    local ids, count = {}, 0
+    for _ in pairs(native.expect(given or {}, "table", what)) do
+        count = count + 1
+    end
+    for at = 1, count do
+        -- One that is left out would not be found when the player asks for an erasure.
+        ids[at] = config.user_id(given[at], "a user id of " .. what)
+    end
+    return ids
+end
+
 local OPTIONS = { UserIds = true, LogPrefix = true, DisableApis = true }
 
 --- The C struct of the options of a session or locker, nil for none, and what must be kept until it
@@ -181,9 +194,7 @@ function config.session_options(given)
     native.check(native.C.session_locker_session_options_init(options, ffi.sizeof(options)))
     local ids, texts = {}, nil
     if given.UserIds ~= nil then
-        for at, user_id in ipairs(native.expect(given.UserIds, "table", "UserIds")) do
-            ids[at] = config.user_id(user_id, "a user id")
-        end
+        ids = config.user_ids(given.UserIds, "UserIds")
         texts, options.user_id_count = native.texts(ids, "UserIds")
         options.user_ids = texts
     end

@@ -1,6 +1,5 @@
 --- The defaults of the whole process, as fields of the module: `sl.Default_SessionExpiry = 600`.
 
-local ffi = require("ffi")
 local native = require("session_locker.native")
 
 local C = native.C
@@ -60,7 +59,7 @@ function defaults.report(report)
     log_sink(LEVELS[report.Kind], ("%s %s failed: %s"):format(prefix, report.Activity, message))
 end
 
-local value_out = ffi.new("double[1]")
+local value_out = native.scratch("double[1]")
 
 --- For the module's metatable: the value of `Default_NAME`, nil for another name.
 function defaults.get(field)

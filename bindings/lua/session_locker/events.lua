@@ -83,7 +83,7 @@ local FINISHED = C.SL_LIFECYCLE_FINISHED
 
 -- ---- Objects by their handles ----------------------------------------------------------------
 
-local cell = ffi.new("void *[1]")
+local cell = native.scratch("void *[1]")
 local cell_words = ffi.cast("uint32_t *", cell)
 
 --- A map from handles to objects. A handle has 64 bits and a number of Lua's 53, so it is two numbers.
@@ -91,8 +91,15 @@ local Handles = {}
 Handles.__index = Handles
 events.Handles = Handles
 
+local WeakHandles = { __index = Handles, second = { __mode = "v" } }
+
 function Handles.new()
     return setmetatable({}, Handles)
+end
+
+--- The same, whose objects the collector takes.
+function Handles.new_weak()
+    return setmetatable({}, WeakHandles)
 end
 
 function Handles.put(self, handle, object)
@@ -100,7 +107,7 @@ function Handles.put(self, handle, object)
     local low, high = cell_words[0], cell_words[1]
     local by_low = self[low]
     if by_low == nil then
-        by_low = {}
+        by_low = setmetatable({}, getmetatable(self).second)
         self[low] = by_low
     end
     by_low[high] = object

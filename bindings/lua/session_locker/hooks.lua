@@ -14,7 +14,7 @@ local native = require("session_locker.native")
 local save_data = require("session_locker.save_data")
 local tasks = require("session_locker.tasks")
 
-local C, calls = native.C, native.calls
+local C = native.C
 local OK, HOOK, NOT_APPLICABLE, NOT_ACTIVE =
     native.OK, native.HOOK, native.NOT_APPLICABLE, native.NOT_ACTIVE
 
@@ -51,11 +51,12 @@ function hooks.count()
     return count
 end
 
+-- Not through `calls`, which may find the stack full: this is outside of any `pcall`.
 local function say_why(problem)
     local text = tasks.describe(problem)
-    if calls.session_locker_set_hook_error(text, #text) ~= OK then
+    if C.session_locker_set_hook_error(text, #text) ~= OK then
         text = text:gsub("[\128-\255]", "?")
-        calls.session_locker_set_hook_error(text, #text)
+        C.session_locker_set_hook_error(text, #text)
     end
     return HOOK
 end
@@ -66,9 +67,11 @@ local function answer(body, user_data, ...)
     if entry == nil then
         return say_why("this hook is no more")
     end
+    local outputs = native.outputs()
     tasks.enter_hook()
     local ok, status = pcall(body, entry, ...)
     tasks.leave_hook()
+    native.restore_outputs(outputs)
     return ok and status or say_why(status)
 end
 
@@ -76,7 +79,9 @@ end
 local function tell(body, user_data, ...)
     local entry = entries[id_of(user_data)]
     if entry ~= nil then
+        local outputs = native.outputs()
         tasks.Spawn(body, entry, ...)
+        native.restore_outputs(outputs)
     end
 end
 

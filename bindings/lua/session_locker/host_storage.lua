@@ -26,10 +26,7 @@ end
 --- To `Fetch`: the record is there.
 function Request:Fetched(bytes, revision, user_ids, clock)
     native.expect(bytes, "string", "a document")
-    local ids = {}
-    for at, user_id in ipairs(user_ids or {}) do
-        ids[at] = config.user_id(user_id, "a user id")
-    end
+    local ids = config.user_ids(user_ids, "user ids")
     local texts, count = native.texts(ids, "user ids")
     local text, length = revision_of(revision)
     answer(self, calls.storage_request_fetched, bytes, #bytes, text, length, texts, count, clock or 0)

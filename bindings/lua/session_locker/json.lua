@@ -237,13 +237,17 @@ local function decode_number(text, at)
     local rest = text:match("^%.%d+", at + #whole) or ""
     rest = rest .. (text:match("^[eE][+-]?%d+", at + #whole + #rest) or "")
     local after = at + #whole + #rest
-    if rest == "" and #whole > 15 and #whole <= 20 then
+    if rest == "" and #whole > 15 and #whole:match("%d+") <= 19 then
         local exact = exact_integer(whole)
         if exact ~= nil and (exact > 9007199254740992LL or exact < -9007199254740992LL) then
             return exact, after
         end
     end
-    return tonumber(whole .. rest), after
+    local number = tonumber(whole .. rest)
+    if number == math.huge or number == -math.huge then
+        error(("no JSON: a number too large at byte %d"):format(at - 1), 0)
+    end
+    return number, after
 end
 
 local function decode_array(text, at, depth)

@@ -26,7 +26,10 @@ function library.open()
     local file = assert(io.open(library.declarations or beside_front_module(), "r"))
     local declarations = file:read("*a")
     file:close()
-    ffi.cdef(declarations)
+    -- A script that loads its modules anew, to change them as it runs, has declared everything already.
+    if not pcall(ffi.typeof, "SlEvent") then
+        ffi.cdef(declarations)
+    end
     if library.path == false then
         return ffi.C
     end

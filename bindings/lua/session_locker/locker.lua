@@ -27,8 +27,8 @@ owner.add(Locker, getters, setters, {
 }, "locker")
 owner.add_signals(getters, { "Idling", "Deleted", "Event" })
 
-local locker_out = ffi.new("SlLocker *[1]")
-local data_out = ffi.new("SlSaveData *[1]")
+local locker_out = native.scratch("SlLocker *[1]")
+local data_out = native.scratch("SlSaveData *[1]")
 
 local function create(spec, call, key, options)
     local struct, keep = config.session_options(options)
@@ -102,8 +102,17 @@ end
 
 local OTHER_USE_KEYS = 2 ^ 52
 
+-- Two cdata of one number are two keys of a table, so they are known by their number.
+local function key_of(key)
+    if ffi.istype("int64_t", key) or ffi.istype("uint64_t", key) then
+        return key >= 0 and key < OTHER_USE_KEYS and tonumber(key) or tostring(key)
+    end
+    return key
+end
+
 -- The number of a use key. Small whole numbers are their own; anything else gets one while it is held.
-local function use_key_number(self, key)
+local function use_key_number(self, use_key)
+    local key = key_of(use_key)
     if key == nil then
         return 0
     elseif type(key) == "number" and key >= 0 and key < OTHER_USE_KEYS and key == math.floor(key) then
@@ -121,6 +130,7 @@ end
 -- is held. `use_key` is any value of its user's choosing; none is one too.
 function Locker:MarkShouldAcquire(use_key)
     native.check(calls.locker_mark_should_acquire(class.handle(self, "locker"), use_key_number(self, use_key)))
+    self.Spec._busy[self] = true
 end
 
 --- Lets go of a use key; with the last one, the locker saves and gives up the key.
@@ -128,7 +138,7 @@ function Locker:MarkShouldRelease(use_key)
     local number = use_key_number(self, use_key)
     native.check(calls.locker_mark_should_release(class.handle(self, "locker"), number))
     if number > OTHER_USE_KEYS then
-        self._use_keys[use_key] = nil
+        self._use_keys[key_of(use_key)] = nil
     end
 end
 
@@ -151,6 +161,7 @@ function Locker:SessionUpdate(now)
     if failure then
         error(failure, 0)
     end
+    self.Spec._busy[self] = should_remove[0] ~= 1 and self._handle ~= nil or nil
     return should_remove[0] == 1 and self._handle ~= nil
 end
 Locker.Update = Locker.SessionUpdate
@@ -183,6 +194,7 @@ function Locker:Destroy()
     native.check(calls.locker_destroy(handle))
     native.release(handle)
     self.Spec._lockers:put(handle, nil)
+    self.Spec._busy[self] = nil
     rawset(self, "_handle", nil)
 end
 

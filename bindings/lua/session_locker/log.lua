@@ -68,7 +68,7 @@ function log.LogPrefixCreate(user_id, data_store_user_id, name, show_module)
     return native.take_buffer()
 end
 
-local kind = ffi.new("SlRequestErrorKind[1]")
+local kind = native.scratch("SlRequestErrorKind[1]")
 
 --- Whose fault a failed request is, by the number that begins the messages of the original's platform:
 -- "script", "misc" or "backend".

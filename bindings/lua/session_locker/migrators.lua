@@ -1,6 +1,5 @@
 --- MigratorBuilder: collects migrators and patchers, and checks that they fit together.
 
-local ffi = require("ffi")
 local class = require("session_locker.class")
 local hooks = require("session_locker.hooks")
 local native = require("session_locker.native")
@@ -11,8 +10,8 @@ local calls = native.calls
 local MigratorBuilder, Migrators = {}, {}
 local builder_meta, migrators_meta = class.new(MigratorBuilder, {}), class.new(Migrators, {})
 
-local builder_out = ffi.new("SlMigratorBuilder *[1]")
-local migrators_out = ffi.new("SlMigrators *[1]")
+local builder_out = native.scratch("SlMigratorBuilder *[1]")
+local migrators_out = native.scratch("SlMigrators *[1]")
 
 --- Makes an empty builder.
 local function MigratorBuilderCreate()

@@ -13,11 +13,17 @@ local native = {}
 local C = library.open()
 native.C = C
 
+-- No error may leave a callback, and one that finds the stack full would. So before a call there must be room
+-- for what callbacks do outside of their `pcall`: this function, which does nothing, has a frame of some 230
+-- slots, and is an error where that does not fit.
+local reserve = loadstring(("local call, x = ... if call then call(%s) end"):format(("x,"):rep(220) .. "x"))
+
 --- `calls.NAME(...)` is the C function NAME, kept out of traces.
 native.calls = setmetatable({}, {
     __index = function(calls, name)
         local call = C[name]
         local function interpreted(...)
+            reserve()
             return call(...)
         end
         jit.off(interpreted)
@@ -105,6 +111,7 @@ end
 
 --- The numbers of the statuses that the binding looks for; the header has their meaning.
 native.OK = 0
+native.INVALID_POINTER = C.SL_ERROR_INVALID_POINTER
 native.NOT_FOUND = C.SL_ERROR_NOT_FOUND
 native.WRONG_TYPE = C.SL_ERROR_WRONG_TYPE
 native.TIMEOUT = C.SL_ERROR_TIMEOUT
@@ -114,9 +121,44 @@ native.CONFLICT = C.SL_ERROR_CONFLICT
 native.HOOK = C.SL_ERROR_HOOK
 native.NOT_APPLICABLE = C.SL_ERROR_NOT_APPLICABLE
 
+-- ---- Outputs ---------------------------------------------------------------------------------
+
+-- Outputs have places that are used again and again. Between a call and the reading of what it has put
+-- there, the collector may run and end something, which may be logged or reported, by a function of the
+-- script's that makes calls of its own. So then all that was in these places is put back.
+
+local scratches = {}
+local endings = 0
+
+--- A place for an output, of a type of C: for a module, which makes it once.
+function native.scratch(ctype)
+    local place = ffi.new(ctype)
+    scratches[#scratches + 1] = place
+    return place
+end
+
+--- What is in the places now, if it is the collector that calls the library; else nil.
+function native.outputs()
+    if endings == 0 then
+        return nil
+    end
+    local kept = {}
+    for at, place in ipairs(scratches) do
+        kept[at] = ffi.string(place, ffi.sizeof(place))
+    end
+    return kept
+end
+
+--- Puts back what `outputs` has given.
+function native.restore_outputs(kept)
+    for at, bytes in ipairs(kept or {}) do
+        ffi.copy(scratches[at], bytes, #bytes)
+    end
+end
+
 -- ---- Texts and numbers -----------------------------------------------------------------------
 
-local buffer = ffi.new("SlBuffer")
+local buffer = native.scratch("SlBuffer")
 native.buffer = buffer
 
 --- The text in `native.buffer`, which a call has just filled, and frees it.
@@ -193,9 +235,26 @@ local function live_handles()
 end
 native.live_handles = live_handles
 
+-- The collector's functions by the C function that ends a handle.
+local finalizers = {}
+
+local function finalizer(destroy)
+    local call = calls[destroy]
+    local function finalize(handle)
+        endings = endings + 1
+        -- Without room on the stack it is left to the next time.
+        if not pcall(call, handle) then
+            ffi.gc(handle, finalize)
+        end
+        endings = endings - 1
+    end
+    finalizers[destroy] = finalize
+    return finalize
+end
+
 --- A handle that the collector ends with the C function `destroy` unless `native.release` has.
 function native.own(handle, destroy)
-    return ffi.gc(handle, calls[destroy])
+    return ffi.gc(handle, finalizers[destroy] or finalizer(destroy))
 end
 
 --- Takes a handle from the collector: its end is in the caller's hand.

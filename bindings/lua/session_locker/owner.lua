@@ -15,9 +15,9 @@ local buffer = native.buffer
 
 local owner = {}
 
-local flag = ffi.new("int32_t[1]")
-local number = ffi.new("uint32_t[1]")
-local amount_out = ffi.new("int64_t[1]")
+local flag = native.scratch("int32_t[1]")
+local number = native.scratch("uint32_t[1]")
+local amount_out = native.scratch("int64_t[1]")
 
 --- A getter of a switch; `when_gone` is its value once the handle is no more.
 function owner.flag(call, when_gone)

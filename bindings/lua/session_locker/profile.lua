@@ -3,7 +3,6 @@
 -- A profile lives until it has said its last, `Finished`, whoever holds it; then, or with its store, its
 -- handle is freed.
 
-local ffi = require("ffi")
 local class = require("session_locker.class")
 local events = require("session_locker.events")
 local hooks = require("session_locker.hooks")
@@ -31,7 +30,7 @@ owner.add(Profile, getters, setters, {
 }, "profile")
 owner.add_signals(getters, { "Destroyed", "Finished" })
 
-local data_out = ffi.new("SlSaveData *[1]")
+local data_out = native.scratch("SlSaveData *[1]")
 
 --- For the store, which has just begun the session.
 function Profile.new(handle, store)

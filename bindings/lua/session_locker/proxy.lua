@@ -17,7 +17,7 @@ local floor = math.floor
 
 local proxies = {}
 
-local NOT_FOUND = native.NOT_FOUND
+local NOT_FOUND, INVALID_POINTER = native.NOT_FOUND, native.INVALID_POINTER
 local BOOL = C.SL_VALUE_BOOL
 local INTEGER = C.SL_VALUE_INTEGER
 local FLOAT = C.SL_VALUE_FLOAT
@@ -74,21 +74,49 @@ local function remember(place, key, pointer)
     return pointer
 end
 
+local value = native.scratch("SlValue")
+
+-- Fetches into `value`, and gives its type; nil if there is nothing.
+local function fetch(handle, pointer)
+    local status = C.save_data_get_value(handle, pointer, #pointer, value)
+    if status == 0 then
+        return value.value_type
+    elseif status ~= NOT_FOUND then
+        fail(status)
+    end
+end
+
+local function is_array(place)
+    local value_type = fetch(place.handle, place.pointer)
+    if value_type == STRING then
+        C.session_locker_buffer_free(value.text)
+    end
+    return value_type == ARRAY
+end
+
+-- The pointer of a member; nil for the name of none, which "0" and "-" are in an array. A JSON Pointer takes
+-- them for the first element and the one behind the last, so they are asked about each time.
 local function member_pointer(place, name)
+    if name == "-" or name:find("^%d+$") then
+        if place.pointer ~= "" and is_array(place) then
+            return nil
+        end
+        return place.pointer .. "/" .. name
+    end
     local token = name:gsub("~", "~0"):gsub("/", "~1")
     return remember(place, name, place.pointer .. "/" .. token)
 end
 
 -- ---- Reading ---------------------------------------------------------------------------------
 
-local value = ffi.new("SlValue")
-
 -- An array or object that is part of a place.
 local function part(place, key, pointer)
     local proxy = place.proxies[key]
     if proxy == nil then
         proxy = new_proxy(place.handle, pointer)
-        place.proxies[key] = proxy
+        if place.pointers[key] ~= nil then
+            place.proxies[key] = proxy
+        end
     end
     return proxy
 end
@@ -113,21 +141,18 @@ local function scalar(value_type)
     return json.null
 end
 
--- Fetches into `value`, and gives its type; nil if there is nothing.
-local function fetch(handle, pointer)
-    local status = C.save_data_get_value(handle, pointer, #pointer, value)
-    if status == 0 then
-        return value.value_type
-    elseif status ~= NOT_FOUND then
-        fail(status)
-    end
-end
-
+-- The member or element at a pointer that was made of a key; nil too for a name in an array, which is no
+-- JSON Pointer of anything in it.
 local function read(place, key, pointer)
-    local value_type = fetch(place.handle, pointer)
-    if value_type == nil then
+    local status = C.save_data_get_value(place.handle, pointer, #pointer, value)
+    if status ~= 0 then
+        if status ~= NOT_FOUND and status ~= INVALID_POINTER then
+            fail(status)
+        end
         return nil
-    elseif value_type >= ARRAY then
+    end
+    local value_type = value.value_type
+    if value_type >= ARRAY then
         return part(place, key, pointer)
     end
     return scalar(value_type)
@@ -155,7 +180,7 @@ local function element_pointer(place, index)
         misuse(("a number is the index of an array, and at %q there is none; an object has string keys")
             :format(place.pointer))
     end
-    if index < 1 or index ~= floor(index) then
+    if index < 1 or index > EXACT or index ~= floor(index) then
         return nil
     end
     local pointer = place.pointers[index]
@@ -170,13 +195,8 @@ local function index(proxy, key)
         pointer = place.pointers[key] or member_pointer(place, key)
     elseif type(key) == "number" then
         pointer = element_pointer(place, key)
-        if pointer == nil then
-            return nil
-        end
-    else
-        return nil
     end
-    return read(place, key, pointer)
+    return pointer and read(place, key, pointer)
 end
 
 local function length(proxy)
@@ -241,7 +261,7 @@ end
 -- An empty table is array and object in Lua; so an empty array or object in save data becomes the
 -- other one when it is first given a member or element. Gives the status of the write, or the one given if
 -- that is not the case.
-local function write_first(place, key, item, status)
+local function write_first(place, key, member, item, status)
     local pointer = place.pointer
     local value_type, count = look(place)
     local wanted = type(key) == "string" and OBJECT or ARRAY
@@ -253,7 +273,7 @@ local function write_first(place, key, item, status)
     if changed ~= 0 then
         return changed
     end
-    status = write(place.handle, place.pointers[key], item)
+    status = write(place.handle, member, item)
     if status ~= 0 then
         local back = wanted == OBJECT and "[]" or "{}"
         local failure = native.failure(status)
@@ -272,34 +292,46 @@ local function erase(place, key, pointer)
         end
     end
     local status = C.save_data_remove(place.handle, pointer, #pointer)
-    if status ~= 0 and status ~= NOT_FOUND then
+    if status ~= 0 and status ~= NOT_FOUND and status ~= INVALID_POINTER then
         fail(status)
+    end
+end
+
+-- Writes to a key that indexes nothing: the name of an element, which is a member if the array is empty.
+local function not_indexed(place, key, item)
+    if type(key) ~= "string" then
+        misuse("a key is a string, or the index of an array from 1 on, not " .. tostring(key))
+    end
+    local member = place.pointer .. "/" .. key
+    if item ~= nil and write_first(place, key, member, item, native.WRONG_TYPE) ~= 0 then
+        misuse(("the string %q is no index: at %q there is an array, which has numbers")
+            :format(key, place.pointer))
     end
 end
 
 local function newindex(proxy, key, item)
     local place = places[proxy]
-    local pointer, is_array
+    local pointer, in_array
     if type(key) == "string" then
         pointer = place.pointers[key] or member_pointer(place, key)
     elseif type(key) == "number" then
-        pointer, is_array = element_pointer(place, key)
+        pointer, in_array = element_pointer(place, key)
     end
     if pointer == nil then
-        misuse("a key is a string, or the index of an array from 1 on, not " .. tostring(key))
+        return not_indexed(place, key, item)
     end
     if item == nil then
         return erase(place, key, pointer)
     end
     local status
-    if is_array == false then
-        status = write_first(place, key, item, native.WRONG_TYPE)
+    if in_array == false then
+        status = write_first(place, key, pointer, item, native.WRONG_TYPE)
     else
         status = write(place.handle, pointer, item)
     end
     if status ~= 0 and type(key) == "string" and place.pointer ~= "" then
         -- It may have been the first member of an empty array.
-        status = write_first(place, key, item, status)
+        status = write_first(place, key, pointer, item, status)
     end
     if status ~= 0 then
         fail(status)

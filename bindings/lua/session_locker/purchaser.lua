@@ -17,8 +17,8 @@ local purchasers = {}
 local ProductPurchaser = {}
 local purchaser_meta = class.new(ProductPurchaser, {})
 
-local flag = ffi.new("int32_t[1]")
-local purchaser_out = ffi.new("SlProductPurchaser *[1]")
+local flag = native.scratch("int32_t[1]")
+local purchaser_out = native.scratch("SlProductPurchaser *[1]")
 
 --- Makes a purchaser. One does for a server; update it every frame, best before its lockers.
 function purchasers.ProductPurchaserCreate()
@@ -107,7 +107,7 @@ end
 local PendingProductPurchase = {}
 local pending_meta = class.new(PendingProductPurchase, {})
 
-local pending_out = ffi.new("SlPendingProductPurchase *[1]")
+local pending_out = native.scratch("SlPendingProductPurchase *[1]")
 
 local function pending(entry, begin)
     local user_data = hooks.enter(entry)

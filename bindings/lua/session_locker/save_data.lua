@@ -21,6 +21,16 @@ local save_data = {
     encode_object = proxies.encode_object,
 }
 
+--- The value of a JSON text. Objects and arrays become tables that know which they are, null becomes `null`.
+function save_data.decode(text)
+    native.expect(text, "string", "JSON text")
+    local ok, value = pcall(json.decode, text)
+    if not ok then
+        refuse("SL_ERROR_INVALID_JSON", value)
+    end
+    return value
+end
+
 local TYPE_NAMES = { [0] = "null", "boolean", "integer", "float", "string", "array", "object" }
 
 -- ---- By JSON Pointer -------------------------------------------------------------------------
@@ -68,7 +78,7 @@ function save_data.set_float(proxy, pointer, number)
     native.check(C.save_data_set_f64(place.handle, full, #full, number))
 end
 
-local sum = ffi.new("int64_t[1]")
+local sum = native.scratch("int64_t[1]")
 
 --- Adds to the integer at a JSON Pointer, in one step, and gives the sum.
 function save_data.add(proxy, pointer, delta)
@@ -254,7 +264,7 @@ proxies.meta.__ipairs = save_data.ipairs
 
 -- ---- Save data of the script's own, and backups ----------------------------------------------
 
-local out = ffi.new("SlSaveData *[1]")
+local out = native.scratch("SlSaveData *[1]")
 
 --- A save data of the script's own, which belongs to no session, with the fields of a table or of JSON
 -- text (none without). For drafts, tools and tests.
@@ -281,7 +291,17 @@ function save_data.destroy(proxy)
 end
 
 local Backup = {}
-Backup.__index = Backup
+local Backups = {}
+
+-- A script that takes it for a table would find every field to be nil.
+function Backups.__index(_, name)
+    return Backup[name]
+        or misuse(("a backup has no field %s: it can be put back, and copy gives a table"):format(tostring(name)))
+end
+
+function Backups.__newindex()
+    misuse("a backup cannot be written")
+end
 
 --- Frees the backup now, which the collector does else.
 function Backup:Destroy()
@@ -315,18 +335,19 @@ function save_data.TableDeepCopy(table)
     end
     local backup = ffi.new("SlSaveDataBackup *[1]")
     native.check(calls.save_data_backup(place.handle, backup))
-    return setmetatable({ _handle = native.own(backup[0], "save_data_backup_destroy") }, Backup)
+    return setmetatable({ _handle = native.own(backup[0], "save_data_backup_destroy") }, Backups)
 end
 
 --- Puts a save data, a place in one, or a Lua table back as it was when it was copied. A backup of a
 -- whole save data may also be of another one; it stays as it is.
 function save_data.TableRestoreBackup(table, backup)
-    if getmetatable(backup) == Backup then
+    if getmetatable(backup) == Backups then
         return native.check(calls.save_data_restore(whole(table), backup._handle))
     elseif proxies.is(table) then
         return save_data.set(table, "", backup)
     end
-    local copy = copy_table(backup, {})
+    native.expect(table, "table", "what is put back")
+    local copy = copy_table(native.expect(backup, "table", "a backup"), {})
     for key in pairs(table) do
         table[key] = nil
     end

@@ -1,6 +1,5 @@
 --- SavedConnection: a wait for changes to be saved, answered exactly once unless it is disconnected.
 
-local ffi = require("ffi")
 local class = require("session_locker.class")
 local events = require("session_locker.events")
 local native = require("session_locker.native")
@@ -11,8 +10,8 @@ local C, calls = native.C, native.calls
 local SavedConnection, getters = {}, {}
 local meta = class.new(SavedConnection, getters)
 
-local flag = ffi.new("int32_t[1]")
-local out = ffi.new("SlSavedConnection *[1]")
+local flag = native.scratch("int32_t[1]")
+local out = native.scratch("SlSavedConnection *[1]")
 
 --- Begins a wait. `begin(handle, callback, user_data, drop, connection)` is the C function; the answer
 -- comes as an event of the source.
@@ -80,8 +79,11 @@ function SavedConnection:Destroy()
 end
 SavedConnection.Disconnect = SavedConnection.Destroy
 
---- The answer has come.
+--- The answer has come; it is too late if somebody has given up the wait while it was told.
 function SavedConnection:_answer(outcome)
+    if self._handle == nil then
+        return
+    end
     rawset(self, "_outcome", outcome)
     self:_free()
     if self._callback ~= nil then
@@ -92,8 +94,10 @@ end
 --- Answers all waits of a source that is no more with what the library has answered them.
 function SavedConnection.answer_all(source)
     for _, connection in ipairs(source._waits:all()) do
-        native.check(C.saved_connection_outcome(connection._handle, flag))
-        connection:_answer(flag[0])
+        if connection._handle ~= nil then
+            native.check(C.saved_connection_outcome(connection._handle, flag))
+            connection:_answer(flag[0])
+        end
     end
 end
 

@@ -43,7 +43,7 @@ local function RemoteChangeSenderCreate(spec, given)
     return self
 end
 
-local flag = ffi.new("int32_t[1]")
+local flag = native.scratch("int32_t[1]")
 
 --- Does all there is to do, once a frame, and answers sends. `now` as for a locker.
 function RemoteChangeSender:Update(now)

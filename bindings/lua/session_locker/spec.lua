@@ -33,11 +33,10 @@ local function create(given)
         end
     end
     local entry, texts = config.fill(struct, given, KNOWN)
-    local lockers = events.Handles.new()
-    -- Weak, so that the library's hold on the hooks is none on the lockers.
-    local known = setmetatable({ lockers = lockers }, { __mode = "v" })
+    -- Weak, so that neither the spec nor the library's hold on its hooks is one on the lockers.
+    local lockers = events.Handles.new_weak()
     function entry.find(handle)
-        return known.lockers and known.lockers:get(handle)
+        return lockers:get(handle)
     end
     local out = ffi.new("SlLockerSpec *[1]")
     local user_data = hooks.enter(entry)
@@ -49,6 +48,8 @@ local function create(given)
     return setmetatable({
         _handle = native.own(out[0], "locker_spec_destroy"),
         _lockers = lockers,
+        -- Those that are not idle, which nobody has to keep.
+        _busy = {},
         _listeners = listeners,
     }, meta)
 end

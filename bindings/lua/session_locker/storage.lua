@@ -17,9 +17,9 @@ local TIMEOUT_S = 30
 
 local storage = {}
 
-local out = ffi.new("SlStorage *[1]")
-local revision_buffer, ids_buffer = ffi.new("SlBuffer"), ffi.new("SlBuffer")
-local is_present = ffi.new("int32_t[1]")
+local out = native.scratch("SlStorage *[1]")
+local revision_buffer, ids_buffer = native.scratch("SlBuffer"), native.scratch("SlBuffer")
+local is_present = native.scratch("int32_t[1]")
 
 --- The object of a handle that was just opened.
 function storage.wrap(handle)
@@ -76,10 +76,7 @@ function Storage:Commit(key, bytes, expected, user_ids, timeout)
     native.expect(key, "string", "a key")
     native.expect(bytes, "string", "a document")
     native.expect(expected, "string", "a revision")
-    local ids = {}
-    for at, user_id in ipairs(user_ids or {}) do
-        ids[at] = config.user_id(user_id, "a user id")
-    end
+    local ids = config.user_ids(user_ids, "user ids")
     local texts, text_count = native.texts(ids, "user ids")
     local status = calls.locker_storage_commit(handle_of(self), key, #key, bytes, #bytes, texts, text_count,
         expected, #expected, timeout_of(timeout), revision_buffer)
@@ -91,7 +88,7 @@ end
 -- revision of the erasure; nil, and the error, if the key is at another. Blocks as `Fetch` does.
 function Storage:Erase(key, expected, timeout)
     native.expect(key, "string", "a key")
-    expected = expected or ""
+    expected = native.expect(expected or "", "string", "a revision")
     return revision_or_conflict(calls.locker_storage_erase(handle_of(self), key, #key, expected, #expected,
         timeout_of(timeout), revision_buffer))
 end
@@ -99,7 +96,9 @@ end
 --- Lists up to `limit` keys (10 000, the most) that begin with `prefix`, in byte order, behind `after`,
 -- which is the last key of the page before. Blocks as `Fetch` does.
 function Storage:List(prefix, after, limit, timeout)
-    prefix, after = prefix or "", after or ""
+    prefix = native.expect(prefix or "", "string", "a prefix")
+    after = native.expect(after or "", "string", "the key to go on behind")
+    native.expect(limit or 0, "number", "a limit")
     native.check(calls.locker_storage_list(handle_of(self), prefix, #prefix, after, #after,
         limit or C.SL_MAX_LISTED_KEYS, timeout_of(timeout), native.buffer))
     return json.decode(native.take_buffer())

@@ -67,7 +67,7 @@ local function EasyStoreCreate(storage, create, given)
     }, meta)
 end
 
-local profile_out = ffi.new("SlProfile *[1]")
+local profile_out = native.scratch("SlProfile *[1]")
 
 local function start(store, call, key, options)
     native.expect(key, "string", "a key")
@@ -128,7 +128,7 @@ function EasyStore:Close()
     native.check(calls.easy_store_close(handle_of(self)))
 end
 
-local flag = ffi.new("int32_t[1]")
+local flag = native.scratch("int32_t[1]")
 
 --- Whether the store was closed, every session is released, and all purchases and sends are answered.
 function getters:IsClosed()
@@ -139,7 +139,7 @@ function getters:IsClosed()
     return flag[0] == 1
 end
 
-local count = ffi.new("size_t[1]")
+local count = native.scratch("size_t[1]")
 
 local function read_report(report)
     local told = { Unsaved = {}, Unsent = {} }
@@ -204,9 +204,13 @@ function EasyStore:Destroy()
     local handle = native.release(self._handle)
     rawset(self, "_handle", nil)
     native.check(calls.easy_store_destroy(handle))
-    for _, profile in ipairs(self._objects:all()) do
+    local profiles = self._objects:all()
+    for _, profile in ipairs(profiles) do
         forget(self, profile)
         profile:_end(true)
+    end
+    -- Who waits hears when all are ended, for it may ask any of them.
+    for _, profile in ipairs(profiles) do
         events.answer_loading(profile, nil)
     end
     SavedConnection.answer_all(self)

@@ -47,8 +47,15 @@ local function resume(thread, ...)
     end
 end
 
+-- What an idle coroutine is resumed with by who has work for it. To anybody else, who has kept it from when it
+-- ran a function of theirs, it is dead.
+local WORK = {}
+
 -- A function of its own, so that what it was called with is not kept while the thread is idle.
-local function run(call, ...)
+local function run(token, call, ...)
+    if token ~= WORK then
+        error("cannot resume dead coroutine", 0)
+    end
     call(...)
 end
 
@@ -60,6 +67,14 @@ local function work()
             idle[#idle + 1] = coroutine.running()
         end
     until not is_needed
+end
+
+local function idle_worker()
+    local thread = table.remove(idle)
+    while thread ~= nil and coroutine.status(thread) ~= "suspended" do
+        thread = table.remove(idle)
+    end
+    return thread
 end
 
 local function new_worker()
@@ -74,7 +89,7 @@ function tasks.Spawn(call, ...)
     if type(call) ~= "function" then
         native.misuse("what is spawned is a function, not a " .. type(call))
     end
-    resume(table.remove(idle) or new_worker(), call, ...)
+    resume(idle_worker() or new_worker(), WORK, call, ...)
 end
 
 -- The coroutines in which hooks run at the moment, the innermost last; false for the main one.
