@@ -70,6 +70,14 @@ TEST(a_result_has_a_value_or_an_error) {
     CHECK(check::fails(sl::result<void>(sl::fail("no")), sl::status::hook, "no"));
 }
 
+TEST(results_are_compared) {
+    const sl::unexpected odd = sl::fail(sl::status::out_of_range, "it is odd");
+    CHECK(half_of(8) == half_of(8) && half_of(8) != half_of(6) && half_of(8) != half_of(7));
+    CHECK(half_of(7) == half_of(9) && half_of(7) == odd && half_of(8) != odd && half_of(7) != sl::fail("no"));
+    CHECK(sl::result<void>() == sl::result<void>() && sl::result<void>() != sl::result<void>(odd));
+    CHECK(sl::result<void>(odd) == odd);
+}
+
 TEST(results_are_copied_moved_and_assigned) {
     sl::result<std::string> text = std::string("a text that is too long to be kept in place");
     sl::result<std::string> copy = text;
