@@ -2,6 +2,7 @@
 #include "world.hpp"
 
 #include <array>
+#include <functional>
 
 #if SESSION_LOCKER_HAS_EXCEPTIONS
 #include <stdexcept>
@@ -132,6 +133,40 @@ TEST(what_a_callback_throws_is_logged_and_goes_no_further) {
 }
 #endif
 
+TEST(what_is_empty_is_no_hook) {
+    notes heard;
+    MUST(sl::set_log_callback([&](sl::log_level, std::string_view message) { heard(std::string(message)); }));
+    const auto records = new_storage();
+    {
+        server one(records, [](sl::easy_store_config &config) {
+            config.event = std::function<void(const sl::event &)>();
+            void (*const none)(const sl::error_report &) = nullptr;
+            config.report_error = none;
+            CHECK(!config.event && !config.report_error);
+        });
+        const sl::profile ann = MUST(one.store.start_session("ann"));
+        one.frame();
+        one.frame();
+        CHECK(ann.is_loaded());
+    }
+    MUST(sl::set_log_callback(nullptr));
+    CHECK(heard.are(""));
+}
+
+TEST(what_a_callback_returns_is_nobodys_concern) {
+    const auto records = new_storage();
+    std::vector<int> all;
+    server one(records, [&](sl::easy_store_config &config) {
+        config.event = [&](const sl::event &event) -> int & {
+            return all.emplace_back(static_cast<int>(event.kind()));
+        };
+    });
+    const sl::profile ann = MUST(one.store.start_session("ann"));
+    one.frame();
+    one.frame();
+    CHECK(!all.empty());
+}
+
 TEST(hooks_are_destroyed_with_their_store) {
     const auto records = new_storage();
     const std::array<witness, 5> alive = {std::make_shared<int>(), std::make_shared<int>(),
@@ -195,6 +230,27 @@ TEST(a_clock_of_the_hosts_is_asked_and_destroyed) {
         CHECK(*alive > 0 && seconds >= 35 && !is_alone(alive));
     }
     CHECK(is_alone(alive));
+}
+
+TEST(a_clock_that_lacks_a_function_is_refused) {
+    const auto records = new_storage();
+    const witness alive = std::make_shared<int>();
+    for (int missing = 0; missing < 3; ++missing) {
+        sl::easy_store_config config;
+        config.template_json = "{}";
+        config.clock.emplace();
+        if (missing != 0) {
+            config.clock->wall = [alive] { return 0.0; };
+        }
+        if (missing != 1) {
+            config.clock->monotonic = [alive] { return 0.0; };
+        }
+        if (missing != 2) {
+            config.clock->sleep = [alive](double) {};
+        }
+        CHECK(fails(sl::easy_store::create(records, std::move(config)), sl::status::invalid_argument));
+        CHECK(is_alone(alive));
+    }
 }
 
 TEST(hooks_before_a_save_write_what_is_saved_and_can_put_it_off) {

@@ -62,6 +62,54 @@ TEST(defaults_of_the_process_count_for_configurations_made_later) {
     CHECK(fails(sl::set_default(sl::config_value::session_expiry, -1), sl::status::out_of_range));
 }
 
+TEST(every_setting_reaches_the_library_and_comes_from_it) {
+    const auto numbers_of = [](const SlEasyStoreConfig &raw) {
+        return std::vector<double>{static_cast<double>(raw.save_data_version),
+                                   raw.save_data_version_patch,
+                                   static_cast<double>(raw.place_id),
+                                   raw.maintain_session_period,
+                                   raw.session_expiry,
+                                   raw.clock_tolerance,
+                                   raw.session_retry_cooldown,
+                                   raw.session_retry_ceiling,
+                                   raw.request_timeout,
+                                   static_cast<double>(raw.document_limit_bytes),
+                                   static_cast<double>(raw.bytes_per_update),
+                                   static_cast<double>(raw.purchase_history_limit),
+                                   static_cast<double>(raw.requests_per_update),
+                                   static_cast<double>(raw.requests_in_flight),
+                                   static_cast<double>(raw.read_only_data_stores),
+                                   static_cast<double>(raw.polls_events),
+                                   static_cast<double>(raw.verbose_logs),
+                                   static_cast<double>(raw.seed)};
+    };
+    const auto defaults = sl::detail::defaults_of<SlEasyStoreConfig>(easy_store_config_init);
+    sl::easy_store_config config;
+    SlEasyStoreConfig raw{};
+    sl::detail::write_settings(raw, config);
+    CHECK(numbers_of(raw) == numbers_of(defaults));
+    CHECK(raw.template_json == nullptr && raw.test_data_json == nullptr && raw.job_id == nullptr);
+
+    config.save_data_version = 2;
+    config.save_data_version_patch = 3;
+    config.place_id = 4;
+    config.maintain_session_period = 5;
+    config.session_expiry = 6;
+    config.clock_tolerance = 7;
+    config.session_retry_cooldown = 8;
+    config.session_retry_ceiling = 9;
+    config.request_timeout = 10;
+    config.document_limit_bytes = 11;
+    config.bytes_per_update = 12;
+    config.purchase_history_limit = 13;
+    config.requests_per_update = 14;
+    config.requests_in_flight = 15;
+    config.read_only_data_stores = config.polls_events = config.verbose_logs = true;
+    config.seed = 17;
+    sl::detail::write_settings(raw, config);
+    CHECK(numbers_of(raw) == std::vector<double>{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 1, 1, 1, 17});
+}
+
 TEST(errors_that_nobody_hears_go_to_the_reporter_of_the_process) {
     const witness alive = std::make_shared<int>(0);
     std::string message;

@@ -131,11 +131,11 @@ TEST(what_is_not_applicable_becomes_credit) {
 }
 
 TEST(a_process_function_that_fails_is_reported_and_tried_again) {
+    answer heard; // at the end of the server too
     const auto records = new_storage();
     server one(records);
     const sl::profile ann = one.loaded("ann");
     const witness alive = std::make_shared<int>(0);
-    answer heard;
     MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p3", broken), shop{alive}, heard.hear()));
     one.frame();
     CHECK(heard.value == -1 && !is_alone(alive) &&
@@ -147,10 +147,10 @@ TEST(a_process_function_that_fails_is_reported_and_tried_again) {
 
 #if SESSION_LOCKER_HAS_EXCEPTIONS
 TEST(what_a_process_function_throws_is_its_failure) {
+    answer heard; // at the end of the server too
     const auto records = new_storage();
     server one(records);
     const sl::profile ann = one.loaded("ann");
-    answer heard;
     MUST(ann.call_when_product_is_processed_and_saved(receipt_of("p", thrown),
                                                       shop{std::make_shared<int>(0)}, heard.hear()));
     one.frame();

@@ -1,6 +1,8 @@
 // `result<T>`, texts and handles: what the rest is built on.
 #include "world.hpp"
 
+#include <cstring>
+#include <new>
 #include <type_traits>
 
 namespace {
@@ -22,6 +24,37 @@ static_assert(!std::is_copy_constructible_v<sl::save_data> &&
 static_assert(std::is_convertible_v<sl::profile, sl::profile_ref>, "a profile goes where a name does");
 static_assert(sizeof(sl::profile_ref) == sizeof(void *) && sizeof(sl::profile) == sizeof(void *));
 
+// A place for an object that a lambda of its own keeps: with the lambda the object goes, and leaves a mark,
+// which whatever is written to the object afterwards would spoil.
+template <typename T> class place {
+    alignas(T) unsigned char bytes_[sizeof(T)] = {};
+
+public:
+    explicit place(T given) : object(new(static_cast<void *>(bytes_)) T(std::move(given))) {}
+
+    // What that lambda holds.
+    std::shared_ptr<void> keeper() {
+        return {this, [](void *of) { static_cast<place *>(of)->end(); }};
+    }
+    bool is_untouched() const {
+        for (const unsigned char byte : bytes_) {
+            if (byte != mark) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    T *const object;
+
+private:
+    static constexpr unsigned char mark = 0x5A;
+    void end() {
+        object->~T();
+        std::memset(bytes_, mark, sizeof bytes_);
+    }
+};
+
 } // namespace
 
 TEST(a_result_has_a_value_or_an_error) {
@@ -35,6 +68,14 @@ TEST(a_result_has_a_value_or_an_error) {
     CHECK(nothing.has_value());
     nothing.value();
     CHECK(check::fails(sl::result<void>(sl::fail("no")), sl::status::hook, "no"));
+}
+
+TEST(results_are_compared) {
+    const sl::unexpected odd = sl::fail(sl::status::out_of_range, "it is odd");
+    CHECK(half_of(8) == half_of(8) && half_of(8) != half_of(6) && half_of(8) != half_of(7));
+    CHECK(half_of(7) == half_of(9) && half_of(7) == odd && half_of(8) != odd && half_of(7) != sl::fail("no"));
+    CHECK(sl::result<void>() == sl::result<void>() && sl::result<void>() != sl::result<void>(odd));
+    CHECK(sl::result<void>(odd) == odd);
 }
 
 TEST(results_are_copied_moved_and_assigned) {
@@ -123,4 +164,42 @@ TEST(a_handle_is_freed_once_whoever_has_it) {
     sl::save_data again(raw);
     CHECK(again["/Gold"].get<int>() == 1);
     CHECK(again.destroy().has_value() && !again && sl::live_handles() == before);
+}
+
+TEST(an_object_may_go_with_the_lambdas_that_its_end_destroys) {
+    const auto records = new_storage();
+    server one(records);
+    place<sl::profile> ended(MUST(one.store.start_session("ann")));
+    MUST(ended.object->on_loaded([kept = ended.keeper()] {})).detach();
+    CHECK(ended.object->destroy().has_value() && ended.is_untouched());
+
+    place<sl::profile> replaced(MUST(one.store.start_session("ben")));
+    MUST(replaced.object->on_loaded([kept = replaced.keeper()] {})).detach();
+    *replaced.object = sl::profile();
+    CHECK(replaced.is_untouched());
+
+    const sl::profile cat = MUST(one.store.start_session("cat"));
+    place<sl::signal_connection> connection{sl::signal_connection()};
+    *connection.object = MUST(cat.on_loaded([kept = connection.keeper()] {}));
+    connection.object->disconnect();
+    CHECK(connection.is_untouched());
+}
+
+TEST(a_locker_may_go_with_what_its_own_farewell_ends) {
+    moment time;
+    notes heard;
+    const auto records = new_storage();
+    auto config = config_of<sl::locker_spec_config>(time, heard);
+    std::shared_ptr<void> keeper;
+    config.event = [&keeper](const sl::event &event) {
+        if (event.lifecycle() == sl::lifecycle::deleted) {
+            keeper = nullptr;
+        }
+    };
+    const auto spec = MUST(sl::locker_spec::create(records, std::move(config)));
+    place<sl::locker> replaced(MUST(sl::locker::create(spec, "ann")));
+    MUST(replaced.object->update(0));
+    keeper = replaced.keeper();
+    *replaced.object = sl::locker();
+    CHECK(replaced.is_untouched());
 }

@@ -33,6 +33,18 @@ TEST(an_integer_that_is_too_large_for_what_is_asked_is_out_of_range) {
     CHECK(fails(data["/Huge"].get<std::int64_t>(), sl::status::out_of_range));
 }
 
+TEST(a_number_that_is_too_large_for_the_float_asked_for_is_out_of_range) {
+    const auto data = MUST(sl::save_data::create(R"({"N":1e300,"Minus":-1e300,"Most":3.4e38})"));
+    CHECK(fails(data["/N"].get<float>(), sl::status::out_of_range, "does not fit the float"));
+    CHECK(fails(data["/Minus"].get<float>(), sl::status::out_of_range));
+    CHECK(data["/Most"].get<float>().has_value() && data["/N"].get<double>().has_value());
+    if (std::numeric_limits<long double>::max_exponent > std::numeric_limits<double>::max_exponent) {
+        const long double most = std::numeric_limits<long double>::max();
+        CHECK(fails(data["/N"].set(most), sl::status::out_of_range));
+        CHECK(fails(data["/N"].append(-most), sl::status::out_of_range));
+    }
+}
+
 TEST(floats_come_back_to_the_last_digit_and_stay_floats) {
     const auto data = MUST(sl::save_data::create("{}"));
     for (const double number : {0.1, 1.0 / 3, 5e-324, 1.7976931348623157e308, -0.0, 3.0}) {
@@ -95,6 +107,14 @@ TEST(numbers_are_added_to_in_one_step) {
     const auto data = MUST(sl::save_data::create(R"({"Gold":5})"));
     CHECK(data["/Gold"].add(100) == 105);
     CHECK(data["/Gold"] += -5);
+    CHECK(data["/Gold"].get<int>() == 100);
+    CHECK(data["/Gold"] -= 30U);
+    CHECK(data["/Gold"] -= -30);
+    CHECK(data["/Gold"].get<int>() == 100);
+    const std::uint64_t too_much = std::numeric_limits<std::uint64_t>::max();
+    CHECK(fails(data["/Gold"].add(too_much), sl::status::out_of_range, "18446744073709551615"));
+    CHECK(!(data["/Gold"] += too_much) && !(data["/Gold"] -= too_much));
+    CHECK(!(data["/Gold"] -= std::numeric_limits<std::int64_t>::min()));
     CHECK(data["/Gold"].get<int>() == 100);
     CHECK(fails(data["/Gold"].add(std::numeric_limits<std::int64_t>::max()), sl::status::out_of_range));
     CHECK(fails(data["/Silver"].add(1), sl::status::not_found));

@@ -136,6 +136,18 @@ sl::result<std::string> committed_by(odd_storage::commits committing, double tim
 
 } // namespace
 
+TEST(a_record_is_written_back_with_the_users_it_was_read_with) {
+    const auto records = new_storage();
+    const std::string none = MUST(records.fetch("ann", 10)).revision;
+    MUST(records.commit("ann", "{}", {"ann", "ben"}, none, 10));
+    const sl::record found = MUST(records.fetch("ann", 10));
+    const std::string next = MUST(records.commit("ann", R"({"Gold":1})", found.user_ids, found.revision, 10));
+    CHECK(MUST(records.fetch("ann", 10)).user_ids == std::vector<std::string>({"ann", "ben"}));
+    const std::vector<std::string_view> others = {"cat"};
+    MUST(records.commit("ann", "{}", others, next, 10));
+    CHECK(MUST(records.keys_of_user("cat", 10)) == std::vector<std::string>{"ann"});
+}
+
 TEST(records_are_written_read_listed_and_erased_by_tools) {
     try_every_tool(new_storage());
     CHECK(fails(sl::storage::open("paper:"), sl::status::storage));

@@ -115,6 +115,21 @@ template <typename Callback> void run_callback(Callback &&callback) noexcept {
 #endif
 }
 
+template <typename F, typename = void> struct may_be_empty : std::bool_constant<std::is_pointer_v<F>> {};
+// Has a conversion to bool of its own, as std::function does; that of a lambda is to a pointer first.
+template <typename F>
+struct may_be_empty<F, std::void_t<decltype(std::declval<const F &>().operator bool())>> : std::true_type {
+};
+
+// Whether there is nothing in it to be called: a null pointer, an empty std::function.
+template <typename F> [[nodiscard]] bool is_empty(const F &given) {
+    if constexpr (may_be_empty<F>::value) {
+        return !static_cast<bool>(given);
+    } else {
+        return false;
+    }
+}
+
 // The `drop` of what was made with new.
 template <typename T> void drop(void *user_data) noexcept {
     run_callback([user_data] { delete static_cast<T *>(user_data); });
@@ -154,6 +169,8 @@ template <typename R, typename... Arguments> class function<R(Arguments...)> {
         R call(Arguments... arguments) override {
             if constexpr (std::is_same_v<R, result<void>>) {
                 return detail::outcome_of(kept, std::forward<Arguments>(arguments)...);
+            } else if constexpr (std::is_void_v<R>) {
+                static_cast<void>(kept(std::forward<Arguments>(arguments)...));
             } else {
                 return kept(std::forward<Arguments>(arguments)...);
             }
@@ -166,11 +183,15 @@ public:
     function() noexcept = default;
     /// None.
     function(std::nullptr_t) noexcept {}
-    /// Keeps a lambda.
+    /// Keeps a lambda; none, if it is a null pointer or an empty std::function.
     template <typename F, std::enable_if_t<!std::is_same_v<std::decay_t<F>, function> &&
                                                std::is_invocable_v<std::decay_t<F> &, Arguments...>,
                                            int> = 0>
-    function(F &&given) : kept_(std::make_unique<one<std::decay_t<F>>>(std::forward<F>(given))) {}
+    function(F &&given) {
+        if (!detail::is_empty<std::decay_t<F>>(given)) {
+            kept_ = std::make_unique<one<std::decay_t<F>>>(std::forward<F>(given));
+        }
+    }
 
     /// Whether there is one.
     explicit operator bool() const noexcept { return kept_ != nullptr; }

@@ -12,7 +12,7 @@ inline namespace SESSION_LOCKER_MODE {
 [[nodiscard]] inline double now() noexcept { return session_locker_now(); }
 
 /// Clocks of the host's own, for tests and for engines with a time of their own. All three functions are
-/// needed. They may be called on any thread that calls into the library, must not call back into it, and
+/// needed: without one, what is to have the clock is refused with `invalid_argument`. They may be called on any thread that calls into the library, must not call back into it, and
 /// must not throw (that ends the program).
 struct clock {
     /// Unix seconds, by this server's clock.
@@ -30,11 +30,20 @@ namespace detail {
     SlClock table{};
     session_locker_clock_init(&table, sizeof table);
     table.user_data = host;
-    table.wall = [](void *user_data) noexcept { return static_cast<clock *>(user_data)->wall(); };
-    table.monotonic = [](void *user_data) noexcept { return static_cast<clock *>(user_data)->monotonic(); };
-    table.sleep = [](void *user_data, double seconds) noexcept {
-        static_cast<clock *>(user_data)->sleep(seconds);
-    };
+    // The library refuses a table in which one is missing.
+    if (host->wall) {
+        table.wall = [](void *user_data) noexcept { return static_cast<clock *>(user_data)->wall(); };
+    }
+    if (host->monotonic) {
+        table.monotonic = [](void *user_data) noexcept {
+            return static_cast<clock *>(user_data)->monotonic();
+        };
+    }
+    if (host->sleep) {
+        table.sleep = [](void *user_data, double seconds) noexcept {
+            static_cast<clock *>(user_data)->sleep(seconds);
+        };
+    }
     table.drop = &drop<clock>;
     return table;
 }

@@ -48,9 +48,9 @@ public:
     owner(owner &&other) noexcept : Named(other.release()) {}
     owner &operator=(owner &&other) noexcept {
         if (this != &other) {
-            free();
-            this->handle_ = other.release();
+            const owner former(std::exchange(this->handle_, other.release()));
         }
+        // Here, this may be gone: see `free`.
         return *this;
     }
     owner(const owner &) = delete;
@@ -64,13 +64,16 @@ public:
     result<void> destroy() { return detail::checked(free()); }
 
 protected:
+    // With the handle go lambdas of the host's, and one of them may have been the last that kept the object
+    // this is part of. So nothing here is touched afterwards, unless the handle was refused and is back.
     SlStatus free() noexcept {
-        if (this->handle_ == nullptr) {
+        raw_type *const handle = release();
+        if (handle == nullptr) {
             return SL_OK;
         }
-        const SlStatus code = Destroy(this->handle_);
-        if (code != SL_ERROR_BUSY) {
-            this->handle_ = nullptr;
+        const SlStatus code = Destroy(handle);
+        if (code == SL_ERROR_BUSY) {
+            this->handle_ = handle;
         }
         return code;
     }

@@ -231,8 +231,9 @@ public:
     locker(locker &&) noexcept = default;
     locker &operator=(locker &&other) noexcept {
         if (this != &other) {
-            leave();
-            owner::operator=(std::move(other));
+            // Ends last, for what it tells may end the object that this is part of.
+            const locker former(std::move(*this));
+            handle_ = other.release();
             leaving_ = std::move(other.leaving_);
             held_ = std::move(other.held_);
         }

@@ -141,7 +141,7 @@ template <typename Process, typename Call>
     const SlStatus code =
         call(&process_product<box>, static_cast<void *>(made.get()), &drop<box>, &was_granted);
     result<bool> outcome = checked<bool>(code, was_granted);
-    // With these two it is the library's all the same, for the purchase goes on.
+    // With these it is the library's all the same, for the purchase goes on.
     if (code == SL_OK || code == SL_ERROR_TIMEOUT || code == SL_ERROR_PANIC) {
         static_cast<void>(made.release());
     }

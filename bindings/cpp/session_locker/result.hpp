@@ -1,5 +1,6 @@
 // What a call came to: `result<T>`, `error`, `status`. Nothing in this binding throws; where the
-// standard library has std::expected, a result is one, and elsewhere a class with the same interface.
+// standard library has std::expected, a result is one, and elsewhere a class that is used in the same way,
+// without `and_then` and its like.
 #ifndef SESSION_LOCKER_RESULT_HPP
 #define SESSION_LOCKER_RESULT_HPP
 
@@ -158,7 +159,7 @@ namespace detail {
 }
 } // namespace detail
 
-/// A value, or the error that stands in its place; with the interface of std::expected.
+/// A value, or the error that stands in its place; to be used as std::expected.
 ///
 /// Beware of `result<bool>`: `if (call())` asks whether the call went well, not what it answered. Ask
 /// `call().value_or(false)` or `call() == true`.
@@ -182,7 +183,8 @@ public:
     result(U &&value) : value_(std::forward<U>(value)), has_value_(true) {}
     /// An error.
     result(unexpected_type failure) : error_(std::move(failure).error()), has_value_(false) {}
-    result(result &&other) noexcept : has_value_(other.has_value_) { take(std::move(other)); }
+    result(result &&other) noexcept(std::is_nothrow_move_constructible_v<T>)
+        : has_value_(other.has_value_) { take(std::move(other)); }
     result(const result &other) : has_value_(other.has_value_) { take(other); }
     result &operator=(result &&other) noexcept {
         if (this != &other) {
@@ -237,6 +239,14 @@ public:
         return has_value_ ? std::move(value_) : static_cast<T>(std::forward<U>(otherwise));
     }
 
+    /// Whether both have the same value, or both the same error.
+    friend bool operator==(const result &left, const result &right) {
+        if (left.has_value() != right.has_value()) {
+            return false;
+        }
+        return left.has_value() ? *left == *right : left.error() == right.error();
+    }
+    friend bool operator!=(const result &left, const result &right) { return !(left == right); }
     /// Whether there is a value, and it is this one.
     template <typename U, std::enable_if_t<is_value_for<const U &>, int> = 0>
     friend bool operator==(const result &left, const U &value) {
@@ -305,6 +315,10 @@ public:
     [[nodiscard]] const error_type &error() const &noexcept { return *error_; }
     [[nodiscard]] error_type &error() &noexcept { return *error_; }
     [[nodiscard]] error_type &&error() &&noexcept { return *std::move(error_); }
+
+    /// Whether both went well, or both have the same error.
+    friend bool operator==(const result &left, const result &right) { return left.error_ == right.error_; }
+    friend bool operator!=(const result &left, const result &right) { return !(left == right); }
 
 private:
     std::optional<error_type> error_;

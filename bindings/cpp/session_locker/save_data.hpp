@@ -125,12 +125,36 @@ namespace detail {
     return is_float ? made : made + ".0";
 }
 
-template <typename T>
-constexpr bool is_letter = std::is_same_v<T, char> || std::is_same_v<T, wchar_t> ||
-                           std::is_same_v<T, char16_t> || std::is_same_v<T, char32_t>;
+template <typename T, typename... Types> constexpr bool is_one_of = (std::is_same_v<T, Types> || ...);
 
-template <typename T> [[nodiscard]] unexpected does_not_fit(T number, const char *into) {
-    return fail(status::out_of_range, std::to_string(number) + " does not fit " + into);
+// Neither a bool, nor a letter of whatever kind, nor more than 64 bits.
+template <typename T>
+constexpr bool is_integer = is_one_of<T, signed char, unsigned char, short, unsigned short, int, unsigned,
+                                      long, unsigned long, long long, unsigned long long>;
+
+[[nodiscard]] inline unexpected does_not_fit(const std::string &number, const char *into) {
+    return fail(status::out_of_range, number + " does not fit " + into);
+}
+
+// An integer as the library has them.
+template <typename T> [[nodiscard]] result<std::int64_t> integer_of(T number) {
+    if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {
+        if (number > static_cast<T>((std::numeric_limits<std::int64_t>::max)())) {
+            return does_not_fit(std::to_string(number), "a signed integer of 64 bits");
+        }
+    }
+    return static_cast<std::int64_t>(number);
+}
+
+// A float of another size; one that is too large for it has no meaning in C++.
+template <typename To, typename From> [[nodiscard]] result<To> float_of(From number) {
+    if constexpr (sizeof(To) < sizeof(From)) {
+        constexpr auto most = static_cast<From>((std::numeric_limits<To>::max)());
+        if (std::isfinite(number) && (number > most || number < -most)) {
+            return does_not_fit("a number", "the float that it is to be");
+        }
+    }
+    return static_cast<To>(number);
 }
 
 } // namespace detail
@@ -149,8 +173,8 @@ public:
     ~field() = default;
 
     /// The value, as a bool, an integer, a floating-point number, a std::string, or a `value` of any
-    /// type. An integer that is too large for T is `out_of_range`; a float without a fraction counts as
-    /// an integer, and any integer as a float.
+    /// type. A number that is too large for T is `out_of_range`; a float without a fraction counts as an
+    /// integer, and any integer as a float.
     template <typename T> [[nodiscard]] result<T> get() const &&;
     /// The value as JSON text; of the pointer "" the whole document, reserved fields included.
     [[nodiscard]] result<std::string> get_json() const && {
@@ -198,17 +222,14 @@ public:
         return written(std::move(*this).set(value));
     }
     /// As `add`; what it came to need not be looked at: see `written`.
-    written operator+=(std::int64_t delta) const && {
-        std::int64_t sum = 0;
-        return written(save_data_add_i64(data_, pointer_.data(), pointer_.size(), delta, &sum));
+    template <typename T> written operator+=(T delta) const && {
+        return written_of(std::move(*this).add(delta));
     }
+    /// As `add` of what is the other way round.
+    template <typename T> written operator-=(T delta) const &&;
 
-    /// Adds to the integer, which must be there, in one step, and gives the sum.
-    [[nodiscard]] result<std::int64_t> add(std::int64_t delta) const && {
-        std::int64_t sum = 0;
-        const SlStatus code = save_data_add_i64(data_, pointer_.data(), pointer_.size(), delta, &sum);
-        return detail::checked<std::int64_t>(code, sum);
-    }
+    /// Adds an integer to the integer that must be there, in one step, and gives the sum.
+    template <typename T> [[nodiscard]] result<std::int64_t> add(T delta) const &&;
     /// Appends a value of the kinds that `set` takes to the array.
     template <typename T> [[nodiscard]] result<void> append(const T &value) const &&;
     /// Appends JSON text to the array.
@@ -223,6 +244,9 @@ public:
 
 private:
     [[nodiscard]] result<value> get_value() const;
+    [[nodiscard]] static written written_of(const result<std::int64_t> &sum) {
+        return sum ? written(SL_OK) : written(result<void>(unexpected(sum.error())));
+    }
 
     SlSaveData *data_;
     std::string_view pointer_;
@@ -237,7 +261,8 @@ template <typename T> result<T> field::get() const && {
         }
         return read != 0;
     } else if constexpr (std::is_integral_v<T>) {
-        static_assert(!detail::is_letter<T>, "a number or a std::string, not a single character");
+        static_assert(detail::is_integer<T>,
+                      "an integer of up to 64 bits or a std::string, not a single character");
         std::int64_t read = 0;
         const SlStatus code = save_data_get_i64(data_, pointer_.data(), pointer_.size(), &read);
         if (code != SL_OK) {
@@ -245,13 +270,16 @@ template <typename T> result<T> field::get() const && {
         }
         const T narrow = static_cast<T>(read);
         if (static_cast<std::int64_t>(narrow) != read || (std::is_unsigned_v<T> && read < 0)) {
-            return detail::does_not_fit(read, "the integer asked for");
+            return detail::does_not_fit(std::to_string(read), "the integer asked for");
         }
         return narrow;
     } else if constexpr (std::is_floating_point_v<T>) {
         double read = 0;
         const SlStatus code = save_data_get_f64(data_, pointer_.data(), pointer_.size(), &read);
-        return detail::checked<T>(code, read);
+        if (code != SL_OK) {
+            return detail::failure(code);
+        }
+        return detail::float_of<T>(read);
     } else if constexpr (std::is_same_v<T, value>) {
         return get_value();
     } else {
@@ -269,14 +297,14 @@ inline result<value> field::get_value() const {
     if (code != SL_OK) {
         return detail::failure(code);
     }
+    const detail::buffer text(raw.text);
     value read;
     read.type = static_cast<value_type>(raw.value_type);
     read.boolean = raw.boolean != 0;
     read.integer = raw.integer;
     read.number = raw.number;
     read.length = raw.length;
-    read.string.assign(detail::view(raw.text.data, raw.text.length));
-    session_locker_buffer_free(&raw.text);
+    read.string = text.string();
     return read;
 }
 
@@ -288,15 +316,19 @@ template <typename T> result<void> field::set(const T &value) const && {
     } else if constexpr (std::is_same_v<T, bool>) {
         return detail::checked(save_data_set_bool(data_, at, length, value ? 1 : 0));
     } else if constexpr (std::is_integral_v<T>) {
-        static_assert(!detail::is_letter<T>, "a number or a text, not a single character");
-        if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {
-            if (value > static_cast<T>((std::numeric_limits<std::int64_t>::max)())) {
-                return detail::does_not_fit(value, "a signed integer of 64 bits");
-            }
+        static_assert(detail::is_integer<T>,
+                      "an integer of up to 64 bits or a text, not a single character");
+        const result<std::int64_t> number = detail::integer_of(value);
+        if (!number) {
+            return unexpected(number.error());
         }
-        return detail::checked(save_data_set_i64(data_, at, length, static_cast<std::int64_t>(value)));
+        return detail::checked(save_data_set_i64(data_, at, length, *number));
     } else if constexpr (std::is_floating_point_v<T>) {
-        return detail::checked(save_data_set_f64(data_, at, length, static_cast<double>(value)));
+        const result<double> number = detail::float_of<double>(value);
+        if (!number) {
+            return unexpected(number.error());
+        }
+        return detail::checked(save_data_set_f64(data_, at, length, *number));
     } else {
         static_assert(std::is_convertible_v<const T &, std::string_view>,
                       "a field is set to a bool, an integer, a float, a text or nullptr");
@@ -305,25 +337,48 @@ template <typename T> result<void> field::set(const T &value) const && {
     }
 }
 
+template <typename T> result<std::int64_t> field::add(T delta) const && {
+    static_assert(detail::is_integer<T>, "integers are added to; a float is read, and set anew");
+    const result<std::int64_t> number = detail::integer_of(delta);
+    if (!number) {
+        return number;
+    }
+    std::int64_t sum = 0;
+    const SlStatus code = save_data_add_i64(data_, pointer_.data(), pointer_.size(), *number, &sum);
+    return detail::checked<std::int64_t>(code, sum);
+}
+
+template <typename T> written field::operator-=(T delta) const && {
+    static_assert(detail::is_integer<T>, "integers are taken from; a float is read, and set anew");
+    result<std::int64_t> number = detail::integer_of(delta);
+    if (number && *number == (std::numeric_limits<std::int64_t>::min)()) {
+        number = detail::does_not_fit("what is to be taken away", "a signed integer of 64 bits");
+    }
+    return written_of(number ? std::move(*this).add(-*number) : number);
+}
+
 template <typename T> result<void> field::append(const T &value) const && {
     if constexpr (std::is_same_v<T, std::nullptr_t>) {
         return std::move(*this).append_json("null");
     } else if constexpr (std::is_same_v<T, bool>) {
         return std::move(*this).append_json(value ? "true" : "false");
     } else if constexpr (std::is_integral_v<T>) {
-        static_assert(!detail::is_letter<T>, "a number or a text, not a single character");
-        if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {
-            if (value > static_cast<T>((std::numeric_limits<std::int64_t>::max)())) {
-                return detail::does_not_fit(value, "a signed integer of 64 bits");
-            }
+        static_assert(detail::is_integer<T>,
+                      "an integer of up to 64 bits or a text, not a single character");
+        const result<std::int64_t> number = detail::integer_of(value);
+        if (!number) {
+            return unexpected(number.error());
         }
-        return std::move(*this).append_json(std::to_string(value));
+        return std::move(*this).append_json(std::to_string(*number));
     } else if constexpr (std::is_floating_point_v<T>) {
-        const double number = static_cast<double>(value);
-        if (!std::isfinite(number)) {
+        const result<double> number = detail::float_of<double>(value);
+        if (!number) {
+            return unexpected(number.error());
+        }
+        if (!std::isfinite(*number)) {
             return fail(status::out_of_range, "JSON has no word for a number that is not finite");
         }
-        return std::move(*this).append_json(detail::json_number(number));
+        return std::move(*this).append_json(detail::json_number(*number));
     } else {
         static_assert(std::is_convertible_v<const T &, std::string_view>,
                       "an element is a bool, an integer, a float, a text or nullptr");

@@ -12,8 +12,19 @@ inline namespace SESSION_LOCKER_MODE {
 
 class host_storage;
 
-/// The ids of users, or other texts, by reference: `{"ann", "ben"}`, or a vector of them.
-using texts = std::vector<std::string_view>;
+/// The ids of users, or other texts, by reference: `{"ann", "ben"}`, or a vector of strings such as
+/// `record::user_ids`, which must outlive this.
+class texts : public std::vector<std::string_view> {
+public:
+    using vector::vector;
+
+    /// None.
+    texts() = default;
+    /// These.
+    texts(std::vector<std::string_view> all) noexcept : vector(std::move(all)) {}
+    /// Names all of them.
+    texts(const std::vector<std::string> &all) : vector(all.begin(), all.end()) {}
+};
 
 /// What a storage has under a key.
 struct record {

@@ -15,6 +15,8 @@ namespace detail {
 class buffer {
 public:
     buffer() = default;
+    // Takes over what a call has filled.
+    explicit buffer(const SlBuffer &filled) noexcept : raw_(filled) {}
     buffer(const buffer &) = delete;
     buffer &operator=(const buffer &) = delete;
     ~buffer() { session_locker_buffer_free(&raw_); }
