@@ -28,8 +28,8 @@
  *   thread, with no lock of the library held, and may call any function. What is lent to them
  *   (texts, drafts) lives until they return; lent text is not NUL-terminated. No exception and no
  *   longjmp may leave them. drop(user_data), where there is one, is called exactly once, and only
- *   if the call that took it returned SL_OK; or SL_ERROR_TIMEOUT, from a wait for a purchase, which
- *   goes on.
+ *   if the call that took it returned SL_OK; a wait for a purchase, which goes on, has taken it with
+ *   SL_ERROR_TIMEOUT and SL_ERROR_PANIC too.
  * - LuaJIT. Events can be polled, hooks cannot: those that make, migrate, save, merge and change save
  *   data or process products are always called back. So a host with hooks must not let the calls that
  *   run them be compiled (jit.off): every update, wait and drain, and the pending_product_purchase_
@@ -501,7 +501,8 @@ typedef SlStatus (*SlMigrator)(void *user_data, SlSaveData *data, double *versio
  * - no callback was given: the `callback` is NULL. Then it is at once.
  *
  * It is not called when the call that handed it over returns another status than SL_OK: the
- * `user_data` is still the host's. Only a wait for a purchase takes it with SL_ERROR_TIMEOUT too. It
+ * `user_data` is still the host's. Only a wait for a purchase takes it with SL_ERROR_TIMEOUT and
+ * SL_ERROR_PANIC too. It
  * may run on any thread that is inside a call, the call that
  * handed it over among them, with no lock held, and may call any function.
  */

@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// - no callback was given: the `callback` is NULL. Then it is at once.
 ///
 /// It is not called when the call that handed it over returns another status than SL_OK: the
-/// `user_data` is still the host's. Only a wait for a purchase takes it with SL_ERROR_TIMEOUT too. It
+/// `user_data` is still the host's. Only a wait for a purchase takes it with SL_ERROR_TIMEOUT and
+/// SL_ERROR_PANIC too. It
 /// may run on any thread that is inside a call, the call that
 /// handed it over among them, with no lock held, and may call any function.
 pub type SlDrop = Option<unsafe extern "C" fn(user_data: *mut c_void)>;

@@ -183,6 +183,20 @@ TEST(sends_and_what_lockers_do_are_awaited) {
 }
 
 #if SESSION_LOCKER_HAS_EXCEPTIONS
+TEST(a_task_that_waits_for_a_load_goes_on_when_loading_is_given_up) {
+    const auto records = new_storage();
+    put(records, "ann", R"({"Version":"?"})");
+    server one(records);
+    notes heard;
+    const sl::profile ann = MUST(one.store.start_session("ann"));
+    greet(ann, heard);
+    one.frame();
+    CHECK(ann.is_active() && ann.load_status() == sl::load_status::corrupt_data);
+    CHECK(heard.are("waits SL_ERROR_NOT_ACTIVE "));
+    greet(ann, heard);
+    CHECK(heard.are("waits SL_ERROR_NOT_ACTIVE "));
+}
+
 TEST(what_a_task_throws_is_logged_and_goes_no_further) {
     const auto records = new_storage();
     server one(records);

@@ -74,7 +74,7 @@ public:
     }
 
     /// Calls `told()` once the profile is loaded, at the next update if it is already; never, if the
-    /// session ends first. Errors: `not_active` (the session was ended).
+    /// session ends first or loading is given up. Errors: `not_active` (the session was ended).
     template <typename F> [[nodiscard]] result<void> when_loaded(F &&told) const {
         using kept = std::decay_t<F>;
         return detail::hand_over(std::make_unique<kept>(std::forward<F>(told)), [&](void *user_data) {
@@ -84,7 +84,8 @@ public:
             return profile_when_loaded(handle(), tell, user_data, &detail::drop<kept>);
         });
     }
-    /// `co_await profile.loaded()` gives a `result<void>`: `not_active` if the session ends first.
+    /// `co_await profile.loaded()` gives a `result<void>`: `not_active` if the session ends first
+    /// or loading is given up; `load_status` tells which.
     [[nodiscard]] auto loaded() const {
         auto start = [profile = handle()](std::shared_ptr<detail::waiting<detail::nothing>> state) {
             return detail::hand_over(std::make_unique<loads>(std::move(state)), [&](void *user_data) {
