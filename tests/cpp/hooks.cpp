@@ -153,6 +153,39 @@ TEST(what_is_empty_is_no_hook) {
     CHECK(heard.are(""));
 }
 
+TEST(an_empty_function_that_is_given_to_be_called_is_refused) {
+    const auto records = new_storage();
+    server one(records);
+    const sl::profile ann = one.loaded("ann");
+    const auto refused = sl::status::invalid_argument;
+    const std::function<void()> nothing;
+    void (*const nobody)(sl::outcome) = nullptr;
+    CHECK(fails(ann.connect(sl::signal::saved, std::function<void(const sl::event &)>()), refused));
+    CHECK(fails(ann.on_saved(nothing), refused));
+    CHECK(fails(ann.on_replaced(std::function<void(sl::reason)>()), refused));
+    CHECK(fails(ann.on_product_credit_changed(std::function<void(std::int64_t, std::int64_t)>()), refused));
+    CHECK(fails(ann.when_loaded(nothing), refused));
+    CHECK(fails(ann.when_changes_saved(nobody), refused));
+    const std::function<void(std::uint64_t, sl::send_outcome)> no_answer;
+    CHECK(fails(one.store.send_remote_changes("ben", "[]", {}, no_answer), refused));
+
+    using process = std::function<sl::result<void>(sl::product_op, const sl::product_call &)>;
+    const sl::receipt_info receipt{};
+    CHECK(fails(ann.call_when_product_is_processed_and_saved(receipt, process(), [](bool) {}), refused));
+    CHECK(fails(ann.wait_until_product_is_processed_and_saved(receipt, process(), 0), refused));
+    CHECK(fails(sl::pending_product_purchase::from_ids(1, "ann", process()), refused));
+    sl::migrator_builder builder = MUST(sl::migrator_builder::create());
+    const std::function<void(sl::save_data_ref)> no_migrator;
+    CHECK(fails(builder.add_migrator_from(1, no_migrator), refused));
+
+    // Where there may be none, it is none.
+    MUST(ann.set_before_save([](sl::profile_ref) { return sl::fail("never saved so"); }));
+    MUST(ann.set_before_save(std::function<void(sl::profile_ref)>()));
+    MUST(ann.mark_force_save());
+    one.frame();
+    CHECK(one.heard.are("saved "));
+}
+
 TEST(what_a_callback_returns_is_nobodys_concern) {
     const auto records = new_storage();
     std::vector<int> all;

@@ -147,6 +147,21 @@ template <typename Box, typename Call>
     return outcome;
 }
 
+// What a call is refused with that was given an empty std::function, or a null pointer, to be called.
+[[nodiscard]] inline unexpected nothing_to_call() {
+    return fail(status::invalid_argument, "there is nothing to be called: the function is empty");
+}
+
+// Hands over what the host has given to be called, as it is.
+template <typename F, typename Call>
+[[nodiscard]] result<void> hand_over_callable(F &&given, Call &&call) {
+    using kept = std::decay_t<F>;
+    if (is_empty<kept>(given)) {
+        return nothing_to_call();
+    }
+    return hand_over(std::make_unique<kept>(std::forward<F>(given)), std::forward<Call>(call));
+}
+
 } // namespace detail
 
 namespace base {

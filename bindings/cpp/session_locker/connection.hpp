@@ -61,7 +61,7 @@ template <typename F> void tell_outcome(void *user_data, std::int32_t answer) no
 // `when_changes_saved` of whatever has one: `call(callback, user_data, drop)` is the call of the C ABI.
 template <typename F, typename Call> [[nodiscard]] result<void> when_saved(F &&told, Call &&call) {
     using kept = std::decay_t<F>;
-    return hand_over(std::make_unique<kept>(std::forward<F>(told)),
+    return hand_over_callable(std::forward<F>(told),
                      [&](void *user_data) { return call(&tell_outcome<kept>, user_data, &drop<kept>); });
 }
 

@@ -76,7 +76,7 @@ private:
 
     template <typename F> result<void> add(adder added, std::uint32_t version, F &&given) {
         using kept = std::decay_t<F>;
-        return detail::hand_over(std::make_unique<kept>(std::forward<F>(given)), [&](void *user_data) {
+        return detail::hand_over_callable(std::forward<F>(given), [&](void *user_data) {
             return added(handle(), version, &detail::migrate<kept>, user_data, &detail::drop<kept>);
         });
     }

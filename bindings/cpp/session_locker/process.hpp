@@ -43,20 +43,21 @@ enum class reporter : std::int32_t {
 /// inside it goes nowhere. It is destroyed when another has taken its place and it runs no more.
 template <typename F> result<void> set_log_callback(F &&told) {
     using kept = std::decay_t<F>;
-    if constexpr (std::is_same_v<kept, std::nullptr_t>) {
-        return detail::checked(session_locker_set_log_callback(nullptr, nullptr, nullptr));
-    } else {
-        return detail::hand_over(std::make_unique<kept>(std::forward<F>(told)), [](void *user_data) {
-            const SlLogCallback tell = [](void *of, std::int32_t level, const char *message,
-                                          std::size_t length) noexcept {
-                detail::run_callback([&] {
-                    (*static_cast<kept *>(of))(static_cast<log_level>(level),
-                                               detail::view(message, length));
-                });
-            };
-            return session_locker_set_log_callback(tell, user_data, &detail::drop<kept>);
-        });
+    if constexpr (!std::is_null_pointer_v<kept>) {
+        if (!detail::is_empty<kept>(told)) {
+            return detail::hand_over_callable(std::forward<F>(told), [](void *user_data) {
+                const SlLogCallback tell = [](void *of, std::int32_t level, const char *message,
+                                              std::size_t length) noexcept {
+                    detail::run_callback([&] {
+                        (*static_cast<kept *>(of))(static_cast<log_level>(level),
+                                                   detail::view(message, length));
+                    });
+                };
+                return session_locker_set_log_callback(tell, user_data, &detail::drop<kept>);
+            });
+        }
     }
+    return detail::checked(session_locker_set_log_callback(nullptr, nullptr, nullptr));
 }
 
 /// Sets who is told, in the whole process, of errors of which no host has asked to hear:
@@ -65,17 +66,18 @@ template <typename F> result<void> set_log_callback(F &&told) {
 template <typename F> result<void> set_default_report_error(reporter which, F &&told) {
     using kept = std::decay_t<F>;
     const auto raw_which = static_cast<std::int32_t>(which);
-    if constexpr (std::is_same_v<kept, std::nullptr_t>) {
-        return detail::checked(
-            session_locker_set_default_report_error(raw_which, nullptr, nullptr, nullptr));
-    } else {
-        return detail::hand_over(std::make_unique<kept>(std::forward<F>(told)), [&](void *user_data) {
-            const SlReportError tell = [](void *of, const SlErrorReport *raw) noexcept {
-                detail::run_callback([&] { (*static_cast<kept *>(of))(error_report(*raw)); });
-            };
-            return session_locker_set_default_report_error(raw_which, tell, user_data, &detail::drop<kept>);
-        });
+    if constexpr (!std::is_null_pointer_v<kept>) {
+        if (!detail::is_empty<kept>(told)) {
+            return detail::hand_over_callable(std::forward<F>(told), [&](void *user_data) {
+                const SlReportError tell = [](void *of, const SlErrorReport *raw) noexcept {
+                    detail::run_callback([&] { (*static_cast<kept *>(of))(error_report(*raw)); });
+                };
+                return session_locker_set_default_report_error(raw_which, tell, user_data,
+                                                               &detail::drop<kept>);
+            });
+        }
     }
+    return detail::checked(session_locker_set_default_report_error(raw_which, nullptr, nullptr, nullptr));
 }
 
 /// Logs one failure four times, as warnings: that `identifier` failed, the same with a traceback, with its

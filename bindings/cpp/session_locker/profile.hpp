@@ -77,7 +77,7 @@ public:
     /// session ends first or loading is given up. Errors: `not_active` (the session was ended).
     template <typename F> [[nodiscard]] result<void> when_loaded(F &&told) const {
         using kept = std::decay_t<F>;
-        return detail::hand_over(std::make_unique<kept>(std::forward<F>(told)), [&](void *user_data) {
+        return detail::hand_over_callable(std::forward<F>(told), [&](void *user_data) {
             const SlLoadedCallback tell = [](void *of, SlProfile *) noexcept {
                 detail::run_callback([&] { (*static_cast<kept *>(of))(); });
             };
@@ -131,7 +131,7 @@ public:
     }
 
     /// Calls `told(const event &)` every time a signal fires, for as long as the connection lives. Errors:
-    /// `not_active` (the profile is finished), `limit`.
+    /// `not_active` (the profile is finished), `limit`, `invalid_argument` (an empty std::function).
     template <typename F> [[nodiscard]] result<signal_connection> connect(signal which, F &&told) const {
         return listen(profile_connect, which, std::forward<F>(told));
     }
@@ -142,20 +142,18 @@ public:
     }
     /// Any step but the last: `told(lifecycle, reason)`. Errors of this and the next as for `connect`.
     template <typename F> [[nodiscard]] result<signal_connection> on_lifecycle(F &&told) const {
-        return connect(signal::lifecycle,
-                       [kept = std::decay_t<F>(std::forward<F>(told))](const event &of) mutable {
-                           kept(of.lifecycle(), of.reason());
-                       });
+        return adapt(signal::lifecycle, std::forward<F>(told),
+                     [](auto &kept, const event &of) { kept(of.lifecycle(), of.reason()); });
     }
     /// The save data was replaced: `told(reason)`.
     template <typename F> [[nodiscard]] result<signal_connection> on_replaced(F &&told) const {
-        return connect(signal::replaced, [kept = std::decay_t<F>(std::forward<F>(told))](
-                                             const event &of) mutable { kept(of.reason()); });
+        return adapt(signal::replaced, std::forward<F>(told),
+                     [](auto &kept, const event &of) { kept(of.reason()); });
     }
     /// The save data was replaced by the default: `told(reason)`.
     template <typename F> [[nodiscard]] result<signal_connection> on_reset(F &&told) const {
-        return connect(signal::reset, [kept = std::decay_t<F>(std::forward<F>(told))](
-                                          const event &of) mutable { kept(of.reason()); });
+        return adapt(signal::reset, std::forward<F>(told),
+                     [](auto &kept, const event &of) { kept(of.reason()); });
     }
     /// The save data was replaced by the player's: `told()`.
     template <typename F> [[nodiscard]] result<signal_connection> on_loaded(F &&told) const {
@@ -184,10 +182,8 @@ public:
     /// Product credit was given or used: `told(product_id, amount)`, negative for what was used.
     template <typename F>
     [[nodiscard]] result<signal_connection> on_product_credit_changed(F &&told) const {
-        return connect(signal::product_credit_changed,
-                       [kept = std::decay_t<F>(std::forward<F>(told))](const event &of) mutable {
-                           kept(of.product_id(), of.amount());
-                       });
+        return adapt(signal::product_credit_changed, std::forward<F>(told),
+                     [](auto &kept, const event &of) { kept(of.product_id(), of.amount()); });
     }
 
     /// Sets the hook that runs before every save, the final one included, and may write to the save data:
@@ -281,7 +277,7 @@ private:
         using kept = std::decay_t<F>;
         SlSignalConnection *made = nullptr;
         const result<void> outcome =
-            detail::hand_over(std::make_unique<kept>(std::forward<F>(told)), [&](void *user_data) {
+            detail::hand_over_callable(std::forward<F>(told), [&](void *user_data) {
                 const SlSignalCallback tell = [](void *of, SlProfile *, const SlEvent *raw) noexcept {
                     detail::run_callback([&] { (*static_cast<kept *>(of))(event(*raw)); });
                 };
@@ -294,24 +290,34 @@ private:
         return signal_connection(made);
     }
 
+    // A listener that is told only what concerns it: `tell(kept, event)` calls it.
+    template <typename F, typename Tell>
+    result<signal_connection> adapt(signal which, F &&told, Tell tell) const {
+        if (detail::is_empty<std::decay_t<F>>(told)) {
+            return detail::nothing_to_call();
+        }
+        return connect(which, [kept = std::decay_t<F>(std::forward<F>(told)), tell](
+                                  const event &of) mutable { tell(kept, of); });
+    }
+
     template <typename F> result<signal_connection> plain(signal which, F &&told) const {
-        return connect(which,
-                       [kept = std::decay_t<F>(std::forward<F>(told))](const event &) mutable { kept(); });
+        return adapt(which, std::forward<F>(told), [](auto &kept, const event &) { kept(); });
     }
 
     template <typename F> result<void> set_hook(sets call, F &&given) const {
         using kept = std::decay_t<F>;
-        if constexpr (std::is_same_v<kept, std::nullptr_t>) {
-            return detail::checked(call(handle(), nullptr, nullptr, nullptr));
-        } else {
-            return detail::hand_over(std::make_unique<kept>(std::forward<F>(given)), [&](void *user_data) {
-                const SlBeforeSave run = [](void *of, SlProfile *raw) noexcept {
-                    return detail::run_hook(
-                        [&] { return detail::outcome_of(*static_cast<kept *>(of), profile_ref(raw)); });
-                };
-                return call(handle(), run, user_data, &detail::drop<kept>);
-            });
+        if constexpr (!std::is_null_pointer_v<kept>) {
+            if (!detail::is_empty<kept>(given)) {
+                return detail::hand_over_callable(std::forward<F>(given), [&](void *user_data) {
+                    const SlBeforeSave run = [](void *of, SlProfile *raw) noexcept {
+                        return detail::run_hook(
+                            [&] { return detail::outcome_of(*static_cast<kept *>(of), profile_ref(raw)); });
+                    };
+                    return call(handle(), run, user_data, &detail::drop<kept>);
+                });
+            }
         }
+        return detail::checked(call(handle(), nullptr, nullptr, nullptr));
     }
 };
 

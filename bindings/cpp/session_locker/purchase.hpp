@@ -125,6 +125,9 @@ template <typename Process> struct awaited_purchase : answering<bool> {
 template <typename Process, typename Answer, typename Call>
 [[nodiscard]] result<void> buy(Process &&process, Answer &&answer, Call &&call) {
     using box = purchase<std::decay_t<Process>, std::decay_t<Answer>>;
+    if (is_empty<std::decay_t<Process>>(process) || is_empty<std::decay_t<Answer>>(answer)) {
+        return nothing_to_call();
+    }
     // make_unique cannot fill an aggregate.
     std::unique_ptr<box> made(new box{std::forward<Process>(process), std::forward<Answer>(answer)});
     return hand_over(std::move(made), [&](void *user_data) {
@@ -136,6 +139,9 @@ template <typename Process, typename Answer, typename Call>
 template <typename Process, typename Call>
 [[nodiscard]] result<bool> buy_and_wait(Process &&process, Call &&call) {
     using box = purchase<std::decay_t<Process>, nobody_hears>;
+    if (is_empty<std::decay_t<Process>>(process)) {
+        return nothing_to_call();
+    }
     std::unique_ptr<box> made(new box{std::forward<Process>(process), nobody_hears{}});
     std::int32_t was_granted = 0;
     const SlStatus code =
@@ -156,6 +162,9 @@ template <typename Process, typename Call>
     using box = awaited_purchase<kept>;
     auto start = [call, receipt, processes = kept(std::forward<Process>(process))](
                      std::shared_ptr<waiting<bool>> state) mutable -> result<void> {
+        if (is_empty<kept>(processes)) {
+            return nothing_to_call();
+        }
         const SlReceiptInfo raw = raw_receipt(receipt);
         return hand_over(std::make_unique<box>(std::move(state), std::move(processes)),
                          [&](void *user_data) {

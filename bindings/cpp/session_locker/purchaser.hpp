@@ -149,6 +149,9 @@ private:
     template <typename Process, typename Call>
     static result<pending_product_purchase> make(Process &&process, Call &&call) {
         using box = detail::purchase<std::decay_t<Process>, detail::nobody_hears>;
+        if (detail::is_empty<std::decay_t<Process>>(process)) {
+            return detail::nothing_to_call();
+        }
         std::unique_ptr<box> made(new box{std::forward<Process>(process), detail::nobody_hears{}});
         SlPendingProductPurchase *pending = nullptr;
         const result<void> outcome = detail::hand_over(std::move(made), [&](void *user_data) {

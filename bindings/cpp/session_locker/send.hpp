@@ -37,7 +37,7 @@ template <typename F, typename Call>
     const SlSendOptions raw = raw_send_options(options);
     std::uint64_t id = 0;
     const result<void> outcome =
-        hand_over(std::make_unique<kept>(std::forward<F>(told)), [&](void *user_data) {
+        hand_over_callable(std::forward<F>(told), [&](void *user_data) {
             const SlSendCallback tell = [](void *of, std::uint64_t send_id, std::int32_t answer) noexcept {
                 run_callback(
                     [&] { (*static_cast<kept *>(of))(send_id, static_cast<send_outcome>(answer)); });
