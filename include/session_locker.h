@@ -2316,10 +2316,11 @@ SlStatus profile_wait_until_changes_saved(const SlProfile *profile,
 /**
  * Calls back once the profile is loaded: at the next update, if it is already; never, if the
  * session ends first or loading is given up, which `profile_load_status` tells apart. `drop` (may be
- * NULL) ends `user_data` once the callback has run or never will: see SlDrop. Any thread.
+ * NULL) ends `user_data` once the callback has run, loading is given up, or the profile is finished or
+ * destroyed: see SlDrop. Any thread.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (no callback), SL_ERROR_NOT_ACTIVE
- * (the session was ended).
+ * (the session was ended), SL_ERROR_LIMIT (65 536 waits), SL_ERROR_PANIC.
  */
 SlStatus profile_when_loaded(const SlProfile *profile,
                              SlLoadedCallback callback,
@@ -2650,8 +2651,8 @@ SlStatus locker_set_log_prefix(const SlLocker *locker,
                                size_t log_prefix_length);
 
 /**
- * Says farewell to a locker that is idle, or that was never updated and is not wanted: the seed's
- * `MarkDeleted`. Its last event is told inside
+ * Says farewell to a locker that is idle, or that is not wanted and whose first update has not come to
+ * an end: the seed's `MarkDeleted`. Its last event is told inside
  * this call, or waits to be polled. The handle stays until `locker_destroy`. Purchases that wait are
  * answered with 0 at the purchaser's next update; a gift that is on its way keeps the locker from
  * being idle. Any thread.

@@ -241,8 +241,8 @@ pub unsafe extern "C" fn locker_set_log_prefix(
     })
 }
 
-/// Says farewell to a locker that is idle, or that was never updated and is not wanted: the seed's
-/// `MarkDeleted`. Its last event is told inside
+/// Says farewell to a locker that is idle, or that is not wanted and whose first update has not come to
+/// an end: the seed's `MarkDeleted`. Its last event is told inside
 /// this call, or waits to be polled. The handle stays until `locker_destroy`. Purchases that wait are
 /// answered with 0 at the purchaser's next update; a gift that is on its way keeps the locker from
 /// being idle. Any thread.

@@ -359,10 +359,11 @@ pub unsafe extern "C" fn profile_wait_until_changes_saved(
 
 /// Calls back once the profile is loaded: at the next update, if it is already; never, if the
 /// session ends first or loading is given up, which `profile_load_status` tells apart. `drop` (may be
-/// NULL) ends `user_data` once the callback has run or never will: see SlDrop. Any thread.
+/// NULL) ends `user_data` once the callback has run, loading is given up, or the profile is finished or
+/// destroyed: see SlDrop. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (no callback), SL_ERROR_NOT_ACTIVE
-/// (the session was ended).
+/// (the session was ended), SL_ERROR_LIMIT (65 536 waits), SL_ERROR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn profile_when_loaded(
     profile: *const SlProfile,

@@ -40,7 +40,7 @@ pub enum LockerError {
     /// The session has ended, or the locker was deleted.
     #[error("{0}")]
     NotActive(&'static str),
-    /// A locker can be deleted only when it is idle.
+    /// A locker can be deleted only when it is idle, or has not begun and is not wanted.
     #[error("the locker holds a session or has something under way; release it first")]
     NotIdle,
     /// The key cannot be stored.
@@ -367,8 +367,11 @@ impl Driver {
             Task::Event(id, key, event) => host.event(id, &key, event),
             Task::Log(line) => log::log(Level::Debug, &line),
             Task::Hook(id, hook, call) => {
-                let result = self.run_hook(id, call, host)?;
-                self.set()?.handle_hook_result(id, hook, result);
+                // A callback, or another thread, may have deleted the locker meanwhile.
+                if let Some(key) = self.key(id)? {
+                    let result = self.run_hook(id, &key, call, host);
+                    self.set()?.handle_hook_result(id, hook, result);
+                }
             }
         }
         Ok(())
@@ -377,14 +380,12 @@ impl Driver {
     fn run_hook(
         &self,
         id: LockerId,
+        key: &Arc<str>,
         call: HookCall,
         host: &dyn Host,
-    ) -> Result<HookResult, LockerError> {
-        Ok(match call {
-            HookCall::Create => {
-                let key = self.key(id)?;
-                HookResult::Created(created(&self.config, || host.create(&key)))
-            }
+    ) -> HookResult {
+        match call {
+            HookCall::Create => HookResult::Created(created(&self.config, || host.create(key))),
             HookCall::Migrate(mut draft) => {
                 let version = self.config.save_data_version;
                 let migrated = restorable(|| self.migrators.migrate(&mut draft, version));
@@ -397,25 +398,22 @@ impl Driver {
                 HookResult::BeforeSave(data.with_hook(|| guarded(|| host.before_save(id, true))))
             }
             HookCall::Offer(data, offers) => {
-                let key = self.key(id)?;
                 HookResult::Offered(inbox::run_offers(offers, &data, |change| {
-                    guarded(|| host.process_remote_change(&key, &data, change))
+                    guarded(|| host.process_remote_change(key, &data, change))
                 }))
             }
             HookCall::MergeOffline(data, offline) => {
-                let key = self.key(id)?;
-                let merge = || guarded(|| host.merge_offline(&key, *offline, &data));
+                let merge = || guarded(|| host.merge_offline(key, *offline, &data));
                 let merged =
                     data.with_restorable_hook(|| merge().map(|()| HookAnswer::Applied), |_, _| ());
                 HookResult::OfflineMerged(merged.map(|_| ()))
             }
-        })
+        }
     }
 
-    /// The key of a locker; empty if the locker is gone.
-    fn key(&self, id: LockerId) -> Result<Arc<str>, LockerError> {
-        let key = self.set()?.get(id).map(|locker| Arc::clone(locker.key()));
-        Ok(key.unwrap_or_default())
+    /// The key of a locker, if it is still there.
+    fn key(&self, id: LockerId) -> Result<Option<Arc<str>>, LockerError> {
+        Ok(self.set()?.get(id).map(|locker| Arc::clone(locker.key())))
     }
 }
 

@@ -135,7 +135,7 @@ struct Inner {
     driver: Arc<Driver>,
     hooks: Box<dyn LockerHooks>,
     polls_events: bool,
-    unread: Mutex<HashMap<LockerId, VecDeque<Event>>>,
+    unread: Mutex<Unread>,
 }
 
 /// One key's lock and save data: the seed's `LockerState`. A clone names the same locker.
@@ -152,6 +152,44 @@ struct Handle {
 /// Names a locker without keeping it or its spec alive.
 #[derive(Clone)]
 pub struct WeakLocker(Weak<Handle>);
+
+/// What a host that polls has not read yet.
+#[derive(Default)]
+struct Unread {
+    /// By locker: each that the host still has.
+    of: HashMap<LockerId, VecDeque<Event>>,
+    /// How many they are.
+    count: usize,
+}
+
+impl Unread {
+    /// Keeps an event, or gives it back if the host has the locker no more.
+    fn push(&mut self, locker: LockerId, event: Event) -> Option<Event> {
+        let Some(events) = self.of.get_mut(&locker) else {
+            return Some(event);
+        };
+        events.push_back(event);
+        self.count += 1;
+        None
+    }
+
+    /// Up to `most`, oldest first.
+    fn take(&mut self, locker: LockerId, most: usize) -> Vec<Event> {
+        let Some(events) = self.of.get_mut(&locker) else {
+            return Vec::new();
+        };
+        let count = most.min(events.len());
+        self.count -= count;
+        events.drain(..count).collect()
+    }
+
+    /// Gives back what nobody will read.
+    fn forget(&mut self, locker: LockerId) -> Option<VecDeque<Event>> {
+        let events = self.of.remove(&locker);
+        self.count -= events.as_ref().map_or(0, VecDeque::len);
+        events
+    }
+}
 
 impl LockerSpec {
     /// A spec for the records of one storage. Refuses a configuration that cannot work.
@@ -215,6 +253,9 @@ impl LockerSpec {
         let key = Arc::clone(&start.key);
         let mut set = self.0.driver.set()?;
         let id = set.insert(start);
+        if self.0.polls_events {
+            self.0.unread.lock().of.insert(id, VecDeque::new());
+        }
         let has_hooks = self.0.hooks.has_before_save();
         let data = set.with(id, |locker| {
             locker.set_has_save_hooks(has_hooks);
@@ -231,7 +272,7 @@ impl LockerSpec {
 
     /// Refuses what would be told to a host that does not read.
     fn check_unread(&self) -> Result<(), LockerError> {
-        let unread: usize = self.0.unread.lock().values().map(VecDeque::len).sum();
+        let unread = self.0.unread.lock().count;
         match unread < UNREAD_EVENTS_MAX {
             true => Ok(()),
             false => Err(LockerError::UnreadEvents { unread }),
@@ -466,7 +507,8 @@ impl Locker {
         Ok(self.query(LockerState::is_idle).unwrap_or(false))
     }
 
-    /// The seed's `MarkDeleted`: removes the locker, which must be idle. The host hears of it
+    /// The seed's `MarkDeleted`: removes the locker, which must be idle, or not wanted before its first
+    /// update has come to an end. The host hears of it
     /// before this returns, or from the update that is under way.
     pub fn mark_deleted(&self) -> Result<(), LockerError> {
         self.query(|_| ())?;
@@ -478,16 +520,7 @@ impl Locker {
 
     /// Moves up to `most` unread events to the host, oldest first.
     pub fn poll_events(&self, most: usize) -> Vec<Event> {
-        let mut unread = self.0.spec.0.unread.lock();
-        let Some(events) = unread.get_mut(&self.id()) else {
-            return Vec::new();
-        };
-        let count = most.min(events.len());
-        let taken = events.drain(..count).collect();
-        if events.is_empty() {
-            unread.remove(&self.id());
-        }
-        taken
+        self.0.spec.0.unread.lock().take(self.id(), most)
     }
 
     /// Updates the locker until the changes made so far are saved or the session has ended without
@@ -548,9 +581,11 @@ impl Locker {
 }
 
 impl Drop for Handle {
-    /// Nobody is left to read these events.
+    /// Nobody is left to read these events, nor those that an update under way has still to tell.
     fn drop(&mut self) {
-        self.spec.0.unread.lock().remove(&self.id);
+        let unread = self.spec.0.unread.lock().forget(self.id);
+        // With no lock held: what an event refers to may end with it.
+        drop(unread);
     }
 }
 
@@ -593,11 +628,8 @@ impl Host for Inner {
             self.driver.report(locker, error, own, is_heard);
         }
         if self.polls_events {
-            self.unread
-                .lock()
-                .entry(locker)
-                .or_default()
-                .push_back(event);
+            let unheard = self.unread.lock().push(locker, event);
+            drop(unheard);
         } else if is_heard {
             self.hooks.event(locker, key, &event);
         }

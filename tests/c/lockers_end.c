@@ -221,7 +221,69 @@ static void what_waits_on_a_locker_wanted_for_a_moment_is_answered_at_its_end(in
     full_close(&full);
 }
 
+static int creates_without_a_key = 0;
+static SlLocker *to_destroy = NULL;
+
+static SlStatus create_any(void *user_data, const char *key, size_t key_length, SlSaveData *data) {
+    (void)user_data, (void)key;
+    creates_without_a_key += key_length == 0;
+    if (to_destroy != NULL) {
+        SlLocker *locker = to_destroy;
+        to_destroy = NULL;
+        OK(locker_destroy(locker));
+    }
+    return save_data_set_i64(data, Z("/Gold"), 0);
+}
+
+static void destroy_on_answer(void *user_data, int32_t outcome) {
+    (void)outcome;
+    OK(locker_destroy((SlLocker *)user_data));
+}
+
+static void full_open_with_a_hook(Full *full, int polls) {
+    SlClock clock;
+    SlLockerSpecConfig config;
+    memset(full, 0, sizeof *full);
+    full->polls = polls;
+    OK(locker_storage_open(Z("memory:"), &full->storage));
+    config = spec_config(full, &clock, 1);
+    config.template_json = NULL;
+    config.create_save_data = create_any;
+    OK(locker_spec_create(full->storage, &config, &full->spec));
+}
+
+/* Its create hook was due in the very update in which a callback destroyed it. */
+static void no_hook_runs_for_a_locker_that_is_gone(void) {
+    Full full;
+    SlLocker *locker;
+    int32_t should_remove = 7;
+    full_open_with_a_hook(&full, 0);
+    locker = locker_of(&full, "player");
+    OK(locker_when_changes_saved(locker, destroy_on_answer, locker, NULL, NULL));
+    OK(locker_update(locker, 0, &should_remove));
+    CHECK(should_remove == 0 && creates_without_a_key == 0);
+    CHECK_STATUS(SL_ERROR_INVALID_HANDLE, locker_destroy(locker));
+    full_close(&full);
+}
+
+/* What an update still has to tell of a locker that was destroyed in it goes with the locker. */
+static void lockers_destroyed_during_an_update_leave_no_events_behind(void) {
+    Full full;
+    int round;
+    full_open_with_a_hook(&full, 1);
+    for (round = 0; round < 65536; round++) {
+        SlLocker *locker = locker_of(&full, "one");
+        to_destroy = locker_of(&full, "other");
+        CHECK(locker_step(&full, locker, 0) == 1 && to_destroy == NULL);
+        OK(locker_destroy(locker));
+    }
+    OK(locker_destroy(locker_of(&full, "one")));
+    full_close(&full);
+}
+
 int main(void) {
+    no_hook_runs_for_a_locker_that_is_gone();
+    lockers_destroyed_during_an_update_leave_no_events_behind();
     what_waits_on_a_locker_wanted_for_a_moment_is_answered_at_its_end(0);
     what_waits_on_a_locker_wanted_for_a_moment_is_answered_at_its_end(1);
     what_cannot_be_done_with_a_deleted_locker(0);

@@ -1240,10 +1240,11 @@ namespace SessionLocker.Native
         /// <summary>
         ///  Calls back once the profile is loaded: at the next update, if it is already; never, if the
         ///  session ends first or loading is given up, which `profile_load_status` tells apart. `drop` (may be
-        ///  NULL) ends `user_data` once the callback has run or never will: see SlDrop. Any thread.
+        ///  NULL) ends `user_data` once the callback has run, loading is given up, or the profile is finished or
+        ///  destroyed: see SlDrop. Any thread.
         ///
         ///  Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (no callback), SL_ERROR_NOT_ACTIVE
-        ///  (the session was ended).
+        ///  (the session was ended), SL_ERROR_LIMIT (65 536 waits), SL_ERROR_PANIC.
         /// </summary>
         [DllImport(__DllName, EntryPoint = "profile_when_loaded", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int profile_when_loaded(SlProfile* profile, void* callback, void* user_data, void* drop);
@@ -1569,8 +1570,8 @@ namespace SessionLocker.Native
         internal static extern int locker_set_log_prefix(SlLocker* locker, byte* log_prefix, System.UIntPtr log_prefix_length);
 
         /// <summary>
-        ///  Says farewell to a locker that is idle, or that was never updated and is not wanted: the seed's
-        ///  `MarkDeleted`. Its last event is told inside
+        ///  Says farewell to a locker that is idle, or that is not wanted and whose first update has not come to
+        ///  an end: the seed's `MarkDeleted`. Its last event is told inside
         ///  this call, or waits to be polled. The handle stays until `locker_destroy`. Purchases that wait are
         ///  answered with 0 at the purchaser's next update; a gift that is on its way keeps the locker from
         ///  being idle. Any thread.
