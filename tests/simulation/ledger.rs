@@ -203,6 +203,8 @@ pub struct RemoteLedger {
     /// The life of the record in which it has arrived, the last time.
     pub arrived: Option<u32>,
     pub applied: Option<u32>,
+    /// It was said that it has arrived.
+    pub is_sent: bool,
     /// It was said that it was not sent.
     pub is_denied: bool,
     /// Sent more than once, under an operation id: it has no place in one sender's order, and each
@@ -504,6 +506,7 @@ impl Ledger {
             sender: server,
             arrived: None,
             applied: None,
+            is_sent: false,
             is_denied: false,
             is_sent_again: false,
             is_offered: false,

@@ -43,7 +43,7 @@ pub(crate) struct Running {
     pub game: Arc<Game>,
     /// Since when each session waits for a lock that seems to be this server's own, in seconds in
     /// which the server was updated.
-    own_locks: Vec<(SessionId, u64, f64)>,
+    own_locks: Vec<(SessionId, (u64, u64), f64)>,
     updated_at: f64,
 }
 
@@ -204,9 +204,15 @@ impl Simulation {
         let host = self.any_host();
         let Running { host, .. } = &self.hosts[host];
         let sessions = self.world.ledger(|ledger| ledger.sessions_of(host.id));
-        let Some(session) = self.chance.pick(&sessions).copied() else {
+        let Some(mut session) = self.chance.pick(&sessions).copied() else {
             return;
         };
+        if host.status(session) != Status::Loaded && self.chance.comes(0.8) {
+            // More becomes of those that are loaded.
+            let mut loaded = sessions.iter();
+            let loaded = loaded.find(|session| host.status(**session) == Status::Loaded);
+            session = loaded.copied().unwrap_or(session);
+        }
         match action {
             Action::End => host.end(session),
             Action::Destroy => host.destroy(session),
@@ -267,9 +273,12 @@ impl Simulation {
         }
         let real = self.world.now.get();
         let passed = (real - std::mem::replace(&mut running.updated_at, real)).min(1.0);
-        let retries = self.plan.settings;
-        let patience = retries.session_retry_cooldown + 3.0 * retries.request_timeout + 5.0;
-        running.check_own_locks(&self.world, passed, patience);
+        let settings = self.plan.settings;
+        // Where requests are scarce, a session that is held already may wait long until it is loaded.
+        if settings.requests_per_update > 100 && settings.requests_in_flight > 100 {
+            let patience = settings.session_retry_cooldown + 3.0 * settings.request_timeout + 5.0;
+            running.check_own_locks(&self.world, passed, patience);
+        }
     }
 
     fn start(&mut self) {
@@ -519,30 +528,32 @@ impl Running {
                 let known = &ledger.sessions[session.index()];
                 let stored = ledger.stored(known.key)?.session?;
                 let lock = ledger.locks.get(&stored.lock_id)?;
+                // A lock that goes on being saved is held.
+                let last_save = ledger.stored(known.key)?.last_save?;
                 let is_of_key = |other: &&SessionId| ledger.key_of(**other) == known.key;
                 let is_alone = sessions.iter().filter(is_of_key).count() == 1
                     && !ledger.has_gone_session(id, known.key);
-                (lock.server == id && is_alone && !known.is_ended)
-                    .then_some((*session, stored.lock_id))
+                (lock.server == id && is_alone && !known.is_ended).then_some((*session, last_save))
             });
             candidates.collect()
         });
         let mut kept = Vec::new();
-        for (session, lock_id) in waiting {
+        for (session, last_save) in waiting {
             if self.host.status(session) != Status::Locked {
                 continue;
             }
             let before = self
                 .own_locks
                 .iter()
-                .find(|(other, lock, _)| (*other, *lock) == (session, lock_id));
+                .find(|(other, lock, _)| (*other, *lock) == (session, last_save));
             let waited = before.map_or(0.0, |(_, _, waited)| waited + passed);
             if waited > patience {
                 world.breaks(3, || {
+                    let lock_id = last_save.0;
                     format!("{session} of {id} waits for lock {lock_id}, which is {id}'s own")
                 });
             }
-            kept.push((session, lock_id, waited));
+            kept.push((session, last_save, waited));
         }
         self.own_locks = kept;
     }
