@@ -14,6 +14,7 @@
 //!   [`Failure::panics`] says so. It holds no lock of its own meanwhile: hooks call the server back.
 //! - Dropping the server destroys all that it has, without a release: so does a crash.
 
+mod c;
 mod easy;
 mod lockers;
 mod rust_hooks;
@@ -25,6 +26,7 @@ use crate::game::Game;
 use crate::ids::{AskId, Key, PurchaseId, SendId, ServerId, SessionId, WaitId};
 use crate::storage::Link;
 
+pub use c::{CEasyHost, CLockerHost};
 pub use easy::EasyHost;
 pub use lockers::LockerHost;
 
@@ -246,15 +248,24 @@ pub struct Settings {
 pub enum Kind {
     RustEasy,
     RustLockers,
+    CEasy,
+    CLockers,
 }
 
 impl Kind {
-    pub const ALL: [Self; 2] = [Self::RustEasy, Self::RustLockers];
+    pub const ALL: [Self; 4] = [
+        Self::RustEasy,
+        Self::RustLockers,
+        Self::CEasy,
+        Self::CLockers,
+    ];
 
     pub fn boot(self, setup: Setup) -> Arc<dyn Server> {
         match self {
             Self::RustEasy => Arc::new(EasyHost::new(setup)),
             Self::RustLockers => Arc::new(LockerHost::new(setup)),
+            Self::CEasy => Arc::new(CEasyHost::new(setup)),
+            Self::CLockers => Arc::new(CLockerHost::new(setup)),
         }
     }
 }

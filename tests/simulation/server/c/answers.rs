@@ -1,0 +1,346 @@
+//! What a C host has asked for, and how it is answered: each once.
+//!
+//! Answers are heard in both ways there are: by what was given to the call, or by an event, by turns.
+//! Where an event is to bring the answer, the callback's is put by until it comes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use session_locker::ffi::*;
+
+use super::call::{Handle, c, callback, get, handle, lent_text, must, must_get};
+use super::desk::Desk;
+use super::user_data::{UserData, behind, drop_user_data, hand_over, take_back};
+use crate::ids::{AskId, Key, SendId, WaitId};
+use crate::server::{Receipt, SendAnswer, WaitAnswer};
+
+/// What is not answered, or of what the game has not been told.
+#[derive(Default)]
+pub struct Answers {
+    waits: BTreeMap<usize, Waiting>,
+    /// The sends whose events have the answer, with it once the callback has brought it.
+    sends: BTreeMap<u64, (SendId, Option<SendAnswer>)>,
+    /// By key and purchase id: what callbacks have brought and events are to tell.
+    purchases: BTreeMap<(Key, String), VecDeque<Bought>>,
+}
+
+/// A wait of which the host has the handle.
+#[derive(Clone, Copy)]
+struct Waiting {
+    wait: WaitId,
+    handle: Handle<SlSavedConnection>,
+    /// The event brings the answer.
+    by_event: bool,
+}
+
+/// A purchase that a callback has answered.
+#[derive(Clone, Copy)]
+struct Bought {
+    ask: AskId,
+    product: i64,
+    is_granted: bool,
+    /// The event brings the answer to the game.
+    by_event: bool,
+}
+
+/// A callback that answers once.
+struct Once<T> {
+    desk: Arc<Desk>,
+    what: T,
+    is_answered: AtomicBool,
+}
+
+impl<T> Once<T> {
+    fn new(desk: &Arc<Desk>, what: T) -> Arc<Self> {
+        Arc::new(Self {
+            desk: Arc::clone(desk),
+            what,
+            is_answered: AtomicBool::new(false),
+        })
+    }
+
+    fn answer(&self) {
+        let again = self.is_answered.swap(true, Ordering::Relaxed);
+        assert!(!again, "a callback that answers is called twice");
+    }
+
+    fn check_answered(&self) {
+        let is_answered = self.is_answered.load(Ordering::Relaxed) || self.desk.is_muted();
+        assert!(
+            is_answered,
+            "a callback was dropped that has answered nothing"
+        );
+    }
+}
+
+impl UserData for Once<WaitId> {
+    fn is_over(&self) {
+        self.check_answered();
+    }
+}
+
+impl UserData for Once<SendId> {
+    fn is_over(&self) {
+        self.check_answered();
+    }
+}
+
+fn outcome(outcome: i32) -> WaitAnswer {
+    match outcome {
+        SL_OUTCOME_SAVED => WaitAnswer::Saved,
+        SL_OUTCOME_NOT_SAVED => WaitAnswer::NotSaved,
+        SL_OUTCOME_UNKNOWN => WaitAnswer::Unknown,
+        other => panic!("{other} is no outcome of a wait"),
+    }
+}
+
+/// Waits.
+impl Desk {
+    /// Begins a wait; `begin` is the call that does.
+    pub fn wait(
+        self: &Arc<Self>,
+        wait: WaitId,
+        begin: impl FnOnce(
+            SlSavedCallback,
+            *mut c_void,
+            SlDrop,
+            &mut *mut SlSavedConnection,
+        ) -> SlStatus,
+    ) -> bool {
+        let by_event = wait.0 % 2 == 1;
+        let (callback, user_data): (SlSavedCallback, _) = match by_event {
+            true => (None, std::ptr::null_mut()),
+            false => (Some(saved), hand_over(&self.tally, Once::new(self, wait))),
+        };
+        let drop: SlDrop = match by_event {
+            true => None,
+            false => Some(drop_user_data),
+        };
+        let begun = handle(|connection| begin(callback, user_data, drop, connection));
+        let Ok(handle) = begun else {
+            if !by_event {
+                take_back(user_data);
+            }
+            return false;
+        };
+        let waiting = Waiting {
+            wait,
+            handle,
+            by_event,
+        };
+        self.answers.lock().waits.insert(handle.bits(), waiting);
+        true
+    }
+
+    pub(super) fn hear_saved(&self, event: &SlEvent) {
+        let bits = event.saved_connection.addr();
+        let waiting = self.answers.lock().waits.get(&bits).copied();
+        // An event that comes after the callback has a handle that is freed already.
+        if let Some(waiting) = waiting.filter(|waiting| waiting.by_event) {
+            self.answered(waiting, event.outcome);
+        }
+    }
+
+    fn answered(&self, waiting: Waiting, answer: i32) {
+        let Waiting { wait, handle, .. } = waiting;
+        self.answers.lock().waits.remove(&handle.bits());
+        let connection = handle.get();
+        let known = must_get(SL_OUTCOME_NONE, |known| {
+            c!(saved_connection_outcome(connection, known))
+        });
+        let waits = must_get(7, |waits| {
+            c!(saved_connection_is_connected(connection, waits))
+        });
+        assert_eq!(
+            (known, waits),
+            (answer, 0),
+            "how {wait} is answered, and that it is"
+        );
+        must(c!(saved_connection_destroy(connection)));
+        if !self.is_muted() {
+            self.game.saved(wait, outcome(answer));
+        }
+    }
+
+    /// The server is destroyed. Its waits were answered by that, if nobody has heard it; those of lockers,
+    /// which are not destroyed before they have ended, are given up, as by a process that ends. From then
+    /// on the desk is mute.
+    pub fn end_waits(&self) {
+        let waits = std::mem::take(&mut self.answers.lock().waits);
+        let mut left = Vec::new();
+        for Waiting { wait, handle, .. } in waits.into_values() {
+            let connection = handle.get();
+            let known = must_get(SL_OUTCOME_NONE, |known| {
+                c!(saved_connection_outcome(connection, known))
+            });
+            let answer = match known {
+                SL_OUTCOME_NONE if self.is_of_store => {
+                    panic!("a store is gone and has not answered {wait}")
+                }
+                SL_OUTCOME_NONE => WaitAnswer::Unknown,
+                known => outcome(known),
+            };
+            self.game.saved(wait, answer);
+            left.push(connection);
+        }
+        self.mute();
+        for connection in left {
+            must(c!(saved_connection_destroy(connection)));
+        }
+    }
+}
+
+extern "C" fn saved(user_data: *mut c_void, answer: i32) {
+    callback((), || {
+        let once = behind::<Once<WaitId>>(user_data);
+        once.answer();
+        let (desk, wait) = (&once.desk, once.what);
+        let waiting = {
+            let answers = desk.answers.lock();
+            answers
+                .waits
+                .values()
+                .find(|waiting| waiting.wait == wait)
+                .copied()
+        };
+        if let Some(waiting) = waiting {
+            desk.answered(waiting, answer);
+        }
+    });
+}
+
+/// Sends.
+impl Desk {
+    /// Begins a send; `begin` is the call that does. `by_event`: an event tells how it ends.
+    pub fn send(
+        self: &Arc<Self>,
+        send: SendId,
+        by_event: bool,
+        begin: impl FnOnce(SlSendCallback, *mut c_void, SlDrop, &mut u64) -> SlStatus,
+    ) -> bool {
+        let user_data = hand_over(&self.tally, Once::new(self, send));
+        let begun = get(0, |send_id| {
+            begin(Some(sent), user_data, Some(drop_user_data), send_id)
+        });
+        match begun {
+            Ok(send_id) if by_event => {
+                let known = self.answers.lock().sends.insert(send_id, (send, None));
+                assert!(known.is_none(), "two sends have the number {send_id}");
+            }
+            Ok(_) => {}
+            Err(_) => take_back(user_data),
+        }
+        begun.is_ok()
+    }
+
+    pub(super) fn hear_sent(&self, event: &SlEvent) {
+        let known = self.answers.lock().sends.remove(&event.send_id);
+        if let Some((send, answer)) = known {
+            assert_eq!(
+                answer,
+                Some(sent_as(event.outcome)),
+                "the answers to {send}"
+            );
+            self.game.sent(send, sent_as(event.outcome));
+        }
+    }
+}
+
+extern "C" fn sent(user_data: *mut c_void, send_id: u64, answer: i32) {
+    callback((), || {
+        let once = behind::<Once<SendId>>(user_data);
+        once.answer();
+        let (desk, answer) = (&once.desk, sent_as(answer));
+        if desk.is_muted() {
+            return;
+        }
+        let put_by = desk.answers.lock().sends.get_mut(&send_id).map(|known| {
+            assert_eq!(known.0, once.what);
+            known.1 = Some(answer);
+        });
+        if put_by.is_none() {
+            desk.game.sent(once.what, answer);
+        }
+    });
+}
+
+fn sent_as(outcome: i32) -> SendAnswer {
+    match outcome {
+        SL_SEND_SENT => SendAnswer::Sent,
+        SL_SEND_MISSING => SendAnswer::Missing,
+        SL_SEND_INBOX_FULL => SendAnswer::InboxFull,
+        SL_SEND_NOT_SENT => SendAnswer::NotSent,
+        SL_SEND_UNKNOWN => SendAnswer::Unknown,
+        SL_SEND_CORRUPT_DATA => SendAnswer::Corrupt,
+        other => panic!("{other} is no outcome of a send"),
+    }
+}
+
+/// Purchases.
+impl Desk {
+    /// A callback has brought the answer. A store tells it by an event as well, with the purchaser's key;
+    /// a locker only if it is still there.
+    pub fn purchased(&self, key: Key, ask: AskId, receipt: Receipt, is_granted: bool) {
+        let by_event = self.is_of_store && ask.0 % 2 == 1;
+        if self.is_of_store {
+            let of = (key, receipt.purchase.receipt());
+            let mut answers = self.answers.lock();
+            answers.purchases.entry(of).or_default().push_back(Bought {
+                ask,
+                product: receipt.product,
+                is_granted,
+                by_event,
+            });
+        }
+        if !by_event {
+            self.game.purchased(ask, is_granted);
+        }
+    }
+
+    pub(super) fn hear_purchase(&self, event: &SlEvent) {
+        if !self.is_of_store {
+            return;
+        }
+        let of = (
+            Key::of(lent_text(event.key)),
+            lent_text(event.text).to_owned(),
+        );
+        let bought = {
+            let mut answers = self.answers.lock();
+            let of_it = answers.purchases.get_mut(&of);
+            of_it.and_then(VecDeque::pop_front)
+        };
+        let bought = bought.expect("an event of a purchase that no callback has answered");
+        let told = (event.product_id, event.outcome == SL_OUTCOME_SAVED);
+        assert_eq!(
+            (bought.product, bought.is_granted),
+            told,
+            "a purchase's event"
+        );
+        if bought.by_event {
+            self.game.purchased(bought.ask, bought.is_granted);
+        }
+    }
+
+    /// The server is destroyed: what callbacks have answered, and no event has told any more.
+    pub fn end_answers(&self) {
+        let (sends, purchases) = {
+            let mut answers = self.answers.lock();
+            let Answers {
+                sends, purchases, ..
+            } = &mut *answers;
+            (std::mem::take(sends), std::mem::take(purchases))
+        };
+        for (send, answer) in sends.into_values() {
+            self.game
+                .sent(send, answer.expect("a send that was answered"));
+        }
+        for bought in purchases.into_values().flatten() {
+            if bought.by_event {
+                self.game.purchased(bought.ask, bought.is_granted);
+            }
+        }
+    }
+}
