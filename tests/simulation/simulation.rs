@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::ids::{Key, PurchaseId, SessionId};
 use crate::inside;
 use crate::laws::Content;
-use crate::ledger::{Broken, Counts, Way};
+use crate::ledger::{Broken, Counts, Ledger, Way};
 use crate::plan::{Action, JITTER_MAX_S, Plan, Weather};
 use crate::server::{Kind, Setup, Status};
 use crate::storage::{Link, Store};
@@ -63,6 +63,7 @@ impl Simulation {
         let plan = Plan::draw(&mut chance);
         let world = Arc::new(World::new(plan.keys, history));
         world.note(|| format!("seed {seed}: {plan:?}"));
+        world.ledger(|ledger| ledger.is_calm = plan.is_calm);
         let store = Store::new(&world, plan.has_clock, plan.weather, chance.fork());
         let mut simulation = Self {
             plan,
@@ -130,10 +131,13 @@ impl Simulation {
 
     /// Starts a server, which may be the one that must be able to do everything.
     pub(crate) fn boot_as(&mut self, kind: Kind, version: u32, is_last: bool) -> Running {
-        let settings = self.plan.settings;
+        let mut settings = self.plan.settings;
+        if self.chance.comes(0.4) {
+            settings.session_expiry *= self.plan.expiry_factor;
+        }
         let id = self
             .world
-            .ledger(|ledger| ledger.new_server(version, settings.session_expiry));
+            .ledger(|ledger| ledger.new_server(version, &settings));
         let skew = self.plan.skew * self.chance.between(-1.0, 1.0);
         let epoch = self.chance.between(0.0, 1e6);
         let clock = ServerClock::new(&self.store, skew, epoch, self.plan.nap);
@@ -233,6 +237,12 @@ impl Simulation {
             }
             Action::Mark => host.mark(session, self.chance.comes(0.5)),
             Action::Wait => host.wait(session, None),
+            Action::GiveUp => {
+                let wait = |ledger: &mut Ledger| ledger.any_wait(host.id, &mut self.chance);
+                if let Some(wait) = self.world.ledger(wait) {
+                    host.give_up(wait);
+                }
+            }
             Action::Inspect => host.inspect(session),
             Action::SaveHook => {
                 let (transform, on) = (self.chance.comes(0.5), self.chance.comes(0.6));
@@ -342,7 +352,7 @@ impl Simulation {
             Way::Gift | Way::RefusedGift => other,
             _ => buyer,
         };
-        let new = |ledger: &mut crate::ledger::Ledger| ledger.new_purchase(way, buyer, recipient);
+        let new = |ledger: &mut Ledger| ledger.new_purchase(way, buyer, recipient);
         Some(self.world.ledger(new))
     }
 
@@ -416,7 +426,7 @@ impl Simulation {
         let host = self.any_host();
         let rebooted = self.boot();
         let running = std::mem::replace(&mut self.hosts[host], rebooted);
-        let timeout = match self.chance.comes(0.3) {
+        let timeout = match self.chance.comes(0.3) || self.plan.is_calm {
             true => self.chance.between(0.0, 2.0),
             false => self.chance.between(0.0, 60.0),
         };
@@ -484,7 +494,7 @@ impl Simulation {
     /// Law 1, as hosts see it. The owner of a record that a tool took from it may not know yet.
     fn check_owners(&mut self) {
         let now = self.world.now.get();
-        let expiry = self.plan.settings.session_expiry;
+        let expiry = self.plan.settings.session_expiry * self.plan.expiry_factor;
         for index in 0..self.plan.keys {
             let key = Key(index as u8);
             let owners = self

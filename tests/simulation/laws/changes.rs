@@ -47,9 +47,12 @@ impl Ledger {
                 return self.breaks(5, || format!("{remote} was never sent"));
             };
             let arrived = known.arrived.replace(life);
+            let shown = self.servers[server.index()].shown_to_sender.get(&key);
+            let was_there = shown.is_some_and(|asked| *asked > known.moment);
             let what = match arrived {
                 _ if known.key != key => (5, "was sent to another key"),
                 Some(before) if before == life => (5, "has arrived already"),
+                _ if is_new && was_there && !known.is_sent_again => (7, "had seen it before"),
                 Some(_) if is_new && !known.is_sent_again => (7, "was erased with its record"),
                 _ if known.is_sent && !known.is_sent_again => (7, "had arrived before"),
                 _ if known.is_denied && !known.is_sent_again => (5, "was called not sent"),
