@@ -3,7 +3,7 @@
 
 use crate::chance::Chance;
 use crate::ids::Key;
-use crate::server::Settings;
+use crate::server::{Kind, Settings};
 
 /// By how much the time that a host gives to an update may run backwards.
 pub const JITTER_MAX_S: f64 = 1.0;
@@ -130,6 +130,8 @@ const FACTORS: [f64; 6] = [0.0, 0.3, 1.0, 1.0, 1.0, 3.0];
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub servers: usize,
+    /// The APIs that its servers may use.
+    pub kinds: &'static [Kind],
     pub keys: usize,
     /// The storage tells its own time; then the servers' clocks may be wrong by whatever they like.
     pub has_clock: bool,
@@ -199,6 +201,7 @@ impl Plan {
             rolls_upgrade: chance.comes(0.4),
             purchases_most: 3 + chance.below(20),
             sends_most: 5 + chance.below(50),
+            kinds: chance.one(&[Kind::RUST, Kind::ALL]),
             actions,
         }
     }

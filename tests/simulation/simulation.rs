@@ -125,7 +125,7 @@ impl Simulation {
             true => 2,
             false => 1,
         };
-        let kind = self.chance.one(&Kind::ALL);
+        let kind = self.chance.one(self.plan.kinds);
         self.boot_as(kind, version, false)
     }
 

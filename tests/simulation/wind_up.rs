@@ -116,7 +116,7 @@ impl Simulation {
 
     /// A last server can load every key, is given every receipt again, and finds nothing left to do.
     fn check_last(&mut self) {
-        let kind = self.chance.one(&Kind::ALL);
+        let kind = self.chance.one(self.plan.kinds);
         self.plan.settings.requests_per_update = 128;
         self.plan.settings.bytes_per_update = 1 << 20;
         let (version, purchases) = self.world.ledger(|ledger| {

@@ -3,7 +3,7 @@
 //! A simulated server is a [`Server`]: the simulation calls it as a game's host would call the
 //! library, and the server's [`Game`] is what the library calls back: its hooks, and who hears its
 //! answers and events. Nothing here names a type of the library's, so that the same simulation drives
-//! every API: hosts over the Rust API are in [`easy`] and [`lockers`].
+//! every API: hosts over the Rust API are in [`easy`] and [`lockers`], those over the C ABI in [`c`].
 //!
 //! What an implementation has to see to:
 //!
@@ -259,7 +259,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [
+    pub const RUST: &[Self] = &[Self::RustEasy, Self::RustLockers];
+    pub const ALL: &[Self] = &[
         Self::RustEasy,
         Self::RustLockers,
         Self::CEasy,

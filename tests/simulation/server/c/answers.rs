@@ -19,20 +19,20 @@ use crate::server::{Receipt, SendAnswer, WaitAnswer};
 /// What is not answered, or of what the game has not been told.
 #[derive(Default)]
 pub struct Answers {
-    waits: BTreeMap<usize, Waiting>,
+    waits: BTreeMap<WaitId, Waiting>,
     /// The sends whose events have the answer, with it once the callback has brought it.
     sends: BTreeMap<u64, (SendId, Option<SendAnswer>)>,
     /// By key and purchase id: what callbacks have brought and events are to tell.
     purchases: BTreeMap<(Key, String), VecDeque<Bought>>,
 }
 
-/// A wait of which the host has the handle.
-#[derive(Clone, Copy)]
+/// A wait, of which the host has the handle.
+#[derive(Clone)]
 struct Waiting {
     wait: WaitId,
     handle: Handle<SlSavedConnection>,
-    /// The event brings the answer.
-    by_event: bool,
+    /// None: the event brings the answer.
+    callback: Option<Arc<Once<WaitId>>>,
 }
 
 /// A purchase that a callback has answered.
@@ -109,43 +109,70 @@ impl Desk {
             &mut *mut SlSavedConnection,
         ) -> SlStatus,
     ) -> bool {
-        let by_event = wait.0 % 2 == 1;
-        let (callback, user_data): (SlSavedCallback, _) = match by_event {
-            true => (None, std::ptr::null_mut()),
-            false => (Some(saved), hand_over(&self.tally, Once::new(self, wait))),
-        };
-        let drop: SlDrop = match by_event {
-            true => None,
-            false => Some(drop_user_data),
+        let once = wait.0.is_multiple_of(2).then(|| Once::new(self, wait));
+        let (callback, user_data, drop): (SlSavedCallback, _, SlDrop) = match &once {
+            Some(once) => {
+                let user_data = hand_over(&self.tally, Arc::clone(once) as Arc<dyn UserData>);
+                (Some(saved), user_data, Some(drop_user_data))
+            }
+            None => (None, std::ptr::null_mut(), None),
         };
         let begun = handle(|connection| begin(callback, user_data, drop, connection));
-        let Ok(handle) = begun else {
-            if !by_event {
-                take_back(user_data);
+        match begun {
+            Ok(handle) => {
+                let waiting = Waiting {
+                    wait,
+                    handle,
+                    callback: once,
+                };
+                self.answers.lock().waits.insert(wait, waiting);
+                true
             }
+            Err(_) => {
+                if once.is_some() {
+                    take_back(user_data);
+                }
+                false
+            }
+        }
+    }
+
+    /// Gives up a wait: with its handle, or before that.
+    pub fn give_up(&self, wait: WaitId) -> bool {
+        let Some(waiting) = self.answers.lock().waits.remove(&wait) else {
             return false;
         };
-        let waiting = Waiting {
-            wait,
-            handle,
-            by_event,
-        };
-        self.answers.lock().waits.insert(handle.bits(), waiting);
+        if let Some(once) = waiting.callback {
+            once.answer();
+        }
+        let connection = waiting.handle.get();
+        if wait.0 % 4 < 2 {
+            must(c!(saved_connection_disconnect(connection)));
+            let waits = must_get(7, |waits| {
+                c!(saved_connection_is_connected(connection, waits))
+            });
+            assert_eq!(waits, 0, "{wait} is given up");
+        }
+        must(c!(saved_connection_destroy(connection)));
         true
     }
 
     pub(super) fn hear_saved(&self, event: &SlEvent) {
         let bits = event.saved_connection.addr();
-        let waiting = self.answers.lock().waits.get(&bits).copied();
-        // An event that comes after the callback has a handle that is freed already.
-        if let Some(waiting) = waiting.filter(|waiting| waiting.by_event) {
+        let waiting = {
+            let answers = self.answers.lock();
+            let mut waits = answers.waits.values();
+            waits.find(|waiting| waiting.handle.bits() == bits).cloned()
+        };
+        // Of others the callback has brought it already.
+        if let Some(waiting) = waiting.filter(|waiting| waiting.callback.is_none()) {
             self.answered(waiting, event.outcome);
         }
     }
 
     fn answered(&self, waiting: Waiting, answer: i32) {
         let Waiting { wait, handle, .. } = waiting;
-        self.answers.lock().waits.remove(&handle.bits());
+        self.answers.lock().waits.remove(&wait);
         let connection = handle.get();
         let known = must_get(SL_OUTCOME_NONE, |known| {
             c!(saved_connection_outcome(connection, known))
@@ -197,14 +224,7 @@ extern "C" fn saved(user_data: *mut c_void, answer: i32) {
         let once = behind::<Once<WaitId>>(user_data);
         once.answer();
         let (desk, wait) = (&once.desk, once.what);
-        let waiting = {
-            let answers = desk.answers.lock();
-            answers
-                .waits
-                .values()
-                .find(|waiting| waiting.wait == wait)
-                .copied()
-        };
+        let waiting = desk.answers.lock().waits.get(&wait).cloned();
         if let Some(waiting) = waiting {
             desk.answered(waiting, answer);
         }

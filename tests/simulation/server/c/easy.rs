@@ -166,6 +166,10 @@ impl Server for CEasyHost {
             })
     }
 
+    fn give_up(&self, wait: WaitId) -> bool {
+        self.desk.give_up(wait)
+    }
+
     fn set_save_hook(&self, session: SessionId, transform: bool, on: bool) {
         let Some((profile, key)) = self.profile(session).zip(self.desk.key(session)) else {
             return;

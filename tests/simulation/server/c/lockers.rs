@@ -20,6 +20,7 @@ use super::storage::Storage;
 use super::user_data::drop_user_data;
 use crate::clock::ServerClock;
 use crate::ids::{AskId, Key, SendId, SessionId, WaitId};
+use crate::inside::{self, Role};
 use crate::server::{Document, Heard, Receipt, Server, Setup, Status};
 
 /// Keeps the sender's seed from the spec's.
@@ -90,9 +91,12 @@ impl CLockerHost {
         let Some(locker) = self.locker(session) else {
             return true;
         };
-        let updated = get(7, |should_remove| {
-            c!(locker_update(locker, now, should_remove))
-        });
+        let update = || {
+            get(7, |should_remove| {
+                c!(locker_update(locker, now, should_remove))
+            })
+        };
+        let updated = inside::acting(Role::Session(session), update);
         let Ok(should_remove) = updated else {
             return false;
         };
@@ -118,7 +122,8 @@ impl CLockerHost {
 
     fn update_sender(&self, now: f64) -> bool {
         let sender = self.sender.get();
-        let is_updated = call(c!(remote_change_sender_update(sender, now))).is_ok();
+        let update = || call(c!(remote_change_sender_update(sender, now)));
+        let is_updated = inside::acting(Role::Sender, update).is_ok();
         if is_updated && self.polls_events {
             self.desk.hear_all(|events, capacity, count| {
                 c!(remote_change_sender_poll_event(
@@ -255,6 +260,10 @@ impl Server for CLockerHost {
                     locker, callback, user_data, drop, connection
                 ))
             })
+    }
+
+    fn give_up(&self, wait: WaitId) -> bool {
+        self.desk.give_up(wait)
     }
 
     fn set_save_hook(&self, _: SessionId, _: bool, _: bool) {}
