@@ -74,6 +74,7 @@ impl Game {
     /// Makes a new document: the player's fields as JSON.
     pub fn create(&self, key: &str) -> Result<&'static str, Failure> {
         self.enter("create", key);
+        self.meddle("", false);
         match self.turn(false) {
             Turn::GivesUp(failure) => Err(failure),
             _ => Ok(TEMPLATES[self.version as usize - 1]),
@@ -244,6 +245,7 @@ impl Game {
         self.check_inside(|| format!("the answer to {send}"));
         self.note(|| format!("{send} is answered: {outcome:?}"));
         self.world.ledger(|ledger| ledger.sent(send, outcome));
+        self.meddle("", false);
     }
 
     /// A purchase is answered.
