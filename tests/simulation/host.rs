@@ -247,7 +247,7 @@ impl Host {
         self.note(|| "the hook calls back".to_owned());
         let sessions = self.world.ledger(|ledger| ledger.sessions_of(self.id));
         let session = chance.pick(&sessions).copied();
-        match (chance.below(9), session) {
+        match (chance.below(10), session) {
             (0, _) => {
                 let key = Key(chance.below(self.world.keys()) as u8);
                 self.start(key, chance.comes(0.5));
@@ -271,6 +271,12 @@ impl Host {
                 let purchase = self.world.ledger(|ledger| ledger.any_receipt(key, chance));
                 if let Some(purchase) = purchase {
                     self.buy(session, purchase);
+                }
+            }
+            (7, _) => {
+                // Inside an answer, one that is still to come may be missed.
+                if self.is_closed() {
+                    self.world.ledger(|ledger| ledger.check_answered(self.id));
                 }
             }
             (_, Some(session)) => {
