@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::history::History;
 use crate::ledger::{Broken, Counts};
 use crate::server::HOOK_PANIC;
 use crate::simulation::{Ended, Simulation};
+use crate::world::World;
 
 /// A seed that takes longer, in seconds, has come to a standstill; `SIMULATION_STANDSTILL` says otherwise.
 const STANDSTILL_S: u64 = 60;
@@ -32,9 +33,14 @@ pub struct Totals {
     pub seconds: f64,
 }
 
-/// Runs one seed; a panic of the library's breaks it too.
+/// Runs one seed; a panic breaks it too: of the library's, or of a host's that cannot be answered so.
 pub fn run(seed: u64, steps: u64, lines: usize) -> Ended {
-    let run = || Simulation::new(seed, History::of(lines)).run(seed, steps, lines);
+    let mut world = None;
+    let run = || {
+        let simulation = Simulation::new(seed, History::of(lines));
+        world = Some(Arc::clone(&simulation.world));
+        simulation.run(seed, steps, lines)
+    };
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied());
@@ -42,11 +48,12 @@ pub fn run(seed: u64, steps: u64, lines: usize) -> Ended {
         // The library has to catch those of hooks.
         let law = if text == HOOK_PANIC { 9 } else { 0 };
         let what = format!("there was a panic: {text}");
+        let step = |world: &Arc<World>| world.step.load(Ordering::Relaxed);
         Ended {
             seed,
             counts: Counts::default(),
-            broken: Some((Broken { law, what }, 0)),
-            history: String::new(),
+            broken: Some((Broken { law, what }, world.as_ref().map_or(0, step))),
+            history: world.map_or_else(String::new, |world| world.history(lines)),
         }
     })
 }

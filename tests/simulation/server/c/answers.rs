@@ -20,6 +20,8 @@ use crate::server::{Receipt, SendAnswer, WaitAnswer};
 #[derive(Default)]
 pub struct Answers {
     waits: BTreeMap<WaitId, Waiting>,
+    /// Nobody waits for these any more, and the host has kept their handles: it must not hear of them.
+    given_up: Vec<(WaitId, Handle<SlSavedConnection>)>,
     /// The sends whose events have the answer, with it once the callback has brought it.
     sends: BTreeMap<u64, (SendId, Option<SendAnswer>)>,
     /// By key and purchase id: what callbacks have brought and events are to tell.
@@ -33,6 +35,17 @@ struct Waiting {
     handle: Handle<SlSavedConnection>,
     /// None: the event brings the answer.
     callback: Option<Arc<Once<WaitId>>>,
+}
+
+impl Waiting {
+    /// The answer, if there is one.
+    fn outcome(&self) -> Option<WaitAnswer> {
+        let connection = self.handle.get();
+        let known = must_get(SL_OUTCOME_NONE, |known| {
+            c!(saved_connection_outcome(connection, known))
+        });
+        (known != SL_OUTCOME_NONE).then(|| outcome(known))
+    }
 }
 
 /// A purchase that a callback has answered.
@@ -96,6 +109,13 @@ fn outcome(outcome: i32) -> WaitAnswer {
     }
 }
 
+fn is_connected(connection: Handle<SlSavedConnection>) -> bool {
+    let connection = connection.get();
+    must_get(7, |waits| {
+        c!(saved_connection_is_connected(connection, waits))
+    }) != 0
+}
+
 /// Waits.
 impl Desk {
     /// Begins a wait; `begin` is the call that does.
@@ -146,12 +166,13 @@ impl Desk {
             once.answer();
         }
         let connection = waiting.handle.get();
-        if wait.0 % 4 < 2 {
+        // The event of one that is answered may be under way already.
+        if is_connected(waiting.handle) && wait.0 % 4 < 2 {
             must(c!(saved_connection_disconnect(connection)));
-            let waits = must_get(7, |waits| {
-                c!(saved_connection_is_connected(connection, waits))
-            });
-            assert_eq!(waits, 0, "{wait} is given up");
+            assert!(!is_connected(waiting.handle), "{wait} is given up");
+            let given_up = (wait, waiting.handle);
+            self.answers.lock().given_up.push(given_up);
+            return true;
         }
         must(c!(saved_connection_destroy(connection)));
         true
@@ -159,6 +180,14 @@ impl Desk {
 
     pub(super) fn hear_saved(&self, event: &SlEvent) {
         let bits = event.saved_connection.addr();
+        let in_vain = {
+            let answers = self.answers.lock();
+            let mut given_up = answers.given_up.iter();
+            given_up.find(|(_, handle)| handle.bits() == bits).copied()
+        };
+        if let Some((wait, _)) = in_vain {
+            return self.game.saved(wait, outcome(event.outcome));
+        }
         let waiting = {
             let answers = self.answers.lock();
             let mut waits = answers.waits.values();
@@ -171,23 +200,14 @@ impl Desk {
     }
 
     fn answered(&self, waiting: Waiting, answer: i32) {
-        let Waiting { wait, handle, .. } = waiting;
+        let wait = waiting.wait;
         self.answers.lock().waits.remove(&wait);
-        let connection = handle.get();
-        let known = must_get(SL_OUTCOME_NONE, |known| {
-            c!(saved_connection_outcome(connection, known))
-        });
-        let waits = must_get(7, |waits| {
-            c!(saved_connection_is_connected(connection, waits))
-        });
-        assert_eq!(
-            (known, waits),
-            (answer, 0),
-            "how {wait} is answered, and that it is"
-        );
-        must(c!(saved_connection_destroy(connection)));
+        let answer = outcome(answer);
+        assert_eq!(waiting.outcome(), Some(answer), "how {wait} is answered");
+        assert!(!is_connected(waiting.handle), "{wait} is answered");
+        must(c!(saved_connection_destroy(waiting.handle.get())));
         if !self.is_muted() {
-            self.game.saved(wait, outcome(answer));
+            self.game.saved(wait, answer);
         }
     }
 
@@ -195,22 +215,22 @@ impl Desk {
     /// which are not destroyed before they have ended, are given up, as by a process that ends. From then
     /// on the desk is mute.
     pub fn end_waits(&self) {
-        let waits = std::mem::take(&mut self.answers.lock().waits);
-        let mut left = Vec::new();
-        for Waiting { wait, handle, .. } in waits.into_values() {
-            let connection = handle.get();
-            let known = must_get(SL_OUTCOME_NONE, |known| {
-                c!(saved_connection_outcome(connection, known))
-            });
-            let answer = match known {
-                SL_OUTCOME_NONE if self.is_of_store => {
-                    panic!("a store is gone and has not answered {wait}")
-                }
-                SL_OUTCOME_NONE => WaitAnswer::Unknown,
-                known => outcome(known),
-            };
-            self.game.saved(wait, answer);
-            left.push(connection);
+        let (waits, given_up) = {
+            let mut answers = self.answers.lock();
+            let given_up = std::mem::take(&mut answers.given_up);
+            (std::mem::take(&mut answers.waits), given_up)
+        };
+        let given_up = given_up.into_iter().map(|(_, handle)| handle.get());
+        let mut left: Vec<_> = given_up.collect();
+        for waiting in waits.into_values() {
+            let (wait, answer) = (waiting.wait, waiting.outcome());
+            let is_owed = answer.is_none() || waiting.callback.is_some();
+            assert!(
+                !self.is_of_store || !is_owed,
+                "a store is gone and has not answered {wait}"
+            );
+            self.game.saved(wait, answer.unwrap_or(WaitAnswer::Unknown));
+            left.push(waiting.handle.get());
         }
         self.mute();
         for connection in left {
@@ -342,6 +362,17 @@ impl Desk {
         if bought.by_event {
             self.game.purchased(bought.ask, bought.is_granted);
         }
+    }
+
+    /// Whether no event is still to bring an answer that the library has given.
+    pub fn has_told_all(&self) -> bool {
+        let answers = self.answers.lock();
+        let mut bought = answers.purchases.values().flatten();
+        let mut sends = answers.sends.values();
+        let mut waits = answers.waits.values();
+        bought.all(|bought| !bought.by_event)
+            && sends.all(|(_, answer)| answer.is_none())
+            && waits.all(|waiting| waiting.callback.is_some() || waiting.outcome().is_none())
     }
 
     /// The server is destroyed: what callbacks have answered, and no event has told any more.

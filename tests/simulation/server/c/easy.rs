@@ -254,7 +254,8 @@ impl Server for CEasyHost {
 
     fn is_closed(&self) -> bool {
         let store = self.store.get();
-        must_get(7, |is_closed| c!(easy_store_is_closed(store, is_closed))) != 0
+        let is_closed = must_get(7, |is_closed| c!(easy_store_is_closed(store, is_closed)));
+        is_closed != 0 && self.desk.has_told_all()
     }
 
     fn drain(&self, timeout: f64) -> bool {

@@ -339,7 +339,8 @@ impl Server for CLockerHost {
         let is_sending = must_get(7, |is_sending| {
             c!(remote_change_sender_is_sending(sender, is_sending))
         });
-        !self.is_open() && self.desk.sessions().is_empty() && (has_purchases, is_sending) == (0, 0)
+        let is_idle = self.desk.sessions().is_empty() && self.desk.has_told_all();
+        !self.is_open() && is_idle && (has_purchases, is_sending) == (0, 0)
     }
 
     fn drain(&self, timeout: f64) -> bool {
