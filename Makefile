@@ -45,10 +45,17 @@ format:
 	@$(CARGO) fmt --check
 	@echo "formatting: as rustfmt has it"
 
+# They are known by what they begin with: most have no ending.
+SHELL_SCRIPTS = grep -rlIE --exclude='*.md' --exclude-dir=.git --exclude-dir=build --exclude-dir=target \
+	'^(\#!.*[/ ](ba|da)?sh$$|\# shellcheck shell=)' .
+
 lint:
 	@printf '\n== Clippy\n'
 	@$(CARGO) clippy --locked --all-targets --quiet -- -D warnings
 	@echo "clippy: no warnings"
+	@printf '\n== Shell scripts\n'
+	@$(SHELL_SCRIPTS) | xargs shellcheck --external-sources
+	@echo "shellcheck: $$($(SHELL_SCRIPTS) | wc -l) scripts, no warnings"
 
 docs:
 	@printf '\n== Documentation\n'

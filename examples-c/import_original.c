@@ -53,7 +53,7 @@ static const char *find_folder(int argc, char **argv) {
 static char *read_document(const char *folder, const char *name) {
     char path[1024];
     char *text;
-    long length;
+    long length = -1;
     FILE *file;
     int written = snprintf(path, sizeof path, "%s/%s.json", folder, name);
     MUST(written > 0 && (size_t)written < sizeof path, "the folder's name is too long");

@@ -25,8 +25,10 @@ fn panic_message(panic: Box<dyn Any + Send>) -> String {
         None => panic.downcast_ref::<String>().map(String::as_str),
     };
     let message = format!("a bug in session-locker: {}", text.unwrap_or("no message"));
-    // A payload whose own drop panics would unwind into the host.
-    std::mem::forget(panic);
+    // A payload whose own drop panics must not unwind into the host; only what that one says is leaked.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+        std::mem::forget(second);
+    }
     message
 }
 
@@ -115,6 +117,8 @@ macro_rules! config {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::ffi::error::last_message;
     use crate::ffi::status::{SL_ERROR_CLOSED, SL_ERROR_INVALID_ARGUMENT};
@@ -133,6 +137,30 @@ mod tests {
         assert_eq!(last_message(), "a bug in session-locker: lost index 3");
         assert_eq!(boundary(|| std::panic::panic_any(5_u8)), SL_ERROR_PANIC);
         assert_eq!(last_message(), "a bug in session-locker: no message");
+    }
+
+    #[test]
+    fn what_a_panic_carries_is_dropped_though_that_panics_too() {
+        struct Carried {
+            _kept: Arc<()>,
+            panics: bool,
+        }
+        impl Drop for Carried {
+            fn drop(&mut self) {
+                if self.panics {
+                    // A payload without memory, for this one is leaked.
+                    std::panic::panic_any(());
+                }
+            }
+        }
+        let kept = Arc::new(());
+        for panics in [false, true] {
+            let _kept = Arc::clone(&kept);
+            let carried = Carried { _kept, panics };
+            assert_eq!(boundary(|| std::panic::panic_any(carried)), SL_ERROR_PANIC);
+            assert_eq!(last_message(), "a bug in session-locker: no message");
+            assert_eq!(Arc::strong_count(&kept), 1);
+        }
     }
 
     #[test]
