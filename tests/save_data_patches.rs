@@ -121,6 +121,17 @@ fn every_operation_of_a_json_patch_works() {
     assert!(data.to_json().contains(r#""raw":[1.10]"#), "untouched");
 }
 
+/// RFC 6902, section 4: members that an operation does not define are ignored.
+#[test]
+fn what_an_operation_of_a_json_patch_does_not_need_may_be_anything() {
+    let mut data = document();
+    let patch = r#"[{"op":"replace","path":"/Gold","value":6,"from":5,"why":null},{"op":"remove","path":"/o/x","value":1e999}]"#;
+    data.apply_patch(patch).unwrap();
+    assert_eq!(fields(&data)["o"], json!({"y": {"z": 2}}));
+    let (_, message) = failed(&mut data, &json!([{"op": "move", "from": 5, "path": "/x"}]));
+    assert!(message.contains("expected a string"), "{message}");
+}
+
 #[test]
 fn a_json_patch_is_applied_whole_or_not_at_all() {
     let mut data = document();

@@ -74,9 +74,12 @@ fn an_array_index_replaces_and_its_length_or_a_dash_appends() {
             pointer: "/l/6".into()
         }
     );
-    for index in ["/l/01", "/l/x", "/l/"] {
+    for index in ["/l/01", "/l/x", "/l/", "/l/x/deeper/still"] {
         let error = refused(&mut data, |data| data.set_i64(index, 0));
-        assert!(matches!(error, SaveDataError::InvalidPointer { .. }));
+        assert!(
+            matches!(&error, SaveDataError::InvalidPointer { pointer, .. } if pointer == index),
+            "{error}"
+        );
     }
 }
 

@@ -131,7 +131,12 @@ fn container<'v, 'p>(
         .rsplit_once('/')
         .ok_or_else(|| pointer::invalid(pointer, "it names no place inside the field"))?;
     let parent_pointer = &pointer[..pointer.len() - (rest.len() - parent.len())];
-    Ok((parent, last, walk(field, parent, parent_pointer)?))
+    let found = walk(field, parent, parent_pointer).map_err(|error| match error {
+        // What cannot be a pointer is told as it was given.
+        SaveDataError::InvalidPointer { message, .. } => pointer::invalid(pointer, message),
+        error => error,
+    });
+    Ok((parent, last, found?))
 }
 
 /// What a member takes beside its value: name, colon, and the comma that parts it from others.

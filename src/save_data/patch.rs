@@ -273,12 +273,13 @@ fn is_same_number(left: &Number, right: &Number) -> bool {
 }
 
 /// An operation as it is written. `value` is kept as text because serde's nesting limit counts
-/// the patch around it.
+/// the patch around it, and so is `from`, which only some operations read.
 #[derive(Deserialize)]
 struct Shape<'a> {
     op: String,
     path: String,
-    from: Option<String>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    from: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
 }
@@ -305,8 +306,12 @@ fn read_operation(json: &str) -> Result<PatchOperation, String> {
     }
     let shape: Shape<'_> = serde_json::from_str(json).map_err(|error| scan::message(&error))?;
     let path = read_pointer(&shape.path)?;
-    let from = || match &shape.from {
-        Some(from) => read_pointer(from),
+    let from = || match shape.from {
+        Some(from) => {
+            let from: String =
+                serde_json::from_str(from.get()).map_err(|error| scan::message(&error))?;
+            read_pointer(&from)
+        }
         None => Err("\"from\" is missing".to_owned()),
     };
     let value = || match shape.value {
