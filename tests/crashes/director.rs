@@ -10,15 +10,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How many servers there are at a time.
-const SERVERS: usize = 4;
+const SERVERS: usize = 5;
 /// The longest that the director waits before it does something, in milliseconds.
 const LONGEST_WAIT_MS: u64 = 200;
 /// About how long it takes to shut down, in microseconds.
 const LONGEST_END_US: u64 = 10_000;
-/// How long a server is stopped, in milliseconds: most often for longer than its lease.
-const STOP_MS: RangeInclusive<u64> = 300..=3000;
-/// How long a server may hold up all others, which it does if it was stopped while it wrote.
-const LONGEST_HOLD_UP: Duration = Duration::from_millis(400);
+/// How long a server is stopped, in milliseconds: most often for so long that others want its keys.
+const STOP_MS: RangeInclusive<u64> = 500..=3000;
+/// How long a server may hold up all others, which it does if it was stopped while it wrote; and for
+/// how long it goes on then, in microseconds.
+const LONGEST_HOLD_UP: Duration = Duration::from_millis(200);
+const LONGEST_MOMENT_US: u64 = 10_000;
 /// How many servers are stopped at a time, at most.
 const STOPPED_MAX: usize = 2;
 /// How long anything may take that is not chosen by chance.
@@ -57,8 +59,9 @@ struct Server {
     number: u32,
     process: Child,
     state: State,
-    /// How far its ledger has been read.
+    /// How far its ledger has been read, and whether something was saved up to there.
     read_to: u64,
+    has_saved: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +153,7 @@ impl Director<'_> {
             process: self.place.start(&name, &arguments),
             state: State::Running,
             read_to: 0,
+            has_saved: false,
         });
     }
 
@@ -158,26 +162,41 @@ impl Director<'_> {
     fn wait(&mut self) {
         let waits = Duration::from_millis(self.chance.u64(1..=LONGEST_WAIT_MS));
         let (begun, mut has_saved) = (Instant::now(), false);
+        let mut held_up_at = begun + LONGEST_HOLD_UP;
         while !has_saved || begun.elapsed() < waits {
             thread::sleep(Duration::from_millis(1));
             for server in &mut self.servers {
-                has_saved |= server.has_saved(&self.place.ledger(server.number));
+                has_saved |= server.saves(&self.place.ledger(server.number));
             }
-            let is_held_up = !has_saved && begun.elapsed() > LONGEST_HOLD_UP;
-            self.wake(is_held_up);
+            if !has_saved && Instant::now() > held_up_at {
+                self.let_those_that_are_stopped_write();
+                held_up_at = Instant::now() + LONGEST_HOLD_UP;
+            }
+            self.wake();
             self.replace_those_that_shut_down();
             assert!(begun.elapsed() < PATIENCE, "no server saves anything");
         }
     }
 
-    /// Wakes who has been stopped for long enough, or all.
-    fn wake(&mut self, all: bool) {
-        for server in &mut self.servers {
-            if let State::Stopped(until) = server.state
-                && (all || Instant::now() >= until)
-            {
-                signal(&server.process, libc::SIGCONT);
-                server.state = State::Running;
+    /// Lets them go on for a moment, and stops them again at another point.
+    fn let_those_that_are_stopped_write(&mut self) {
+        let stopped = self.servers.iter().filter(|server| server.is_stopped());
+        for server in stopped {
+            signal(&server.process, libc::SIGCONT);
+            thread::sleep(Duration::from_micros(self.chance.u64(1..LONGEST_MOMENT_US)));
+            signal(&server.process, libc::SIGSTOP);
+        }
+    }
+
+    /// Wakes who has been stopped for long enough; one in four is killed instead.
+    fn wake(&mut self) {
+        let is_due = |server: &Server| matches!(server.state, State::Stopped(until) if Instant::now() >= until);
+        while let Some(at) = self.servers.iter().position(is_due) {
+            if self.chance.u32(..4) == 0 {
+                self.kill_and_replace(at);
+            } else {
+                signal(&self.servers[at].process, libc::SIGCONT);
+                self.servers[at].state = State::Running;
             }
         }
     }
@@ -208,29 +227,21 @@ impl Director<'_> {
 
     /// Most often kills a server, and now and then stops it for a while, or tells it to shut down.
     fn act(&mut self) {
-        let is_stopped = |server: &Server| matches!(server.state, State::Stopped(_));
-        let mut at = self.chance.usize(..self.servers.len());
-        // Most of those that are stopped are to wake.
-        if is_stopped(&self.servers[at]) && self.chance.u32(..8) > 0 {
-            let running = self.servers.iter().position(|server| !is_stopped(server));
-            at = running.expect("not all are stopped");
-        }
-        let stopped = self
-            .servers
-            .iter()
-            .filter(|server| is_stopped(server))
-            .count();
+        let all = 0..self.servers.len();
+        let (stopped, others): (Vec<usize>, Vec<usize>) =
+            all.partition(|&at| self.servers[at].is_stopped());
+        let at = others[self.chance.usize(..others.len())];
         let server = &mut self.servers[at];
         let is_running = server.state == State::Running;
         match self.chance.u32(..20) {
-            0..=2 if is_running && stopped < STOPPED_MAX => {
+            0..=3 if server.has_saved && is_running && stopped.len() < STOPPED_MAX => {
                 let stops = Duration::from_millis(self.chance.u64(STOP_MS));
                 signal(&server.process, libc::SIGSTOP);
                 server.state = State::Stopped(Instant::now() + stops);
                 self.deeds.stopped += 1;
             }
             // It hears signals from when it has a ledger on.
-            3..=6 if is_running && self.place.ledger(server.number).exists() => {
+            4..=7 if is_running && self.place.ledger(server.number).exists() => {
                 signal(&server.process, libc::SIGTERM);
                 server.state = State::ShuttingDown(Instant::now() + PATIENCE);
                 if self.chance.bool() {
@@ -266,8 +277,12 @@ impl Director<'_> {
 }
 
 impl Server {
+    fn is_stopped(&self) -> bool {
+        matches!(self.state, State::Stopped(_))
+    }
+
     /// Whether its ledger has a new line that something was saved.
-    fn has_saved(&mut self, ledger: &Path) -> bool {
+    fn saves(&mut self, ledger: &Path) -> bool {
         let Ok(mut file) = File::open(ledger) else {
             return false;
         };
@@ -278,7 +293,9 @@ impl Server {
             .read_to_string(&mut lines)
             .expect("a ledger can be read");
         self.read_to += read as u64;
-        lines.lines().any(|line| line.starts_with("saved "))
+        let saves = lines.lines().any(|line| line.starts_with("saved "));
+        self.has_saved |= saves;
+        saves
     }
 }
 

@@ -24,8 +24,8 @@
     "\"Credits\":0,\"Notes\":[]}"
 
 /* The players. The first few are asked for most often. */
-#define KEYS 32
-#define HOT_KEYS 6
+#define KEYS 20
+#define HOT_KEYS 5
 #define ID_CAPACITY 24
 
 enum { GOLD = 1, HAT = 2, GIFT = 3, BY_HAND = 4 };

@@ -164,6 +164,9 @@ static void send_note(Game *game) {
 static void look(Game *game, Seat *seat) {
     double before = monotonic_s();
     int32_t is_available = 0;
+    if (seat->profile == NULL || seat->session == 0) {
+        return;
+    }
     OK(profile_is_available(seat->profile, &is_available));
     if (!is_available) {
         return;
@@ -253,11 +256,12 @@ static void let_guest_in_or_out(Game *game, Seat *seat) {
 
 static void play(Game *game, Seat *seat) {
     int32_t is_active = 0;
+    /* First of all, for this server may have been stopped for a long time. */
+    look(game, seat);
     come_or_go(game, seat);
     if (seat->profile == NULL || seat->session == 0) {
         return;
     }
-    look(game, seat);
     OK(profile_is_active(seat->profile, &is_active));
     if (!is_active) {
         return;
