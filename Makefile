@@ -1,6 +1,7 @@
 # make test      everything that must hold, set-up included
 # make simulate  the simulated world; SEEDS, FIRST, STEPS say how many seeds, from which on, how long
 # make demo      the examples, against a fresh database
+# make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
 # make headers   writes anew what is generated from src/ffi
 # make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
@@ -31,7 +32,7 @@ SONAME := $(word 2,$(NAMES))
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
 test: tools format lint docs rust-tests simulation-tests library symbols c-tests two-libraries cpp-tests \
-	csharp-tests lua-tests stories examples install-tests
+	csharp-tests lua-tests stories examples crash-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -135,6 +136,19 @@ examples: library
 demo: demo-tools library
 	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@SKIP_MISSING=1 bindings/run $(LIB) build/examples
+
+# A share of what `make crashes` does.
+.PHONY: crash-tests crashes
+crash-tests: library
+	@printf '\n== Servers that are killed\n'
+	@tests/crashes/run $(LIB) build/crashes 60 sqlite
+	@tests/crashes/run $(LIB) build/crashes 30 files
+
+KILLS = 1000
+STORAGE = sqlite
+SEED =
+crashes: demo-tools library
+	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(STORAGE)' $(SEED)
 
 headers:
 	@SESSION_LOCKER_WRITE_HEADERS=1 $(CARGO) test --locked --quiet --test headers

@@ -3,7 +3,9 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use session_locker::clock::Clock;
 use session_locker::easy::Profile;
 use support::Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
 use support::{FaultyStorage, Server, VirtualClock, add_gold, gold, options};
@@ -72,6 +74,101 @@ fn the_lease_runs_out_by_the_clock_even_when_nobody_updates() {
     server.clock.advance(LEASE - 1.0);
     assert!(profile.is_available().unwrap());
     server.clock.advance(1.0);
+    assert!(!profile.is_available().unwrap());
+}
+
+/// A clock whose process is stopped once, for longer than a lease, right after it has read it for the
+/// so manieth time.
+struct StoppingClock {
+    clock: Arc<VirtualClock>,
+    reads_left: AtomicU32,
+}
+
+impl StoppingClock {
+    fn has_stopped(&self) -> bool {
+        self.reads_left.load(Ordering::Relaxed) == 0
+    }
+}
+
+impl Clock for StoppingClock {
+    fn wall(&self) -> f64 {
+        self.clock.wall()
+    }
+
+    fn monotonic(&self) -> f64 {
+        let now = self.clock.monotonic();
+        let left = self.reads_left.load(Ordering::Relaxed);
+        self.reads_left
+            .store(left.saturating_sub(1), Ordering::Relaxed);
+        if left == 1 {
+            self.clock.advance(LEASE);
+        }
+        now
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.clock.sleep(seconds);
+    }
+}
+
+/// A server that is stopped while it does something again and again; it must not think afterwards
+/// that its key is its own still.
+fn stop_while(doing: impl Fn(&Server, &StoppingClock, &Profile)) {
+    for reads in 1..30 {
+        let storage = FaultyStorage::new();
+        let clock = VirtualClock::new();
+        let stopping = Arc::new(StoppingClock {
+            clock: Arc::clone(&clock),
+            reads_left: AtomicU32::new(u32::MAX),
+        });
+        let mut options = options(&clock, 1);
+        options.clock = Arc::clone(&stopping) as Arc<dyn Clock>;
+        let server = Server::with(&storage, &clock, options);
+        let profile = server.load(KEY);
+        storage.on_commit(&[FailBefore; 200]);
+        stopping.reads_left.store(reads, Ordering::Relaxed);
+        while !stopping.has_stopped() {
+            doing(&server, &stopping, &profile);
+            clock.advance(0.01);
+            let had_stopped = stopping.has_stopped();
+            let is_available = profile.is_available().unwrap();
+            assert!(
+                !had_stopped || !is_available,
+                "stopped after {reads} readings"
+            );
+        }
+        server.update();
+        assert!(
+            !profile.is_available().unwrap(),
+            "stopped after {reads} readings"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_was_stopped_at_any_point_of_an_update_knows_that_its_lease_is_over() {
+    stop_while(|server, clock, _| server.store.update(clock.monotonic()).unwrap());
+}
+
+#[test]
+fn a_server_that_was_stopped_at_any_point_of_a_wait_knows_that_its_lease_is_over() {
+    stop_while(|_, _, profile| {
+        add_gold(profile, 1);
+        profile.wait_until_changes_saved(0.005).unwrap();
+    });
+}
+
+#[test]
+fn the_time_between_a_wait_and_the_first_update_counts_against_the_lease() {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    let profile = server.store.start_session(KEY, &[]).unwrap();
+    profile.wait_until_loaded(1.0).unwrap();
+    storage.on_commit(&[FailBefore; 200]);
+    server.clock.advance(LEASE);
+    server.update();
+    assert!(!profile.is_available().unwrap());
+    server.jump(1.0);
     assert!(!profile.is_available().unwrap());
 }
 

@@ -138,8 +138,17 @@ pub(crate) struct Driver {
     config: Arc<Config>,
     is_driving: AtomicBool,
     is_abandoned: AtomicBool,
-    /// What the monotonic clock showed at the last update.
-    updated_at: Mutex<f64>,
+    last_update: Mutex<LastUpdate>,
+}
+
+/// When the last update was, by the monotonic clock.
+#[derive(Clone, Copy)]
+struct LastUpdate {
+    /// What the clock showed when it began.
+    begun_at: f64,
+    /// What it showed when the host took the time of the update, as far as can be told: earlier, if
+    /// the process was stopped between the two.
+    at: f64,
 }
 
 /// Access to the set.
@@ -174,7 +183,8 @@ impl Driver {
         migrators: Migrators,
     ) -> Self {
         let config = Arc::clone(set.config());
-        let updated_at = Mutex::new(clock.monotonic());
+        let at = clock.monotonic();
+        let last_update = Mutex::new(LastUpdate { begun_at: at, at });
         Self {
             set: Guarded::new(set),
             storage,
@@ -183,7 +193,7 @@ impl Driver {
             config,
             is_driving: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
-            updated_at,
+            last_update,
         }
     }
 
@@ -204,11 +214,12 @@ impl Driver {
     /// Does all there is to do at `now`, monotonic seconds by the host's epoch.
     pub fn update(&self, now: f64, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
         let _driving = Driving::begin(&self.is_driving)?;
-        self.drive(Time::Host(now), scope, host)
+        self.drive(Some(now), scope, host)
     }
 
-    fn drive(&self, time: Time, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
-        self.begin_update(time, scope)?;
+    /// Without a time of the host's, what has passed since the last update counts.
+    fn drive(&self, now: Option<f64>, scope: Scope, host: &dyn Host) -> Result<(), LockerError> {
+        self.begin_update(now, scope)?;
         // What it does counts against this update's budget.
         host.begin();
         while let Some(task) = self.next_task(scope)? {
@@ -219,11 +230,26 @@ impl Driver {
     }
 
     /// The clocks are the host's, and are read with no lock held.
-    fn begin_update(&self, time: Time, scope: Scope) -> Result<(), LockerError> {
+    fn begin_update(&self, now: Option<f64>, scope: Scope) -> Result<(), LockerError> {
         let (monotonic, wall) = (self.clock.monotonic(), self.clock.wall());
         let mut set = self.set()?;
+        let mut last = self.last_update.lock();
+        let (before, elapsed) = (set.now(), monotonic - last.at);
+        // The host's first time does not say what has passed before it.
+        if now.is_some() && !set.has_host_time() {
+            set.let_pass(elapsed);
+        }
+        let time = now.map_or(Time::Elapsed(elapsed), Time::Host);
         set.begin_update(time, wall, scope);
-        *self.updated_at.lock() = monotonic;
+        // By the same time once more, as for the next locker, it is no later.
+        let passed = set.now() - before;
+        if passed > 0.0 {
+            let late = (monotonic - last.begun_at - passed).max(0.0);
+            *last = LastUpdate {
+                begun_at: monotonic,
+                at: monotonic - late,
+            };
+        }
         Ok(())
     }
 
@@ -232,7 +258,7 @@ impl Driver {
         let monotonic = self.clock.monotonic();
         // Both under one lock: together they are the last update's.
         let set = self.set()?;
-        let (now, updated_at) = (set.now(), *self.updated_at.lock());
+        let (now, updated_at) = (set.now(), self.last_update.lock().at);
         drop(set);
         Ok(now + (monotonic - updated_at).max(0.0))
     }
@@ -250,13 +276,11 @@ impl Driver {
         first()?;
         let begun = self.clock.monotonic();
         loop {
-            let monotonic = self.clock.monotonic();
-            let since = monotonic - *self.updated_at.lock();
-            self.drive(Time::Elapsed(since), scope, host)?;
+            self.drive(None, scope, host)?;
             if is_done()? {
                 return Ok(true);
             }
-            let left = timeout - (monotonic - begun).max(0.0);
+            let left = timeout - (self.clock.monotonic() - begun).max(0.0);
             // A timeout that is not a number is none.
             if left.is_nan() || left <= 0.0 {
                 return Ok(false);

@@ -351,6 +351,16 @@ impl LockerSet {
         })
     }
 
+    /// Whether the host has said what time it is.
+    pub fn has_host_time(&self) -> bool {
+        self.timeline.has_host_time()
+    }
+
+    /// Lets time pass before the host has said what time it is.
+    pub fn let_pass(&mut self, seconds: f64) {
+        self.timeline.pass(Time::Elapsed(seconds));
+    }
+
     /// Begins an update. Updates of single lockers at one time share one budget.
     pub fn begin_update(&mut self, time: Time, wall: f64, scope: Scope) {
         self.timeline.pass(time);

@@ -22,6 +22,11 @@ impl Timeline {
         self.now
     }
 
+    /// Whether the host has said a time by its epoch.
+    pub fn has_host_time(&self) -> bool {
+        self.host_time.is_some()
+    }
+
     /// Lets time pass. The host's epoch is its own: its first time is only where its next ones are
     /// counted from. A time before the last, or none at all, counts as the last.
     pub fn pass(&mut self, time: Time) {
