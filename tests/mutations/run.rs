@@ -1,0 +1,156 @@
+//! Runs of the mutated simulation: each is a process with one mutation on, for a range of seeds.
+
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// A run that says nothing for so long is ended. The simulation's own watchdog is there long before.
+const BOUND: Duration = Duration::from_secs(600);
+
+/// The compiled copy.
+pub struct Simulation {
+    pub program: PathBuf,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All seeds passed.
+    Passed,
+    /// A law was broken.
+    Noticed(Notice),
+    /// It has failed in another way: what it said.
+    Failed(String),
+}
+
+/// What the simulation says of a broken law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub law: u8,
+    pub seed: u64,
+    /// In the simulation's words, without the law and the seed.
+    pub said: String,
+}
+
+impl Simulation {
+    /// Runs some seeds with a mutation switched on, or with none.
+    pub fn run(&self, mutation: Option<usize>, seeds: Range<u64>) -> Outcome {
+        match self.output(mutation, &seeds) {
+            Ok((true, _)) => Outcome::Passed,
+            Ok((false, output)) => match notice(&output) {
+                Some(notice) => Outcome::Noticed(notice),
+                None => Outcome::Failed(ending(&output)),
+            },
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+
+    /// The first seed of these that notices the mutation.
+    pub fn search(&self, mutation: usize, seeds: Range<u64>) -> Outcome {
+        let mut first = self.run(Some(mutation), seeds.clone());
+        // Several seeds run at once, and not the first of them needs to be the first to fail.
+        while let Outcome::Noticed(found) = &first
+            && found.seed > seeds.start
+        {
+            match self.run(Some(mutation), seeds.start..found.seed) {
+                Outcome::Passed => break,
+                earlier => first = earlier,
+            }
+        }
+        first
+    }
+
+    /// Whether all was well, and what was said.
+    fn output(&self, mutation: Option<usize>, seeds: &Range<u64>) -> io::Result<(bool, String)> {
+        let (mut reader, writer) = io::pipe()?;
+        let mut command = Command::new(&self.program);
+        command
+            .env(
+                "SIMULATION_SEEDS",
+                format!("{}..{}", seeds.start, seeds.end),
+            )
+            .env(
+                "SIMULATION_MUTATION",
+                mutation.map_or(String::new(), |number| number.to_string()),
+            )
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(writer.try_clone()?)
+            .stderr(writer);
+        let mut child = command.spawn()?;
+        // Else the pipe would not end with the child.
+        drop(command);
+        let (done, is_done) = mpsc::channel();
+        let listener = thread::spawn(move || {
+            let mut output = Vec::new();
+            let read = reader.read_to_end(&mut output);
+            let _ = done.send(());
+            read.map(|_| String::from_utf8_lossy(&output).into_owned())
+        });
+        if is_done.recv_timeout(BOUND).is_err() {
+            child.kill()?;
+        }
+        let status = child.wait()?;
+        let output = listener.join().expect("a thread that does not panic")?;
+        Ok((status.success(), output))
+    }
+}
+
+/// Does the same with each, a few at a time; the answers are in the order of the items.
+pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = Mutex::new(items.iter().enumerate());
+    let done = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((at, item)) = take(&next) {
+                    let result = work(item);
+                    done.lock().expect("no panic").push((at, result));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("no panic");
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+fn take<T>(from: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
+    from.lock().expect("no panic").next()
+}
+
+/// The first broken law that a run has told of.
+fn notice(output: &str) -> Option<Notice> {
+    let lines = || output.lines();
+    let (law, said) = lines().find_map(broken_law)?;
+    let seed = lines().find_map(|line| number_after(line, "seed "))?;
+    let said = said.to_owned();
+    Some(Notice { law, seed, said })
+}
+
+/// `law 3: what is wrong`, wherever it stands in a line.
+fn broken_law(line: &str) -> Option<(u8, &str)> {
+    let (_, rest) = line.split_once("law ")?;
+    let (law, said) = rest.split_once(':')?;
+    Some((law.parse().ok()?, said.trim()))
+}
+
+fn number_after(line: &str, word: &str) -> Option<u64> {
+    let (_, rest) = line.split_once(word)?;
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    rest[..digits].parse().ok()
+}
+
+/// The last lines of a run that has failed in no way that is known.
+fn ending(output: &str) -> String {
+    let lines: Vec<_> = output.lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
