@@ -10,7 +10,13 @@ use std::thread;
 use std::time::Duration;
 
 /// A run that says nothing for so long is ended. The simulation's own watchdog is there long before.
-const BOUND: Duration = Duration::from_secs(600);
+const BOUND: Duration = Duration::from_secs(900);
+
+/// So many runs at once for each core: one that stands still needs none.
+const RUNS_PER_CORE: usize = 3;
+
+/// The test that runs the seeds it is told.
+const TEST: &str = "the_ten_laws_hold";
 
 /// The compiled copy.
 pub struct Simulation {
@@ -79,6 +85,7 @@ impl Simulation {
                 mutation.map_or(String::new(), |number| number.to_string()),
             )
             .env("RUST_BACKTRACE", "0")
+            .args([TEST, "--exact", "--nocapture"])
             .stdin(Stdio::null())
             .stdout(writer.try_clone()?)
             .stderr(writer);
@@ -105,7 +112,7 @@ impl Simulation {
 pub fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = Mutex::new(items.iter().enumerate());
     let done = Mutex::new(Vec::new());
-    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let workers = RUNS_PER_CORE * thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
@@ -126,27 +133,21 @@ fn take<T>(from: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
 }
 
 /// The first broken law that a run has told of.
-fn notice(output: &str) -> Option<Notice> {
-    let lines = || output.lines();
-    let (law, said) = lines().find_map(broken_law)?;
-    let seed = lines().find_map(|line| number_after(line, "seed "))?;
-    let said = said.to_owned();
-    Some(Notice { law, seed, said })
+pub fn notice(output: &str) -> Option<Notice> {
+    output.lines().find_map(broken_law)
 }
 
-/// `law 3: what is wrong`, wherever it stands in a line.
-fn broken_law(line: &str) -> Option<(u8, &str)> {
+/// Reads `law 3: what is wrong (seed 12, step 40)`, wherever it begins in a line.
+fn broken_law(line: &str) -> Option<Notice> {
     let (_, rest) = line.split_once("law ")?;
-    let (law, said) = rest.split_once(':')?;
-    Some((law.parse().ok()?, said.trim()))
-}
-
-fn number_after(line: &str, word: &str) -> Option<u64> {
-    let (_, rest) = line.split_once(word)?;
-    let digits = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
-    rest[..digits].parse().ok()
+    let (law, rest) = rest.split_once(": ")?;
+    let (said, rest) = rest.rsplit_once(" (seed ")?;
+    let seed = rest.split([',', ')', ';']).next()?;
+    Some(Notice {
+        law: law.parse().ok()?,
+        seed: seed.parse().ok()?,
+        said: said.to_owned(),
+    })
 }
 
 /// The last lines of a run that has failed in no way that is known.

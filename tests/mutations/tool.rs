@@ -3,7 +3,7 @@
 use super::found;
 use super::list;
 use super::mutation::{Mutation, mutated};
-use super::run::{Notice, Outcome};
+use super::run::{Notice, Outcome, notice};
 use super::{CHANGES_NOTHING, copy, root, target};
 
 const SOURCE: &str =
@@ -98,6 +98,18 @@ fn a_line_of_the_list_is_found_by_its_name_and_has_the_seed() {
     assert_eq!(found::line_of(&list, &one), Some(&*line));
     assert_eq!(found::seed(&line), Some(12));
     assert_eq!(found::line_of(&list, &CHANGES_NOTHING), None);
+}
+
+#[test]
+fn a_broken_law_is_read_from_what_the_simulation_says() {
+    let output = "running 1 test\nlaw 5: remote change 3 (of 2) was lost (seed 41, step 7)\nfailed";
+    let expected = Notice {
+        law: 5,
+        seed: 41,
+        said: "remote change 3 (of 2) was lost".to_owned(),
+    };
+    assert_eq!(notice(output), Some(expected));
+    assert_eq!(notice("law of the land (seed 3)"), None);
 }
 
 #[test]

@@ -13,6 +13,14 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 5,
+        name: "takes a late answer for that to a later request",
+        file: "src/remote_change/set.rs",
+        original: "job.and_then(Job::outstanding) == Some(id)",
+        broken: "job.and_then(Job::outstanding).is_some()",
+        or: &[],
+    },
+    Mutation {
+        law: 5,
         name: "notes how far a sender has got only the first time",
         file: "src/remote_change/inbox.rs",
         original: "(one.sequence, one.at) = (sequence, at);",
@@ -155,6 +163,24 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 6,
+        name: "does not store which gifts a player has been given",
+        file: "src/save_data/reserved.rs",
+        original: "!self.gifts.is_empty()",
+        broken: "false",
+        or: &[],
+    },
+    Mutation {
+        law: 6,
+        name: "waits for a purchase's save before it marks what is to be saved",
+        file: "src/locker/locker_ref.rs",
+        original: "set.with(self.id, LockerState::mark_force_save)?;
+        set.wait_for(self.id, connection.clone())?;",
+        broken: "set.wait_for(self.id, connection.clone())?;
+        set.with(self.id, LockerState::mark_force_save)?;",
+        or: &[],
+    },
+    Mutation {
+        law: 6,
         name: "drops entries of the history before a receipt can no longer come again",
         file: "src/purchaser/history.rs",
         original: "is_old && !entries.is_marked(place)",
@@ -212,6 +238,22 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "let refuse = |purchase| answered(&queue.locker, purchase, false);
             state.over.extend(purchases.map(refuse));",
         broken: "drop(purchases);",
+        or: &[],
+    },
+    Mutation {
+        law: 8,
+        name: "finishes an ended profile while its waits are open",
+        file: "src/easy/delivery.rs",
+        original: "entries[*id].has_open_waits()",
+        broken: "false",
+        or: &[],
+    },
+    Mutation {
+        law: 8,
+        name: "calls a store closed whose purchases are not answered",
+        file: "src/easy/store.rs",
+        original: "self.0.purchases.has_incomplete() || self.0.sending.is_sending()?",
+        broken: "self.0.sending.is_sending()?",
         or: &[],
     },
     Mutation {

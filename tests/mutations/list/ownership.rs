@@ -29,6 +29,14 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 1,
+        name: "takes the storage's time to have been told as the answer came",
+        file: "src/locker/set.rs",
+        original: "ClockReading::new(clock, entry.sent_at)",
+        broken: "ClockReading::new(clock, self.now)",
+        or: &[],
+    },
+    Mutation {
+        law: 1,
         name: "watches another's session from when it asked, not from when it saw it",
         file: "src/locker/lease.rs",
         original: "Watch {
