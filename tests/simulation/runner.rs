@@ -1,0 +1,191 @@
+//! Runs seeds over the cores, and says what came of them.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::history::History;
+use crate::ledger::{Broken, Counts};
+use crate::simulation::{Ended, Simulation};
+
+/// A seed that takes longer has come to a standstill.
+const STANDSTILL: Duration = Duration::from_secs(60);
+
+/// How many lines of history are shown.
+const SHOWN: usize = 400;
+
+/// Of seeds that failed, this many are looked for before the run is given up.
+const FAILURES_MAX: usize = 3;
+
+/// What came of many seeds.
+#[derive(Debug, Default)]
+pub struct Totals {
+    pub seeds: u64,
+    pub counts: Counts,
+    /// The seeds that broke a law.
+    pub failed: Vec<u64>,
+    pub seconds: f64,
+}
+
+/// Runs one seed; a panic of the library's breaks it too.
+pub fn run(seed: u64, steps: u64, lines: usize) -> Ended {
+    let run = || Simulation::new(seed, History::of(lines)).run(seed, steps, lines);
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied());
+        let what = format!("there was a panic: {}", text.unwrap_or("without words"));
+        Ended {
+            seed,
+            counts: Counts::default(),
+            broken: Some((Broken { law: 0, what }, 0)),
+            history: String::new(),
+        }
+    })
+}
+
+/// Runs all seeds of a range, and prints how each that fails has come to that.
+pub fn run_all(seeds: Range<u64>, steps: u64) -> Totals {
+    let begun = Instant::now();
+    let totals = Mutex::new(Totals::default());
+    let next = AtomicU64::new(seeds.start);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let watch = Watch::new(cores);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores)
+            .map(|core| {
+                let (watch, next, totals, end) = (&watch, &next, &totals, seeds.end);
+                scope.spawn(move || {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= end {
+                            break watch.leave(core);
+                        }
+                        watch.begin(core, seed);
+                        let ended = run(seed, steps, 0);
+                        let mut totals = lock(totals);
+                        totals.add(&ended);
+                        if totals.failed.len() >= FAILURES_MAX {
+                            next.store(end, Ordering::Relaxed);
+                        }
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(|| watch.look_on());
+        for worker in workers {
+            let _ = worker.join();
+        }
+        watch.end();
+    });
+    let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    totals.seconds = begun.elapsed().as_secs_f64();
+    totals.failed.sort_unstable();
+    totals
+}
+
+/// Runs a seed that has failed once more, and says what has happened. It must fail in the same way.
+pub fn explain(seed: u64, steps: u64) -> String {
+    let first = run(seed, steps, 0);
+    let path = std::env::var("SIMULATION_HISTORY").ok();
+    let lines = match path {
+        Some(_) => usize::MAX,
+        None => SHOWN,
+    };
+    let again = run(seed, steps, lines);
+    assert_eq!(first.broken, again.broken, "seed {seed} does not replay");
+    let mut text = match path {
+        Some(path) => {
+            std::fs::write(&path, &again.history).expect("SIMULATION_HISTORY can be written");
+            format!("the whole history is in {path}\n")
+        }
+        None => again.history,
+    };
+    if let Some((Broken { law, what }, step)) = again.broken {
+        let _ = write!(
+            text,
+            "law {law}: {what} (seed {seed}, step {step}; SIMULATION_SEED={seed} \
+             SIMULATION_STEPS={steps} shows it again)"
+        );
+    }
+    text
+}
+
+impl Totals {
+    fn add(&mut self, ended: &Ended) {
+        self.seeds += 1;
+        self.counts.add(&ended.counts);
+        if let Some((Broken { law, what }, step)) = &ended.broken {
+            eprintln!("law {law}: {what} (seed {}, step {step})", ended.seed);
+            self.failed.push(ended.seed);
+        }
+    }
+
+    /// One line for people.
+    pub fn line(&self) -> String {
+        let steps = self.counts.steps;
+        let rate = steps as f64 / self.seconds.max(1e-9);
+        let mut line = format!(
+            "simulation: {} seeds, {steps} steps, {rate:.0} steps a second",
+            self.seeds
+        );
+        for (name, count) in self.counts.named() {
+            let _ = write!(line, ", {count} {name}");
+        }
+        line
+    }
+}
+
+/// Looks on from outside whether each core still gets somewhere: a hook that calls back while a lock is
+/// held would stand still for ever.
+struct Watch {
+    /// What each core is at, and since when; none for one that has nothing left.
+    at: Mutex<Vec<Option<(u64, Instant)>>>,
+    is_over: Mutex<bool>,
+    over: Condvar,
+}
+
+impl Watch {
+    fn new(cores: usize) -> Self {
+        Self {
+            at: Mutex::new(vec![None; cores]),
+            is_over: Mutex::new(false),
+            over: Condvar::new(),
+        }
+    }
+
+    fn begin(&self, core: usize, seed: u64) {
+        lock(&self.at)[core] = Some((seed, Instant::now()));
+    }
+
+    fn leave(&self, core: usize) {
+        lock(&self.at)[core] = None;
+    }
+
+    fn end(&self) {
+        *lock(&self.is_over) = true;
+        self.over.notify_all();
+    }
+
+    fn look_on(&self) {
+        let mut is_over = lock(&self.is_over);
+        while !*is_over {
+            let waited = self.over.wait_timeout(is_over, Duration::from_secs(1));
+            is_over = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let at = lock(&self.at).clone();
+            for (seed, since) in at.into_iter().flatten() {
+                if since.elapsed() > STANDSTILL {
+                    eprintln!("law 10: nothing moves any more: a lock is held (seed {seed})");
+                    std::process::abort();
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
