@@ -22,7 +22,7 @@ use mutation::Mutation;
 use run::{Outcome, Simulation};
 
 /// The seeds in which all must be found: those of `make test`.
-const SEEDS: Range<u64> = 0..2000;
+const SEEDS: Range<u64> = 0..3000;
 
 /// In the copy like the others, to see that what finds them does not find everything.
 const CHANGES_NOTHING: Mutation = Mutation {
