@@ -1,4 +1,5 @@
 # make test      everything that must hold, set-up included
+# make simulate  the simulated world; SEEDS, FIRST, STEPS say how many seeds, from which on, how long
 # make demo      the examples, against a fresh database
 # make headers   writes anew what is generated from src/ffi
 # make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
@@ -29,7 +30,7 @@ SONAME := $(word 2,$(NAMES))
 .PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests \
+test: tools format lint docs rust-tests simulation-tests library symbols c-tests two-libraries cpp-tests \
 	csharp-tests lua-tests stories examples install-tests
 	@printf '\nmake test: everything passed\n'
 
@@ -57,6 +58,22 @@ docs:
 rust-tests:
 	@printf '\n== Rust tests, the header check among them\n'
 	@$(CARGO) test --locked --quiet
+
+# The simulated world, compiled to be fast and with all checks of debug builds; without SQLite, which it
+# does not need. Each seed is one world, each step one thing that happens in it.
+.PHONY: simulation-tests simulate
+SIMULATION = $(CARGO) test --locked --quiet --profile simulation --no-default-features --test simulation --
+SEEDS = 10000
+FIRST = 0
+STEPS = 2000
+
+simulation-tests:
+	@printf '\n== The ten laws, in a simulated world\n'
+	@SIMULATION_SEEDS=0..3000 SIMULATION_STEPS=2000 $(SIMULATION) --nocapture
+
+simulate:
+	@SIMULATION_SEEDS=$(FIRST)..$$(($(FIRST) + $(SEEDS))) SIMULATION_STEPS=$(STEPS) \
+		$(SIMULATION) --nocapture the_ten_laws_hold
 
 # The library says where in a source file something went wrong, and not whose machine that was on.
 REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=']

@@ -492,6 +492,26 @@ fn every_purchase_is_answered_once_when_the_store_goes() {
 }
 
 #[test]
+fn when_the_store_goes_purchases_are_answered_in_the_order_in_which_they_were_asked() {
+    let world = World::new();
+    let asked: Vec<_> = (0..12).map(|number| format!("{number}")).collect();
+    let keys = asked.iter().map(|number| format!("other {number}"));
+    let profiles: Vec<_> = keys.map(|key| world.server.load(&key)).collect();
+    for (number, profile) in asked.iter().zip(&profiles) {
+        world.answers.ask(profile, &world.shop, number, 1);
+    }
+    let World {
+        answers,
+        server,
+        profile,
+        ..
+    } = world;
+    drop((server, profile, profiles));
+    let expected: Vec<_> = asked.iter().map(|number| format!("{number}-")).collect();
+    assert_eq!(answers.heard(), expected);
+}
+
+#[test]
 fn an_ended_profile_on_a_shared_session_finishes_after_its_purchases() {
     let world = World::new();
     let other = world.server.store.start_session_reusable(KEY, &[]).unwrap();

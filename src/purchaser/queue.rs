@@ -170,15 +170,21 @@ impl Purchases {
         self.tell(tell);
     }
 
-    /// Answers all purchases with no, and takes no more.
+    /// Answers all purchases with no, in the order in which they were asked, and takes no more.
     pub fn destroy(&self, tell: &mut dyn FnMut(Answered)) {
         let mut state = self.state.lock();
         state.is_destroyed = true;
-        for queue in std::mem::take(&mut state.queues).into_values() {
-            let purchases = queue.purchases.into_iter();
-            let refuse = |purchase| answered(&queue.locker, purchase, false);
-            state.over.extend(purchases.map(refuse));
+        let mut left = Vec::with_capacity(state.unanswered);
+        for Queue {
+            locker, purchases, ..
+        } in std::mem::take(&mut state.queues).into_values()
+        {
+            let of_locker = |purchase| (locker.clone(), purchase);
+            left.extend(purchases.into_iter().map(of_locker));
         }
+        left.sort_unstable_by_key(|(_, purchase): &(_, Purchase)| purchase.serial);
+        let refuse = |(locker, purchase)| answered(&locker, purchase, false);
+        state.over.extend(left.into_iter().map(refuse));
         drop(state);
         self.tell(tell);
     }

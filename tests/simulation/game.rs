@@ -102,11 +102,12 @@ impl Game {
             false => "before save",
         };
         self.enter(name, key);
-        if self.chance.lock().comes(0.5) && self.is_ill() {
-            return Ok(());
-        }
-        let turn = self.turn(false);
+        let turn = match self.habits.saves_fail_for_ever {
+            true => Turn::GivesUp(Failure { panics: false }),
+            false => self.turn(false),
+        };
         let written = self.write_token(Key::of(key), document, &turn);
+        self.give_in_vain(Key::of(key), &turn);
         self.meddle(key, false);
         match turn {
             Turn::GivesUp(failure) => Err(failure),
@@ -142,6 +143,7 @@ impl Game {
         };
         let written = document.append("/Effects", number.into());
         let noted = self.write_token(key_id, document, &turn);
+        self.give_in_vain(key_id, &turn);
         self.meddle(key, true);
         let applied = self.end_turn(turn, written.and(noted));
         let outcome = match applied {
@@ -212,6 +214,7 @@ impl Game {
         };
         let written = document.append("/Applied", number);
         let noted = self.write_token(recipient, document, &turn);
+        self.give_in_vain(recipient, &turn);
         self.meddle(recipient.name(), true);
         let applied = self.end_turn(turn, written.and(noted));
         self.note(|| format!("{purchase} is applied to {recipient}: {applied:?}"));
@@ -335,6 +338,21 @@ impl Game {
         written
     }
 
+    /// Gives the player a credit, which goes with everything else that the hook has done in vain.
+    fn give_in_vain(&self, key: Key, turn: &Turn) {
+        if matches!(turn, Turn::Does) || !self.chance.lock().comes(self.habits.hooks_meddle) {
+            return;
+        }
+        if let Some(host) = self.host() {
+            host.give_credit_in_vain(key);
+        }
+    }
+
+    fn host(&self) -> Option<Host> {
+        let server = self.host.get().and_then(Weak::upgrade)?;
+        Some(Host::new(self.server, &self.world, server))
+    }
+
     /// Calls the server back, which must have no lock held. `restorable`: this is inside a hook that
     /// may write to no other document than its own.
     fn meddle(&self, key: &str, restorable: bool) {
@@ -343,10 +361,8 @@ impl Game {
             return;
         }
         let mut chance = chance.fork();
-        let Some(server) = self.host.get().and_then(Weak::upgrade) else {
-            return;
-        };
-        let host = Host::new(self.server, &self.world, server);
-        host.meddle(key, restorable, &mut chance);
+        if let Some(host) = self.host() {
+            host.meddle(key, restorable, &mut chance);
+        }
     }
 }

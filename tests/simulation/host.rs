@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::chance::Chance;
 use crate::game::NEWER_KIND;
-use crate::ids::{Key, PurchaseId, ServerId, SessionId, Token};
+use crate::ids::{Key, PurchaseId, ServerId, SessionId, Token, WaitId};
 use crate::inside;
+use crate::ledger::Way;
 use crate::server::{Receipt, Server, Status};
 use crate::world::World;
 
@@ -108,6 +109,14 @@ impl Host {
         self.note(|| format!("{wait} for {session}: {is_taken}"));
         if !is_taken {
             self.world.ledger(|ledger| ledger.wait_refused(wait));
+        }
+    }
+
+    pub fn give_up(&self, wait: WaitId) {
+        let is_given_up = self.call(|server| server.give_up(wait));
+        self.note(|| format!("give up {wait}: {is_given_up}"));
+        if is_given_up {
+            self.world.ledger(|ledger| ledger.given_up(wait));
         }
     }
 
@@ -263,6 +272,24 @@ impl Host {
             }
             (_, None) => {}
         }
+    }
+
+    /// Gives a credit of its own inside a hook that is going to fail.
+    pub fn give_credit_in_vain(&self, key: Key) {
+        let sessions = self.world.ledger(|ledger| ledger.sessions_of(self.id));
+        let is_owner = |session: &&SessionId| {
+            self.world.ledger(|ledger| ledger.key_of(**session)) == key
+                && self.is_available(**session)
+        };
+        let Some(session) = sessions.iter().find(is_owner) else {
+            return;
+        };
+        let purchase = self.world.ledger(|ledger| {
+            let purchase = ledger.new_purchase(Way::Given, key, key);
+            ledger.purchases[purchase.index()].is_undone = true;
+            purchase
+        });
+        self.give_credit(*session, purchase);
     }
 
     /// Writes to another document than the hook's own.

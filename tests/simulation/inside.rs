@@ -1,12 +1,36 @@
 //! Where the host's code may run: inside a call that the host made to that very server, on that thread.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use crate::ids::ServerId;
+use crate::ids::{ServerId, SessionId};
+
+/// On whose behalf a server asks the storage, where its host knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Session(SessionId),
+    Sender,
+}
 
 thread_local! {
     /// The calls that this thread is in, the innermost last.
     static CALLS: RefCell<Vec<ServerId>> = const { RefCell::new(Vec::new()) };
+}
+
+thread_local! {
+    static ROLE: Cell<Option<Role>> = const { Cell::new(None) };
+}
+
+/// Makes a call in which the storage is asked on one's behalf alone.
+pub fn acting<R>(role: Role, call: impl FnOnce() -> R) -> R {
+    let outer = ROLE.replace(Some(role));
+    let result = call();
+    ROLE.set(outer);
+    result
+}
+
+/// On whose behalf the storage is being asked, if that is known.
+pub fn role() -> Option<Role> {
+    ROLE.get()
 }
 
 /// Makes a call to a server.

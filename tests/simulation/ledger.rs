@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::chance::Chance;
 use crate::ids::{AskId, Key, PurchaseId, RemoteId, SendId, ServerId, SessionId, Token, WaitId};
+use crate::inside::Role;
 use crate::laws::{Content, Lock};
-use crate::server::{Heard, SendAnswer, WaitAnswer};
+use crate::plan::JITTER_MAX_S;
+use crate::server::{Heard, SendAnswer, Settings, WaitAnswer};
 
 /// What has happened, counted; over many seeds, none of it may be 0.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,6 +118,8 @@ pub struct Ledger {
     /// Every lock id that was ever stored.
     pub locks: BTreeMap<u64, Lock>,
     operations: u32,
+    /// Nothing happens in this seed for which a server that lives could lose a session.
+    pub is_calm: bool,
     pub counts: Counts,
     pub broken: Option<Broken>,
 }
@@ -134,6 +138,10 @@ pub struct KeyLedger {
 pub struct ServerLedger {
     pub version: u32,
     pub session_expiry: f64,
+    pub request_timeout: f64,
+    /// When its sender asked, the last time that this showed it the record, by key; as far as that is
+    /// known.
+    pub shown_to_sender: BTreeMap<Key, u64>,
     /// The sessions that the host has, in the order they began.
     pub sessions: Vec<SessionId>,
     pub is_closed: bool,
@@ -153,6 +161,8 @@ pub struct SessionLedger {
     pub asked: u64,
     /// When it had loaded the save data, the last time since.
     pub loaded: Option<u64>,
+    /// It was shown the record since, as far as that is known.
+    pub is_shown: bool,
     pub is_ended: bool,
     pub is_destroyed: bool,
     pub is_gone: bool,
@@ -183,6 +193,7 @@ pub struct WaitLedger {
     pub token: Option<Token>,
     pub is_taken: bool,
     pub answers: u32,
+    is_given_up: bool,
 }
 
 #[derive(Debug)]
@@ -200,9 +211,13 @@ pub struct SendLedger {
 pub struct RemoteLedger {
     pub key: Key,
     pub sender: ServerId,
+    /// When it was sent.
+    pub moment: u64,
     /// The life of the record in which it has arrived, the last time.
     pub arrived: Option<u32>,
     pub applied: Option<u32>,
+    /// It was said that it has arrived.
+    pub is_sent: bool,
     /// It was said that it was not sent.
     pub is_denied: bool,
     /// Sent more than once, under an operation id: it has no place in one sender's order, and each
@@ -244,6 +259,8 @@ pub struct PurchaseLedger {
     pub is_used: bool,
     /// A record of its parties was erased: what was known of it is gone.
     pub is_forgotten: bool,
+    /// It is credit that was given by a hook that has failed.
+    pub is_undone: bool,
     pub is_granted: bool,
 }
 
@@ -292,10 +309,12 @@ impl Ledger {
         &self.keys[key.index()]
     }
 
-    pub fn new_server(&mut self, version: u32, session_expiry: f64) -> ServerId {
+    pub fn new_server(&mut self, version: u32, settings: &Settings) -> ServerId {
         self.servers.push(ServerLedger {
             version,
-            session_expiry,
+            session_expiry: settings.session_expiry,
+            request_timeout: settings.request_timeout,
+            shown_to_sender: BTreeMap::new(),
             sessions: Vec::new(),
             is_closed: false,
             is_ending: false,
@@ -316,6 +335,22 @@ impl Ledger {
         }
     }
 
+    /// Somebody was shown a record, so many seconds after asking at this moment.
+    pub fn shown(&mut self, (server, key): (ServerId, Key), role: Role, asked: u64, took: f64) {
+        let server = &mut self.servers[server.index()];
+        if took >= server.request_timeout - JITTER_MAX_S {
+            // Perhaps nobody listens any more.
+            return;
+        }
+        match role {
+            Role::Sender => drop(server.shown_to_sender.insert(key, asked)),
+            Role::Session(session) => {
+                let session = &mut self.sessions[session.index()];
+                session.is_shown |= asked > session.asked;
+            }
+        }
+    }
+
     /// The sessions that the host of a server has.
     pub fn sessions_of(&self, server: ServerId) -> Vec<SessionId> {
         self.servers[server.index()].sessions.clone()
@@ -331,6 +366,7 @@ impl Ledger {
             key,
             asked,
             loaded: None,
+            is_shown: false,
             is_ended: false,
             is_destroyed: false,
             is_gone: false,
@@ -365,6 +401,7 @@ impl Ledger {
         session.let_go = None;
         session.asked = moment;
         session.loaded = None;
+        session.is_shown = false;
     }
 
     pub fn destroyed(&mut self, session: SessionId) {
@@ -428,6 +465,14 @@ impl Ledger {
                 self.lost((server, id, key), lock_id);
             }
             Heard::Finished => self.gone(id),
+            Heard::Credit { product, change } => {
+                let purchase = self.purchases.get(product as usize);
+                if purchase.is_some_and(|purchase| purchase.is_undone) {
+                    self.breaks(9, || {
+                        format!("{id} tells of credit {change} that a hook gave which has failed")
+                    });
+                }
+            }
             _ => {}
         }
     }
@@ -476,8 +521,24 @@ impl Ledger {
             token,
             is_taken: true,
             answers: 0,
+            is_given_up: false,
         });
         WaitId(self.waits.len() as u32 - 1)
+    }
+
+    /// The host does not wait any more.
+    pub fn given_up(&mut self, wait: WaitId) {
+        let wait = &mut self.waits[wait.index()];
+        wait.is_taken = false;
+        wait.is_given_up = true;
+    }
+
+    /// One of the last waits of a server.
+    pub fn any_wait(&self, server: ServerId, chance: &mut Chance) -> Option<WaitId> {
+        let waits = self.waits.iter().enumerate().rev().take(20);
+        let open = waits.filter(|(_, wait)| wait.server == server && wait.is_taken);
+        let open: Vec<_> = open.map(|(index, _)| WaitId(index as u32)).collect();
+        chance.pick(&open).copied()
     }
 
     pub fn wait_refused(&mut self, wait: WaitId) {
@@ -495,6 +556,7 @@ impl Ledger {
         count: usize,
         operation: bool,
     ) -> (SendId, Vec<RemoteId>, Option<u32>) {
+        let moment = self.tick();
         let first = self.remotes.len();
         let changes: Vec<_> = (first..first + count)
             .map(|number| RemoteId(number as u32))
@@ -502,8 +564,10 @@ impl Ledger {
         self.remotes.extend(changes.iter().map(|_| RemoteLedger {
             key,
             sender: server,
+            moment,
             arrived: None,
             applied: None,
+            is_sent: false,
             is_denied: false,
             is_sent_again: false,
             is_offered: false,
@@ -609,6 +673,7 @@ impl Ledger {
             is_asked: false,
             is_used: false,
             is_forgotten: false,
+            is_undone: false,
             is_granted: false,
         });
         PurchaseId(self.purchases.len() as u32 - 1)
@@ -636,6 +701,11 @@ impl Ledger {
         let entry = &mut self.waits[wait.index()];
         entry.answers += 1;
         let (answers, server, token) = (entry.answers, entry.server, entry.token);
+        if entry.is_given_up {
+            self.breaks(8, || {
+                format!("{wait} of {server} was given up and is answered")
+            });
+        }
         if answers > 1 {
             self.breaks(8, || {
                 format!("{wait} of {server} is answered again: {outcome:?}")

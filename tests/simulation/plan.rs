@@ -52,6 +52,8 @@ pub struct Habits {
     pub hooks_meddle: f64,
     /// A purchase cannot be judged now.
     pub puts_off: f64,
+    /// No hook before a save ever does what it should, even when all else is well.
+    pub saves_fail_for_ever: bool,
 }
 
 /// What can happen in a step.
@@ -71,6 +73,8 @@ pub enum Action {
     Change,
     Mark,
     Wait,
+    /// A wait is given up.
+    GiveUp,
     Inspect,
     SaveHook,
     Send,
@@ -92,7 +96,7 @@ pub enum Action {
 }
 
 /// Each action, and how often it happens among the others in a plain seed.
-const ACTIONS: [(Action, f64); 23] = [
+const ACTIONS: [(Action, f64); 24] = [
     (Action::Tick, 450.0),
     (Action::Update, 100.0),
     (Action::Leap, 3.0),
@@ -103,6 +107,7 @@ const ACTIONS: [(Action, f64); 23] = [
     (Action::Change, 110.0),
     (Action::Mark, 10.0),
     (Action::Wait, 10.0),
+    (Action::GiveUp, 5.0),
     (Action::Inspect, 6.0),
     (Action::SaveHook, 8.0),
     (Action::Send, 25.0),
@@ -131,6 +136,10 @@ pub struct Plan {
     /// By how much a wall clock may be off.
     pub skew: f64,
     pub settings: Settings,
+    /// Now and then a server has an expiry so many times as long.
+    pub expiry_factor: f64,
+    /// Nothing happens for which a server that lives could lose a session.
+    pub is_calm: bool,
     pub weather: Weather,
     pub habits: Habits,
     /// How long a step of time takes.
@@ -150,7 +159,17 @@ pub struct Plan {
 impl Plan {
     pub fn draw(chance: &mut Chance) -> Self {
         let has_clock = chance.comes(0.5);
-        let settings = draw_settings(chance);
+        let mut settings = draw_settings(chance);
+        let is_calm = chance.comes(0.15);
+        let mut weather = Weather::draw(chance);
+        let mut actions = draw_actions(chance);
+        if is_calm {
+            settings.requests_per_update = 128;
+            settings.requests_in_flight = 4096;
+            settings.bytes_per_update = 256 * 1024;
+            weather = Weather::FAIR;
+            actions = plain_actions_of_calm();
+        }
         let skew = match has_clock {
             true => chance.one(&[0.0, 30.0, 3600.0, 250_000.0]),
             false => settings.clock_tolerance / 2.0 * chance.one(&[0.0, 0.5, 1.0]),
@@ -161,20 +180,26 @@ impl Plan {
             has_clock,
             skew,
             settings,
-            weather: Weather::draw(chance),
+            expiry_factor: chance.one(&[1.0, 1.0, 1.5]),
+            is_calm,
+            weather,
             habits: Habits {
-                hooks_fail: chance.one(&[0.0, 0.05, 0.2, 0.5]),
+                hooks_fail: chance.one(&[0.0, 0.05, 0.2, 0.5, 0.95]),
                 failing_panics: 0.3,
                 hooks_meddle: chance.one(&[0.0, 0.0, 0.05, 0.2]),
                 puts_off: chance.one(&[0.0, 0.1]),
+                saves_fail_for_ever: chance.comes(0.1),
             },
-            tick: chance.one(&[0.1, 0.3, 0.3, 1.0]),
+            tick: match is_calm {
+                true => 0.1,
+                false => chance.one(&[0.1, 0.3, 0.3, 1.0]),
+            },
             jitter: chance.one(&[0.0, 0.0, 0.1]),
             nap: chance.one(&[0.05, 0.3, 1.0]),
             rolls_upgrade: chance.comes(0.4),
             purchases_most: 3 + chance.below(20),
             sends_most: 5 + chance.below(50),
-            actions: draw_actions(chance),
+            actions,
         }
     }
 
@@ -200,6 +225,18 @@ fn draw_actions(chance: &mut Chance) -> Vec<(Action, f64)> {
     ACTIONS.map(&mut weigh).to_vec()
 }
 
+fn plain_actions_of_calm() -> Vec<(Action, f64)> {
+    let mut sum = 0.0;
+    let weigh = |(action, weight)| {
+        sum += match action {
+            Action::Leap | Action::Weather => 0.0,
+            _ => weight,
+        };
+        (action, sum)
+    };
+    ACTIONS.map(weigh).to_vec()
+}
+
 fn draw_settings(chance: &mut Chance) -> Settings {
     let plain = Settings {
         maintain_session_period: 20.0,
@@ -208,7 +245,7 @@ fn draw_settings(chance: &mut Chance) -> Settings {
         session_retry_cooldown: 3.0,
         session_retry_ceiling: 12.0,
         request_timeout: 5.0,
-        purchase_history_limit: 100,
+        purchase_history_limit: chance.one(&[1, 3, 100]),
         requests_per_update: chance.one(&[1, 3, 128, 128]),
         requests_in_flight: chance.one(&[2, 4096, 4096]),
         bytes_per_update: chance.one(&[1, 1000, 256 * 1024, 256 * 1024]),

@@ -12,8 +12,8 @@ use crate::history::History;
 use crate::ledger::{Broken, Counts};
 use crate::simulation::{Ended, Simulation};
 
-/// A seed that takes longer has come to a standstill.
-const STANDSTILL: Duration = Duration::from_secs(60);
+/// A seed that takes longer, in seconds, has come to a standstill; `SIMULATION_STANDSTILL` says otherwise.
+const STANDSTILL_S: u64 = 60;
 
 /// How many lines of history are shown.
 const SHOWN: usize = 400;
@@ -142,6 +142,7 @@ impl Totals {
 /// Looks on from outside whether each core still gets somewhere: a hook that calls back while a lock is
 /// held would stand still for ever.
 struct Watch {
+    standstill: Duration,
     /// What each core is at, and since when; none for one that has nothing left.
     at: Mutex<Vec<Option<(u64, Instant)>>>,
     is_over: Mutex<bool>,
@@ -150,7 +151,9 @@ struct Watch {
 
 impl Watch {
     fn new(cores: usize) -> Self {
+        let seconds = crate::number("SIMULATION_STANDSTILL").unwrap_or(STANDSTILL_S);
         Self {
+            standstill: Duration::from_secs(seconds),
             at: Mutex::new(vec![None; cores]),
             is_over: Mutex::new(false),
             over: Condvar::new(),
@@ -177,7 +180,7 @@ impl Watch {
             is_over = waited.unwrap_or_else(PoisonError::into_inner).0;
             let at = lock(&self.at).clone();
             for (seed, since) in at.into_iter().flatten() {
-                if since.elapsed() > STANDSTILL {
+                if since.elapsed() > self.standstill {
                     eprintln!("law 10: nothing moves any more: a lock is held (seed {seed})");
                     std::process::abort();
                 }

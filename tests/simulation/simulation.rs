@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::ids::{Key, PurchaseId, SessionId};
 use crate::inside;
 use crate::laws::Content;
-use crate::ledger::{Broken, Counts, Way};
+use crate::ledger::{Broken, Counts, Ledger, Way};
 use crate::plan::{Action, JITTER_MAX_S, Plan, Weather};
 use crate::server::{Kind, Setup, Status};
 use crate::storage::{Link, Store};
@@ -43,7 +43,7 @@ pub(crate) struct Running {
     pub game: Arc<Game>,
     /// Since when each session waits for a lock that seems to be this server's own, in seconds in
     /// which the server was updated.
-    own_locks: Vec<(SessionId, u64, f64)>,
+    own_locks: Vec<(SessionId, (u64, u64), f64)>,
     updated_at: f64,
 }
 
@@ -63,6 +63,7 @@ impl Simulation {
         let plan = Plan::draw(&mut chance);
         let world = Arc::new(World::new(plan.keys, history));
         world.note(|| format!("seed {seed}: {plan:?}"));
+        world.ledger(|ledger| ledger.is_calm = plan.is_calm);
         let store = Store::new(&world, plan.has_clock, plan.weather, chance.fork());
         let mut simulation = Self {
             plan,
@@ -130,10 +131,13 @@ impl Simulation {
 
     /// Starts a server, which may be the one that must be able to do everything.
     pub(crate) fn boot_as(&mut self, kind: Kind, version: u32, is_last: bool) -> Running {
-        let settings = self.plan.settings;
+        let mut settings = self.plan.settings;
+        if self.chance.comes(0.4) {
+            settings.session_expiry *= self.plan.expiry_factor;
+        }
         let id = self
             .world
-            .ledger(|ledger| ledger.new_server(version, settings.session_expiry));
+            .ledger(|ledger| ledger.new_server(version, &settings));
         let skew = self.plan.skew * self.chance.between(-1.0, 1.0);
         let epoch = self.chance.between(0.0, 1e6);
         let clock = ServerClock::new(&self.store, skew, epoch, self.plan.nap);
@@ -204,9 +208,15 @@ impl Simulation {
         let host = self.any_host();
         let Running { host, .. } = &self.hosts[host];
         let sessions = self.world.ledger(|ledger| ledger.sessions_of(host.id));
-        let Some(session) = self.chance.pick(&sessions).copied() else {
+        let Some(mut session) = self.chance.pick(&sessions).copied() else {
             return;
         };
+        if host.status(session) != Status::Loaded && self.chance.comes(0.8) {
+            // More becomes of those that are loaded.
+            let mut loaded = sessions.iter();
+            let loaded = loaded.find(|session| host.status(**session) == Status::Loaded);
+            session = loaded.copied().unwrap_or(session);
+        }
         match action {
             Action::End => host.end(session),
             Action::Destroy => host.destroy(session),
@@ -227,6 +237,12 @@ impl Simulation {
             }
             Action::Mark => host.mark(session, self.chance.comes(0.5)),
             Action::Wait => host.wait(session, None),
+            Action::GiveUp => {
+                let wait = |ledger: &mut Ledger| ledger.any_wait(host.id, &mut self.chance);
+                if let Some(wait) = self.world.ledger(wait) {
+                    host.give_up(wait);
+                }
+            }
             Action::Inspect => host.inspect(session),
             Action::SaveHook => {
                 let (transform, on) = (self.chance.comes(0.5), self.chance.comes(0.6));
@@ -267,9 +283,12 @@ impl Simulation {
         }
         let real = self.world.now.get();
         let passed = (real - std::mem::replace(&mut running.updated_at, real)).min(1.0);
-        let retries = self.plan.settings;
-        let patience = retries.session_retry_cooldown + 3.0 * retries.request_timeout + 5.0;
-        running.check_own_locks(&self.world, passed, patience);
+        let settings = self.plan.settings;
+        // Where requests are scarce, a session that is held already may wait long until it is loaded.
+        if settings.requests_per_update > 100 && settings.requests_in_flight > 100 {
+            let patience = settings.session_retry_cooldown + 3.0 * settings.request_timeout + 5.0;
+            running.check_own_locks(&self.world, passed, patience);
+        }
     }
 
     fn start(&mut self) {
@@ -333,7 +352,7 @@ impl Simulation {
             Way::Gift | Way::RefusedGift => other,
             _ => buyer,
         };
-        let new = |ledger: &mut crate::ledger::Ledger| ledger.new_purchase(way, buyer, recipient);
+        let new = |ledger: &mut Ledger| ledger.new_purchase(way, buyer, recipient);
         Some(self.world.ledger(new))
     }
 
@@ -407,7 +426,7 @@ impl Simulation {
         let host = self.any_host();
         let rebooted = self.boot();
         let running = std::mem::replace(&mut self.hosts[host], rebooted);
-        let timeout = match self.chance.comes(0.3) {
+        let timeout = match self.chance.comes(0.3) || self.plan.is_calm {
             true => self.chance.between(0.0, 2.0),
             false => self.chance.between(0.0, 60.0),
         };
@@ -475,7 +494,7 @@ impl Simulation {
     /// Law 1, as hosts see it. The owner of a record that a tool took from it may not know yet.
     fn check_owners(&mut self) {
         let now = self.world.now.get();
-        let expiry = self.plan.settings.session_expiry;
+        let expiry = self.plan.settings.session_expiry * self.plan.expiry_factor;
         for index in 0..self.plan.keys {
             let key = Key(index as u8);
             let owners = self
@@ -519,30 +538,32 @@ impl Running {
                 let known = &ledger.sessions[session.index()];
                 let stored = ledger.stored(known.key)?.session?;
                 let lock = ledger.locks.get(&stored.lock_id)?;
+                // A lock that goes on being saved is held.
+                let last_save = ledger.stored(known.key)?.last_save?;
                 let is_of_key = |other: &&SessionId| ledger.key_of(**other) == known.key;
                 let is_alone = sessions.iter().filter(is_of_key).count() == 1
                     && !ledger.has_gone_session(id, known.key);
-                (lock.server == id && is_alone && !known.is_ended)
-                    .then_some((*session, stored.lock_id))
+                (lock.server == id && is_alone && !known.is_ended).then_some((*session, last_save))
             });
             candidates.collect()
         });
         let mut kept = Vec::new();
-        for (session, lock_id) in waiting {
+        for (session, last_save) in waiting {
             if self.host.status(session) != Status::Locked {
                 continue;
             }
             let before = self
                 .own_locks
                 .iter()
-                .find(|(other, lock, _)| (*other, *lock) == (session, lock_id));
+                .find(|(other, lock, _)| (*other, *lock) == (session, last_save));
             let waited = before.map_or(0.0, |(_, _, waited)| waited + passed);
             if waited > patience {
                 world.breaks(3, || {
+                    let lock_id = last_save.0;
                     format!("{session} of {id} waits for lock {lock_id}, which is {id}'s own")
                 });
             }
-            kept.push((session, lock_id, waited));
+            kept.push((session, last_save, waited));
         }
         self.own_locks = kept;
     }

@@ -18,7 +18,9 @@ use parking_lot::Mutex;
 use crate::chance::Chance;
 use crate::clock::WALL_START;
 use crate::ids::{Key, ServerId};
+use crate::inside::{self, Role};
 use crate::laws::Write;
+use crate::ledger::Ledger;
 use crate::plan::Weather;
 use crate::world::World;
 
@@ -37,6 +39,14 @@ pub enum Ask {
         bytes: Bytes,
         user_ids: UserIds,
     },
+}
+
+impl Ask {
+    fn key(&self) -> Key {
+        match self {
+            Self::Fetch { key } | Self::Commit { key, .. } => *key,
+        }
+    }
 }
 
 /// What must be there for a commit to be written; an absence with the revision of its erasure, if a
@@ -122,10 +132,23 @@ enum What {
     /// It acts, and gives the answer at this time, if there is to be one.
     Act {
         ask: Ask,
-        asked_at: f64,
+        asked: Asked,
         then: Option<(f64, Box<dyn Answer>)>,
     },
-    Answer(Box<dyn Answer>, Reply),
+    Answer {
+        answer: Box<dyn Answer>,
+        reply: Reply,
+        asked: Asked,
+    },
+}
+
+/// Who asks, and when.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: f64,
+    key: Key,
+    /// On whose behalf, and the ledger's moment, where that is known.
+    role: Option<(Role, u64)>,
 }
 
 impl Ord for Due {
@@ -287,22 +310,28 @@ impl Store {
         state.requests += 1;
         let (number, now) = (state.requests, self.now());
         let fate = Fate::draw(&state.weather, &mut state.chance);
-        self.world.note(|| asked(server, number, &ask, &fate));
-        let act = |then| What::Act {
-            ask,
-            asked_at: now,
-            then,
+        let asked = Asked {
+            at: now,
+            key: ask.key(),
+            role: inside::role().map(|role| (role, self.world.ledger(Ledger::tick))),
         };
+        self.world.note(|| in_words(server, number, &ask, &fate));
+        let act = |then| What::Act { ask, asked, then };
         let (first, second) = match (fate.acts, fate.answers) {
             (Some(acts), Some(answers)) if fate.is_true => {
                 (Some((acts, act(Some((now + answers, answer))))), None)
             }
             (acts, Some(answers)) => {
-                let failed = Reply {
+                let reply = Reply {
                     outcome: Outcome::Failed,
                     clock: None,
                 };
-                let failure = Some((answers, What::Answer(answer, failed)));
+                let failure = What::Answer {
+                    answer,
+                    reply,
+                    asked,
+                };
+                let failure = Some((answers, failure));
                 (acts.map(|acts| (acts, act(None))), failure)
             }
             (acts, None) => {
@@ -341,38 +370,53 @@ impl Store {
         } = due;
         let is_cut = state.cut.contains(&server);
         match what {
-            What::Act {
-                ask,
-                asked_at,
-                then,
-            } => {
+            What::Act { ask, asked, then } => {
                 if is_cut && state.chance.comes(0.5) {
                     self.world
                         .note(|| format!("{server}: request {number} is lost with its server"));
                     return None;
                 }
                 let reply = Reply {
-                    outcome: self.act(state, (server, asked_at, number), ask),
+                    outcome: self.act(state, (server, asked.at, number), ask),
                     clock: self.has_clock.then(|| WALL_START + self.now()),
                 };
                 let (at, answer) = then.filter(|_| !is_cut)?;
                 if at <= self.now() {
+                    self.seen(server, asked, &reply);
                     return Some((answer, reply));
                 }
                 state.due.push(Due {
                     at,
                     number,
                     server,
-                    what: What::Answer(answer, reply),
+                    what: What::Answer {
+                        answer,
+                        reply,
+                        asked,
+                    },
                 });
                 None
             }
-            What::Answer(..) if is_cut => None,
-            What::Answer(answer, reply) => {
+            What::Answer { .. } if is_cut => None,
+            What::Answer {
+                answer,
+                reply,
+                asked,
+            } => {
+                self.seen(server, asked, &reply);
                 self.world
                     .note(|| format!("{server}: request {number} is answered: {reply}"));
                 Some((answer, reply))
             }
+        }
+    }
+
+    /// A server is shown a record.
+    fn seen(&self, server: ServerId, asked: Asked, reply: &Reply) {
+        if let (Some((role, moment)), Outcome::Present { .. }) = (asked.role, &reply.outcome) {
+            let took = self.now() - asked.at;
+            self.world
+                .ledger(|ledger| ledger.shown((server, asked.key), role, moment, took));
         }
     }
 
@@ -446,7 +490,7 @@ impl Record {
     }
 }
 
-fn asked(server: ServerId, number: u64, ask: &Ask, fate: &Fate) -> String {
+fn in_words(server: ServerId, number: u64, ask: &Ask, fate: &Fate) -> String {
     let what = match ask {
         Ask::Fetch { key } => format!("fetch {key}"),
         Ask::Commit {

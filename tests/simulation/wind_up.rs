@@ -22,6 +22,8 @@ impl Simulation {
 
     fn heal(&mut self) {
         self.world.note(|| "all is well from now on".to_owned());
+        // Time passes faster now.
+        self.world.ledger(|ledger| ledger.is_calm = false);
         self.store.heal();
         for running in &self.hosts {
             running.game.recover();
@@ -38,7 +40,8 @@ impl Simulation {
     /// Updates all servers until it is done; within the time that leases, retries and watching take.
     fn run_until(&mut self, law: u32, what: &str, is_done: impl Fn(&Self) -> bool) -> bool {
         let settings = self.plan.settings;
-        let patience = 3.0 * (settings.session_expiry + settings.clock_tolerance)
+        let expiry = settings.session_expiry * self.plan.expiry_factor;
+        let patience = 3.0 * (expiry + settings.clock_tolerance)
             + 10.0 * (settings.session_retry_ceiling + settings.request_timeout);
         let end = self.world.now.get() + patience;
         while !is_done(self) {
@@ -165,6 +168,7 @@ impl Simulation {
     fn boot_last(&mut self, kind: Kind, version: u32) -> crate::simulation::Running {
         let habits = &mut self.plan.habits;
         (habits.hooks_fail, habits.hooks_meddle, habits.puts_off) = (0.0, 0.0, 0.0);
+        habits.saves_fail_for_ever = false;
         let running = self.boot_as(kind, version, true);
         running.game.recover();
         running

@@ -10,7 +10,7 @@ use super::Change;
 
 impl Ledger {
     /// What waits in the inbox now, where that has changed.
-    pub(super) fn check_changes(&mut self, change: &Change<'_>) -> Option<Vec<u32>> {
+    pub(super) fn check_changes(&mut self, change: &Change<'_>, is_new: bool) -> Option<Vec<u32>> {
         let (before, after) = (change.before, change.after);
         let inbox = document::text(after.remote_changes);
         let (server, key) = (change.server, change.key);
@@ -28,14 +28,15 @@ impl Ledger {
             return None;
         };
         match change.is_sender {
-            true => self.check_arrived(change, &waiting),
+            true => self.check_arrived(change, &waiting, is_new),
             false => self.check_applied(change, &waiting, &applied),
         }
         Some(waiting)
     }
 
-    /// A sender puts new changes behind those that are there.
-    fn check_arrived(&mut self, change: &Change<'_>, waiting: &[u32]) {
+    /// A sender puts new changes behind those that are there. What was on its way as its record was erased
+    /// may arrive at the next one, if others have made that, and nobody was told that it had arrived.
+    fn check_arrived(&mut self, change: &Change<'_>, waiting: &[u32], is_new: bool) {
         let (server, key, life) = (change.server, change.key, change.life);
         let Some(new) = waiting.strip_prefix(&*change.before.waiting) else {
             return self.breaks(5, || format!("{server} has changed the inbox of {key}"));
@@ -46,10 +47,14 @@ impl Ledger {
                 return self.breaks(5, || format!("{remote} was never sent"));
             };
             let arrived = known.arrived.replace(life);
+            let shown = self.servers[server.index()].shown_to_sender.get(&key);
+            let was_there = shown.is_some_and(|asked| *asked > known.moment);
             let what = match arrived {
                 _ if known.key != key => (5, "was sent to another key"),
                 Some(before) if before == life => (5, "has arrived already"),
-                Some(_) if !known.is_sent_again => (7, "was erased with its record"),
+                _ if is_new && was_there && !known.is_sent_again => (7, "had seen it before"),
+                Some(_) if is_new && !known.is_sent_again => (7, "was erased with its record"),
+                _ if known.is_sent && !known.is_sent_again => (7, "had arrived before"),
                 _ if known.is_denied && !known.is_sent_again => (5, "was called not sent"),
                 _ => continue,
             };

@@ -165,7 +165,7 @@ impl Ledger {
         self.check_understood(&change, is_new);
         self.check_owner(&change, is_new);
         self.check_log(&change);
-        let waiting = self.check_changes(&change);
+        let waiting = self.check_changes(&change, is_new);
         let bought = self.check_purchases(&change);
         if let Some(waiting) = waiting {
             stored.waiting = waiting;

@@ -123,6 +123,12 @@ impl Ledger {
         let needed = lock.session_expiry.max(expiry) - SLACK_S;
         let (server, owner, key) = (change.server, lock.server, change.key);
         self.counts.takeovers += 1;
+        let is_alive = !self.servers[owner.index()].is_ending;
+        if self.is_calm && is_alive {
+            self.breaks(9, || {
+                format!("{server} has taken {key} from {owner}, which lives and can be reached")
+            });
+        }
         if waited < needed {
             self.breaks(1, || {
                 format!(
@@ -138,7 +144,8 @@ impl Ledger {
         let began = self.keys[key.index()].life_began;
         let may_make = |session: &SessionLedger| {
             let is_here = session.let_go.is_none_or(|moment| moment > began);
-            is_here && (session.asked > began || session.loaded.is_none_or(|loaded| loaded > began))
+            let knew_it = session.loaded.is_some() || session.is_shown;
+            is_here && (session.asked > began || !knew_it)
         };
         let mut sessions = self
             .sessions

@@ -114,6 +114,12 @@ impl Ledger {
             let credited = mine.map_or(0, |(_, count)| *count);
             let was_credited = change.before.has_credit(index);
             let is_applied = purchase.applied == Some(life);
+            if credited > 0 && purchase.is_undone {
+                broken = Some((
+                    9,
+                    format!("{server} has stored credit {index} of a failed hook"),
+                ));
+            }
             if credited > 0 && !was_credited {
                 self.counts.credits_given += 1;
                 purchase.credited = Some(life);
@@ -129,15 +135,16 @@ impl Ledger {
                 Way::Given => has <= 1 && (has == 1 || !was_credited),
             };
             if !is_right {
-                broken = Some(format!(
+                let what = format!(
                     "{server} has stored {key} with purchase {index} ({:?}) noted {entries} times, \
                      credited {credited} times, applied {is_applied}",
                     purchase.way
-                ));
+                );
+                broken = Some((6, what));
             }
         }
-        if let Some(what) = broken {
-            self.breaks(6, || what);
+        if let Some((law, what)) = broken {
+            self.breaks(law, || what);
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use session_locker::easy::{EasyStore, Profile, ProfileEvent, ProfileId, Status as Told};
 use session_locker::easy::{StoreEvent, StoreHooks};
-use session_locker::locker::{HookAnswer, LockerRef, Reason, SharedSaveData};
+use session_locker::locker::{HookAnswer, LockerRef, Reason, SavedConnection, SharedSaveData};
 use session_locker::purchaser::PendingProductPurchase;
 use session_locker::save_data::{RemoteChange, SaveData};
 use session_locker::storage::Storage;
@@ -20,6 +20,7 @@ pub struct EasyHost {
     store: EasyStore,
     game: Arc<Game>,
     seats: Arc<Mutex<Seats>>,
+    waits: Mutex<Vec<(WaitId, SavedConnection)>>,
 }
 
 /// The profiles that the host has, by the names it knows them under.
@@ -158,6 +159,7 @@ impl EasyHost {
             store: store.expect("a configuration that works"),
             game: setup.game,
             seats,
+            waits: Mutex::default(),
         }
     }
 
@@ -264,8 +266,27 @@ impl Server for EasyHost {
     fn wait(&self, session: SessionId, wait: WaitId) -> bool {
         let game = Arc::clone(&self.game);
         let answer = move |outcome| game.saved(wait, rust::saved(outcome));
-        let profile = self.profile(session);
-        profile.is_some_and(|profile| profile.when_changes_saved(Some(Box::new(answer))).is_ok())
+        let Some(profile) = self.profile(session) else {
+            return false;
+        };
+        let Ok(connection) = profile.when_changes_saved(Some(Box::new(answer))) else {
+            return false;
+        };
+        let mut waits = self.waits.lock();
+        waits.retain(|(_, connection)| connection.is_connected());
+        waits.push((wait, connection));
+        true
+    }
+
+    fn give_up(&self, wait: WaitId) -> bool {
+        let mut waits = self.waits.lock();
+        let Some(place) = waits.iter().position(|(other, _)| *other == wait) else {
+            return false;
+        };
+        let (_, connection) = waits.remove(place);
+        drop(waits);
+        connection.disconnect();
+        true
     }
 
     fn set_save_hook(&self, session: SessionId, transform: bool, on: bool) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use session_locker::locker::{
     Event, HookAnswer, Lifecycle, Locker, LockerHooks, LockerId, LockerRef, LockerSpec, Reason,
-    SharedSaveData,
+    SavedConnection, SharedSaveData,
 };
 use session_locker::purchaser::{PendingProductPurchase, ProductPurchaser};
 use session_locker::remote_change::{RemoteChangeSender, SenderOptions};
@@ -18,6 +18,7 @@ use super::{Document, Heard, Receipt, Server, Setup, Status};
 use crate::clock::ServerClock;
 use crate::game::Game;
 use crate::ids::{AskId, Key, SendId, SessionId, WaitId};
+use crate::inside::{self, Role};
 
 /// Keeps the sender's seed from the spec's.
 const SENDER: u64 = 0x5e4d;
@@ -32,6 +33,7 @@ pub struct LockerHost {
     game: Arc<Game>,
     clock: Arc<ServerClock>,
     is_closed: Mutex<bool>,
+    waits: Mutex<Vec<(WaitId, SavedConnection)>>,
 }
 
 /// The lockers that the host has, by the names it knows them under.
@@ -167,6 +169,7 @@ impl LockerHost {
             game: setup.game,
             clock: setup.clock,
             is_closed: Mutex::new(false),
+            waits: Mutex::default(),
         }
     }
 
@@ -180,7 +183,8 @@ impl LockerHost {
         let Some(locker) = self.locker(session) else {
             return true;
         };
-        let Ok(is_idle) = locker.update(now) else {
+        let update = || locker.update(now);
+        let Ok(is_idle) = inside::acting(Role::Session(session), update) else {
             return false;
         };
         self.poll(session, &locker);
@@ -253,7 +257,7 @@ impl Server for LockerHost {
             }
         }
         let _ = self.purchaser.update(now);
-        self.sender.update(now).is_ok()
+        inside::acting(Role::Sender, || self.sender.update(now)).is_ok()
     }
 
     fn start(&self, session: SessionId, key: Key, _: bool) -> bool {
@@ -330,8 +334,27 @@ impl Server for LockerHost {
     fn wait(&self, session: SessionId, wait: WaitId) -> bool {
         let game = Arc::clone(&self.game);
         let answer = move |outcome| game.saved(wait, rust::saved(outcome));
-        let locker = self.locker(session);
-        locker.is_some_and(|locker| locker.when_changes_saved(Some(Box::new(answer))).is_ok())
+        let Some(locker) = self.locker(session) else {
+            return false;
+        };
+        let Ok(connection) = locker.when_changes_saved(Some(Box::new(answer))) else {
+            return false;
+        };
+        let mut waits = self.waits.lock();
+        waits.retain(|(_, connection)| connection.is_connected());
+        waits.push((wait, connection));
+        true
+    }
+
+    fn give_up(&self, wait: WaitId) -> bool {
+        let mut waits = self.waits.lock();
+        let Some(place) = waits.iter().position(|(other, _)| *other == wait) else {
+            return false;
+        };
+        let (_, connection) = waits.remove(place);
+        drop(waits);
+        connection.disconnect();
+        true
     }
 
     fn set_save_hook(&self, _: SessionId, _: bool, _: bool) {}

@@ -69,6 +69,12 @@ pub trait Server: Send + Sync {
     /// Waits for what was changed so far; the answer goes to [`Game::saved`]. False: refused.
     fn wait(&self, session: SessionId, wait: WaitId) -> bool;
 
+    /// Gives up a wait: from here on it is not answered. False: the host cannot do so.
+    fn give_up(&self, wait: WaitId) -> bool {
+        let _ = wait;
+        false
+    }
+
     /// Switches a session's hook before saves on or off, where sessions have their own; it is
     /// [`Game::before_save`].
     fn set_save_hook(&self, session: SessionId, transform: bool, on: bool);
