@@ -21,9 +21,6 @@ use std::path::Path;
 use mutation::Mutation;
 use run::{Outcome, Simulation};
 
-/// The seeds in which all must be found: those of `make test`.
-const SEEDS: Range<u64> = 0..3000;
-
 /// In the copy like the others, to see that what finds them does not find everything.
 const CHANGES_NOTHING: Mutation = Mutation {
     law: 1,
@@ -39,6 +36,14 @@ const SEEDS_OF_NOTHING: Range<u64> = 0..50;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The seeds in which all must be found: those of `make test`, which says them here as it does there.
+fn seeds() -> Range<u64> {
+    let text = env::var("SIMULATION_SEEDS").expect("the seeds: make mutations");
+    let (first, end) = text.split_once("..").expect("first..end");
+    let number = |text: &str| text.parse().expect("a number");
+    number(first)..number(end)
 }
 
 /// Where cargo builds.
@@ -75,7 +80,7 @@ fn every_mutation_is_noticed_where_the_list_says() {
         let line = found::line_of(&listed, mutation);
         match line {
             Some(line) if !mutation.name.contains(&part) => Ok(line.to_owned()),
-            _ if writes => found::line(mutation, &simulation.search(*number, SEEDS)),
+            _ if writes => found::line(mutation, &simulation.search(*number, seeds())),
             Some(line) => find_again(&simulation, *number, mutation, line),
             None => Err(format!("\"{}\" is not in the list", mutation.name)),
         }

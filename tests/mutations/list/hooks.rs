@@ -41,7 +41,10 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "!may_wait",
         broken: "false",
-        or: &[],
+        or: &[(
+            8,
+            "the session that does not end is seen where its server closes",
+        )],
     },
     Mutation {
         law: 9,
@@ -57,7 +60,10 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/driver.rs",
         original: "catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err(\"the hook panicked\".to_owned()))",
         broken: "hook()",
-        or: &[],
+        or: &[(
+            0,
+            "the simulation has no law for a panic that comes through",
+        )],
     },
     Mutation {
         law: 10,

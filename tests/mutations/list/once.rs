@@ -37,6 +37,14 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 5,
+        name: "calls a send not sent whose commit was not answered",
+        file: "src/remote_change/job.rs",
+        original: "self.is_under_way || self.is_unsettled",
+        broken: "self.is_under_way",
+        or: &[],
+    },
+    Mutation {
+        law: 5,
         name: "puts a new send before those that wait",
         file: "src/remote_change/job.rs",
         original: "self.pending.push_back(send);",
@@ -235,9 +243,8 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 8,
         name: "leaves purchases unanswered where the store goes away",
         file: "src/purchaser/queue.rs",
-        original: "let refuse = |purchase| answered(&queue.locker, purchase, false);
-            state.over.extend(purchases.map(refuse));",
-        broken: "drop(purchases);",
+        original: "state.over.extend(left.into_iter().map(refuse));",
+        broken: "drop(left);",
         or: &[],
     },
     Mutation {
