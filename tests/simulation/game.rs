@@ -74,6 +74,7 @@ impl Game {
     /// Makes a new document: the player's fields as JSON.
     pub fn create(&self, key: &str) -> Result<&'static str, Failure> {
         self.enter("create", key);
+        self.meddle("", false);
         match self.turn(false) {
             Turn::GivesUp(failure) => Err(failure),
             _ => Ok(TEMPLATES[self.version as usize - 1]),
@@ -221,10 +222,13 @@ impl Game {
         applied
     }
 
-    /// Notes a purchase in the purchaser's save data.
+    /// Notes a purchase in the purchaser's save data; every other one writes nothing there.
     pub fn record(&self, purchase: PurchaseId, document: &mut dyn Document) -> Result<(), Failure> {
         let (_, buyer, _) = self.parties(purchase);
         self.enter("record", buyer.name());
+        if purchase.0 % 2 == 1 {
+            return Ok(());
+        }
         let written = document.append("/Recorded", purchase.0.into());
         let turn = self.turn(false);
         let noted = self.write_token(buyer, document, &turn);
@@ -244,6 +248,7 @@ impl Game {
         self.check_inside(|| format!("the answer to {send}"));
         self.note(|| format!("{send} is answered: {outcome:?}"));
         self.world.ledger(|ledger| ledger.sent(send, outcome));
+        self.meddle("", false);
     }
 
     /// A purchase is answered.

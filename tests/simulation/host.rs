@@ -104,7 +104,7 @@ impl Host {
 
     /// Waits for all that the session was changed by so far: by this token, if it has just been.
     pub fn wait(&self, session: SessionId, token: Option<Token>) {
-        let wait = self.world.ledger(|ledger| ledger.new_wait(self.id, token));
+        let wait = self.world.ledger(|ledger| ledger.new_wait(session, token));
         let is_taken = self.call(|server| server.wait(session, wait));
         self.note(|| format!("{wait} for {session}: {is_taken}"));
         if !is_taken {
@@ -169,7 +169,7 @@ impl Host {
     pub fn buy(&self, session: SessionId, purchase: PurchaseId) {
         let ask = self
             .world
-            .ledger(|ledger| ledger.new_ask(self.id, purchase));
+            .ledger(|ledger| ledger.new_ask(session, purchase));
         let is_taken = self.call(|server| server.buy(session, ask, receipt(purchase)));
         self.note(|| format!("{ask} for {purchase} of {session}: {is_taken}"));
         if !is_taken {
@@ -247,7 +247,7 @@ impl Host {
         self.note(|| "the hook calls back".to_owned());
         let sessions = self.world.ledger(|ledger| ledger.sessions_of(self.id));
         let session = chance.pick(&sessions).copied();
-        match (chance.below(8), session) {
+        match (chance.below(10), session) {
             (0, _) => {
                 let key = Key(chance.below(self.world.keys()) as u8);
                 self.start(key, chance.comes(0.5));
@@ -266,6 +266,19 @@ impl Host {
             (3, Some(session)) => self.mark(session, chance.comes(0.5)),
             (4, Some(session)) => self.end(session),
             (5, Some(session)) if !key.is_empty() => self.write_elsewhere(session, key, restorable),
+            (6, Some(session)) => {
+                let key = self.world.ledger(|ledger| ledger.key_of(session));
+                let purchase = self.world.ledger(|ledger| ledger.any_receipt(key, chance));
+                if let Some(purchase) = purchase {
+                    self.buy(session, purchase);
+                }
+            }
+            (7, _) => {
+                // Inside an answer, one that is still to come may be missed.
+                if self.is_closed() {
+                    self.world.ledger(|ledger| ledger.check_answered(self.id));
+                }
+            }
             (_, Some(session)) => {
                 self.status(session);
                 self.is_available(session);

@@ -120,6 +120,9 @@ pub struct Ledger {
     operations: u32,
     /// Nothing happens in this seed for which a server that lives could lose a session.
     pub is_calm: bool,
+    /// How much sooner than after its expiry a session may seem expired to a server whose updates say a
+    /// time that lags behind: much less than by what an owner lets go earlier.
+    pub slack_s: f64,
     pub counts: Counts,
     pub broken: Option<Broken>,
 }
@@ -144,6 +147,7 @@ pub struct ServerLedger {
     pub shown_to_sender: BTreeMap<Key, u64>,
     /// The sessions that the host has, in the order they began.
     pub sessions: Vec<SessionId>,
+    pub shares_lockers: bool,
     pub is_closed: bool,
     /// It is being destroyed, or was.
     pub is_ending: bool,
@@ -189,6 +193,7 @@ pub struct TokenLedger {
 #[derive(Debug)]
 pub struct WaitLedger {
     pub server: ServerId,
+    pub session: SessionId,
     /// The change that it covers.
     pub token: Option<Token>,
     pub is_taken: bool,
@@ -243,6 +248,12 @@ pub enum Way {
     Given,
 }
 
+impl Way {
+    pub fn may_become_credit(self) -> bool {
+        matches!(self, Self::Credited | Self::Refused | Self::Given)
+    }
+}
+
 #[derive(Debug)]
 pub struct PurchaseLedger {
     pub way: Way,
@@ -267,6 +278,7 @@ pub struct PurchaseLedger {
 #[derive(Debug)]
 pub struct AskLedger {
     pub server: ServerId,
+    pub session: SessionId,
     pub purchase: PurchaseId,
     pub is_taken: bool,
     pub answers: u32,
@@ -316,6 +328,7 @@ impl Ledger {
             request_timeout: settings.request_timeout,
             shown_to_sender: BTreeMap::new(),
             sessions: Vec::new(),
+            shares_lockers: false,
             is_closed: false,
             is_ending: false,
             is_dead: false,
@@ -464,7 +477,10 @@ impl Ledger {
                 self.counts.losses += 1;
                 self.lost((server, id, key), lock_id);
             }
-            Heard::Finished => self.gone(id),
+            Heard::Finished => {
+                self.check_finished(id);
+                self.gone(id);
+            }
             Heard::Credit { product, change } => {
                 let purchase = self.purchases.get(product as usize);
                 if purchase.is_some_and(|purchase| purchase.is_undone) {
@@ -474,6 +490,17 @@ impl Ledger {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// What has said its last has answered all that it was asked. Purchases are not a locker's own.
+    fn check_finished(&mut self, id: SessionId) {
+        let is_open = |wait: &WaitLedger| wait.session == id && wait.is_taken && wait.answers == 0;
+        let server = &self.servers[self.sessions[id.index()].server.index()];
+        let mut asks = self.asks.iter().filter(|_| server.shares_lockers);
+        let has_asks = asks.any(|ask| ask.session == id && ask.is_taken && ask.answers == 0);
+        if has_asks || self.waits.iter().any(is_open) {
+            self.breaks(8, || format!("{id} has finished and has not answered all"));
         }
     }
 
@@ -515,9 +542,10 @@ impl Ledger {
     }
 
     /// A wait that covers this change, which the host has just made, or none of those that are known.
-    pub fn new_wait(&mut self, server: ServerId, token: Option<Token>) -> WaitId {
+    pub fn new_wait(&mut self, session: SessionId, token: Option<Token>) -> WaitId {
         self.waits.push(WaitLedger {
-            server,
+            server: self.sessions[session.index()].server,
+            session,
             token,
             is_taken: true,
             answers: 0,
@@ -679,15 +707,24 @@ impl Ledger {
         PurchaseId(self.purchases.len() as u32 - 1)
     }
 
-    pub fn new_ask(&mut self, server: ServerId, purchase: PurchaseId) -> AskId {
+    pub fn new_ask(&mut self, session: SessionId, purchase: PurchaseId) -> AskId {
         self.purchases[purchase.index()].is_asked = true;
         self.asks.push(AskLedger {
-            server,
+            server: self.sessions[session.index()].server,
+            session,
             purchase,
             is_taken: true,
             answers: 0,
         });
         AskId(self.asks.len() as u32 - 1)
+    }
+
+    /// One of the purchases of a buyer that have a receipt.
+    pub fn any_receipt(&self, buyer: Key, chance: &mut Chance) -> Option<PurchaseId> {
+        let all = self.purchases.iter().enumerate();
+        let own = all.filter(|(_, one)| one.buyer == buyer && one.way != Way::Given);
+        let own: Vec<_> = own.map(|(index, _)| PurchaseId(index as u32)).collect();
+        chance.pick(&own).copied()
     }
 
     pub fn ask_refused(&mut self, ask: AskId) {

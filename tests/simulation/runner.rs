@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::history::History;
 use crate::ledger::{Broken, Counts};
+use crate::server::HOOK_PANIC;
 use crate::simulation::{Ended, Simulation};
 
 /// A seed that takes longer, in seconds, has come to a standstill; `SIMULATION_STANDSTILL` says otherwise.
@@ -37,11 +38,14 @@ pub fn run(seed: u64, steps: u64, lines: usize) -> Ended {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied());
-        let what = format!("there was a panic: {}", text.unwrap_or("without words"));
+        let text = text.unwrap_or("without words");
+        // The library has to catch those of hooks.
+        let law = if text == HOOK_PANIC { 9 } else { 0 };
+        let what = format!("there was a panic: {text}");
         Ended {
             seed,
             counts: Counts::default(),
-            broken: Some((Broken { law: 0, what }, 0)),
+            broken: Some((Broken { law, what }, 0)),
             history: String::new(),
         }
     })

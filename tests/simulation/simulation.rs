@@ -63,7 +63,13 @@ impl Simulation {
         let plan = Plan::draw(&mut chance);
         let world = Arc::new(World::new(plan.keys, history));
         world.note(|| format!("seed {seed}: {plan:?}"));
-        world.ledger(|ledger| ledger.is_calm = plan.is_calm);
+        world.ledger(|ledger| {
+            ledger.is_calm = plan.is_calm;
+            ledger.slack_s = 0.001;
+            if plan.jitter > 0.0 {
+                ledger.slack_s += JITTER_MAX_S;
+            }
+        });
         let store = Store::new(&world, plan.has_clock, plan.weather, chance.fork());
         let mut simulation = Self {
             plan,
@@ -161,6 +167,9 @@ impl Simulation {
             .note(|| format!("{id} starts: {kind:?}, version {version}, skew {skew:.3}"));
         let server = inside::call(id, || kind.boot(setup));
         game.set_host(&server);
+        let shares_lockers = server.shares_lockers();
+        self.world
+            .ledger(|ledger| ledger.server(id).shares_lockers = shares_lockers);
         Running {
             host: Host::new(id, &self.world, server),
             clock,
@@ -321,7 +330,8 @@ impl Simulation {
     fn buy(&mut self, host: &Host, session: SessionId) {
         let buyer = self.world.ledger(|ledger| ledger.key_of(session));
         let is_old = self.chance.comes(0.5);
-        let purchase = match self.any_purchase(buyer, true).filter(|_| is_old) {
+        let any = |ledger: &mut Ledger| ledger.any_receipt(buyer, &mut self.chance);
+        let purchase = match self.world.ledger(any).filter(|_| is_old) {
             Some(purchase) => Some(purchase),
             None => self.new_purchase(buyer),
         };
@@ -356,11 +366,10 @@ impl Simulation {
         Some(self.world.ledger(new))
     }
 
-    fn any_purchase(&mut self, buyer: Key, has_receipt: bool) -> Option<PurchaseId> {
+    fn any_credit(&mut self, buyer: Key) -> Option<PurchaseId> {
         let purchases: Vec<_> = self.world.ledger(|ledger| {
             let all = ledger.purchases.iter().enumerate();
-            all.filter(|(_, purchase)| purchase.buyer == buyer)
-                .filter(|(_, purchase)| !has_receipt || purchase.way != Way::Given)
+            all.filter(|(_, one)| one.buyer == buyer && one.way.may_become_credit())
                 .map(|(index, _)| PurchaseId(index as u32))
                 .collect()
         });
@@ -380,13 +389,8 @@ impl Simulation {
 
     fn use_credit(&mut self, host: &Host, session: SessionId) {
         let key = self.world.ledger(|ledger| ledger.key_of(session));
-        if let Some(purchase) = self.any_purchase(key, false) {
-            let way = self
-                .world
-                .ledger(|ledger| ledger.purchases[purchase.index()].way);
-            if matches!(way, Way::Credited | Way::Refused | Way::Given) {
-                host.use_credit(session, purchase);
-            }
+        if let Some(purchase) = self.any_credit(key) {
+            host.use_credit(session, purchase);
         }
     }
 

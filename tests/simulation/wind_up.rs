@@ -37,12 +37,27 @@ impl Simulation {
         }
     }
 
-    /// Updates all servers until it is done; within the time that leases, retries and watching take.
+    /// Updates all servers until it is done.
     fn run_until(&mut self, law: u32, what: &str, is_done: impl Fn(&Self) -> bool) -> bool {
+        let patience = self.patience();
+        self.run_within(patience, law, what, is_done)
+    }
+
+    /// Leases, retries and watching, one after the other, take no longer.
+    fn patience(&self) -> f64 {
         let settings = self.plan.settings;
         let expiry = settings.session_expiry * self.plan.expiry_factor;
-        let patience = 3.0 * (expiry + settings.clock_tolerance)
-            + 10.0 * (settings.session_retry_ceiling + settings.request_timeout);
+        3.0 * (expiry + settings.clock_tolerance)
+            + 10.0 * (settings.session_retry_ceiling + settings.request_timeout)
+    }
+
+    fn run_within(
+        &mut self,
+        patience: f64,
+        law: u32,
+        what: &str,
+        is_done: impl Fn(&Self) -> bool,
+    ) -> bool {
         let end = self.world.now.get() + patience;
         while !is_done(self) {
             if self.world.broken().is_some() {
@@ -99,7 +114,14 @@ impl Simulation {
             running.host.close();
         }
         self.hosts = closing;
-        self.run_until(8, "is closed", |simulation| {
+        // No hook of a save that fails keeps a session for longer than what retries take.
+        let settings = self.plan.settings;
+        let patience = 30.0 + 2.0 * settings.session_retry_ceiling + 4.0 * settings.request_timeout;
+        let law = match self.plan.habits.saves_fail_for_ever {
+            true => 9,
+            false => 8,
+        };
+        self.run_within(patience, law, "is closed", |simulation| {
             let mut hosts = simulation.hosts.iter();
             hosts.all(|running| running.host.is_closed())
         });
@@ -179,11 +201,9 @@ impl Simulation {
         let host = self.hosts[0].host.clone();
         let credited: Vec<_> = self.world.ledger(|ledger| {
             let all = ledger.purchases.iter().enumerate();
-            all.filter(|(_, purchase)| {
-                matches!(purchase.way, Way::Credited | Way::Refused | Way::Given)
-            })
-            .map(|(index, purchase)| (PurchaseId(index as u32), purchase.buyer))
-            .collect()
+            all.filter(|(_, purchase)| purchase.way.may_become_credit())
+                .map(|(index, purchase)| (PurchaseId(index as u32), purchase.buyer))
+                .collect()
         });
         for (purchase, buyer) in credited {
             host.use_credit(sessions[buyer.index()], purchase);

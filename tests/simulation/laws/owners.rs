@@ -3,13 +3,8 @@
 
 use crate::ids::{Key, ServerId, SessionId};
 use crate::ledger::{Ledger, SessionLedger};
-use crate::plan::JITTER_MAX_S;
 
 use super::{Change, Content, Lock};
-
-/// How much sooner than after its expiry a session may seem expired to a server whose updates say a
-/// time that lags behind: much less than by what an owner lets go earlier.
-const SLACK_S: f64 = JITTER_MAX_S + 0.001;
 
 impl Ledger {
     /// Law 4, and that a migrator runs once in the life of a record.
@@ -120,7 +115,7 @@ impl Ledger {
             return;
         }
         let waited = change.now - lock.asked_at;
-        let needed = lock.session_expiry.max(expiry) - SLACK_S;
+        let needed = lock.session_expiry.max(expiry) - self.slack_s;
         let (server, owner, key) = (change.server, lock.server, change.key);
         self.counts.takeovers += 1;
         let is_alive = !self.servers[owner.index()].is_ending;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use session_locker::easy::{EasyStore, Profile, ProfileEvent, ProfileId, Status as Told};
 use session_locker::easy::{StoreEvent, StoreHooks};
-use session_locker::locker::{HookAnswer, LockerRef, Reason, SavedConnection, SharedSaveData};
+use session_locker::locker::{HookAnswer, LockerRef, Reason, SharedSaveData};
 use session_locker::purchaser::PendingProductPurchase;
 use session_locker::save_data::{RemoteChange, SaveData};
 use session_locker::storage::Storage;
 
-use super::rust_hooks::{self as rust, Draft, Live, Process, done};
+use super::rust_hooks::{self as rust, Draft, Live, Process, Waits, done};
 use super::{Document, Heard, Receipt, Server, Setup, Status};
 use crate::game::Game;
 use crate::ids::{AskId, Key, SendId, SessionId, WaitId};
@@ -20,7 +20,8 @@ pub struct EasyHost {
     store: EasyStore,
     game: Arc<Game>,
     seats: Arc<Mutex<Seats>>,
-    waits: Mutex<Vec<(WaitId, SavedConnection)>>,
+    waits: Arc<Mutex<Waits>>,
+    hooks: Hooks,
 }
 
 /// The profiles that the host has, by the names it knows them under.
@@ -63,16 +64,24 @@ impl Seats {
 }
 
 /// What the store calls.
+#[derive(Clone)]
 struct Hooks {
     game: Arc<Game>,
     seats: Arc<Mutex<Seats>>,
+    waits: Arc<Mutex<Waits>>,
     receives: bool,
     merges: bool,
 }
 
 impl Hooks {
     fn hear(&self, event: &StoreEvent) {
-        hear(&self.game, &self.seats, event);
+        let ProfileEvent::ChangesSaved(connection, outcome) = &event.event else {
+            return hear(&self.game, &self.seats, event);
+        };
+        let wait = self.waits.lock().answered_in_vain(connection);
+        if let Some(wait) = wait {
+            self.game.saved(wait, rust::saved(*outcome));
+        }
     }
 }
 
@@ -147,19 +156,22 @@ fn hear(game: &Game, seats: &Mutex<Seats>, event: &StoreEvent) {
 impl EasyHost {
     pub fn new(setup: Setup) -> Self {
         let seats = Arc::<Mutex<Seats>>::default();
+        let waits = Arc::<Mutex<Waits>>::default();
         let hooks = Hooks {
             game: Arc::clone(&setup.game),
             seats: Arc::clone(&seats),
+            waits: Arc::clone(&waits),
             receives: setup.receives,
             merges: setup.merges,
         };
         let storage = Arc::clone(&setup.link) as Arc<dyn Storage>;
-        let store = EasyStore::new(storage, rust::options(&setup), Box::new(hooks));
+        let store = EasyStore::new(storage, rust::options(&setup), Box::new(hooks.clone()));
         Self {
             store: store.expect("a configuration that works"),
             game: setup.game,
             seats,
-            waits: Mutex::default(),
+            waits,
+            hooks,
         }
     }
 
@@ -169,7 +181,7 @@ impl EasyHost {
 
     fn poll(&self) {
         for event in self.store.poll_events(usize::MAX) {
-            hear(&self.game, &self.seats, &event);
+            self.hooks.hear(&event);
         }
     }
 
@@ -272,21 +284,12 @@ impl Server for EasyHost {
         let Ok(connection) = profile.when_changes_saved(Some(Box::new(answer))) else {
             return false;
         };
-        let mut waits = self.waits.lock();
-        waits.retain(|(_, connection)| connection.is_connected());
-        waits.push((wait, connection));
+        self.waits.lock().add(wait, connection);
         true
     }
 
     fn give_up(&self, wait: WaitId) -> bool {
-        let mut waits = self.waits.lock();
-        let Some(place) = waits.iter().position(|(other, _)| *other == wait) else {
-            return false;
-        };
-        let (_, connection) = waits.remove(place);
-        drop(waits);
-        connection.disconnect();
-        true
+        self.waits.lock().give_up(wait)
     }
 
     fn set_save_hook(&self, session: SessionId, transform: bool, on: bool) {

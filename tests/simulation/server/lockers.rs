@@ -6,14 +6,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use session_locker::locker::{
     Event, HookAnswer, Lifecycle, Locker, LockerHooks, LockerId, LockerRef, LockerSpec, Reason,
-    SavedConnection, SharedSaveData,
+    SharedSaveData,
 };
 use session_locker::purchaser::{PendingProductPurchase, ProductPurchaser};
 use session_locker::remote_change::{RemoteChangeSender, SenderOptions};
 use session_locker::save_data::{RemoteChange, SaveData};
 use session_locker::storage::Storage;
 
-use super::rust_hooks::{self as rust, Draft, Live, Process, done};
+use super::rust_hooks::{self as rust, Draft, Live, Process, Waits, done};
 use super::{Document, Heard, Receipt, Server, Setup, Status};
 use crate::clock::ServerClock;
 use crate::game::Game;
@@ -33,7 +33,7 @@ pub struct LockerHost {
     game: Arc<Game>,
     clock: Arc<ServerClock>,
     is_closed: Mutex<bool>,
-    waits: Mutex<Vec<(WaitId, SavedConnection)>>,
+    waits: Arc<Mutex<Waits>>,
 }
 
 /// The lockers that the host has, by the names it knows them under.
@@ -61,6 +61,7 @@ impl Seats {
 struct Hooks {
     game: Arc<Game>,
     seats: Arc<Mutex<Seats>>,
+    waits: Arc<Mutex<Waits>>,
     receives: bool,
     merges: bool,
     has_save_hook: bool,
@@ -121,12 +122,18 @@ impl LockerHooks for Hooks {
     fn event(&self, locker: LockerId, _: &Arc<str>, event: &Event) {
         let session = self.seats.lock().of(locker).map(|seat| seat.session);
         if let Some(session) = session {
-            hear(&self.game, session, event);
+            hear(&self.game, &self.waits, session, event);
         }
     }
 }
 
-fn hear(game: &Game, session: SessionId, event: &Event) {
+fn hear(game: &Game, waits: &Mutex<Waits>, session: SessionId, event: &Event) {
+    if let Event::ChangesSaved(connection, outcome) = event {
+        let wait = waits.lock().answered_in_vain(connection);
+        if let Some(wait) = wait {
+            game.saved(wait, rust::saved(*outcome));
+        }
+    }
     let heard = match event {
         Event::Lifecycle(Lifecycle::Replaced(Reason::Loaded)) => Heard::Loaded,
         Event::Lifecycle(Lifecycle::Replaced(_)) => Heard::Reset,
@@ -147,9 +154,11 @@ fn hear(game: &Game, session: SessionId, event: &Event) {
 impl LockerHost {
     pub fn new(setup: Setup) -> Self {
         let seats = Arc::<Mutex<Seats>>::default();
+        let waits = Arc::<Mutex<Waits>>::default();
         let hooks = Hooks {
             game: Arc::clone(&setup.game),
             seats: Arc::clone(&seats),
+            waits: Arc::clone(&waits),
             receives: setup.receives,
             merges: setup.merges,
             has_save_hook: setup.has_save_hook,
@@ -169,7 +178,7 @@ impl LockerHost {
             game: setup.game,
             clock: setup.clock,
             is_closed: Mutex::new(false),
-            waits: Mutex::default(),
+            waits,
         }
     }
 
@@ -204,7 +213,7 @@ impl LockerHost {
 
     fn poll(&self, session: SessionId, locker: &Locker) {
         for event in locker.poll_events(usize::MAX) {
-            hear(&self.game, session, &event);
+            hear(&self.game, &self.waits, session, &event);
         }
     }
 
@@ -340,21 +349,12 @@ impl Server for LockerHost {
         let Ok(connection) = locker.when_changes_saved(Some(Box::new(answer))) else {
             return false;
         };
-        let mut waits = self.waits.lock();
-        waits.retain(|(_, connection)| connection.is_connected());
-        waits.push((wait, connection));
+        self.waits.lock().add(wait, connection);
         true
     }
 
     fn give_up(&self, wait: WaitId) -> bool {
-        let mut waits = self.waits.lock();
-        let Some(place) = waits.iter().position(|(other, _)| *other == wait) else {
-            return false;
-        };
-        let (_, connection) = waits.remove(place);
-        drop(waits);
-        connection.disconnect();
-        true
+        self.waits.lock().give_up(wait)
     }
 
     fn set_save_hook(&self, _: SessionId, _: bool, _: bool) {}

@@ -122,6 +122,9 @@ pub struct Failure {
     pub panics: bool,
 }
 
+/// What a hook panics with.
+pub const HOOK_PANIC: &str = "the hook panics";
+
 /// What can be done with a purchase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

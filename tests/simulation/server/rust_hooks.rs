@@ -5,8 +5,10 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use session_locker::clock::Clock;
-use session_locker::locker::{Config, HookAnswer, LoadStatus, SaveOutcome, SharedSaveData};
-use session_locker::locker::{LockerRef, SpecOptions};
+use session_locker::locker::{
+    Config, HookAnswer, LoadStatus, LockerRef, SaveOutcome, SavedConnection, SharedSaveData,
+    SpecOptions,
+};
 use session_locker::migration::MigratorBuilder;
 use session_locker::purchaser::{ProductProcess, ReceiptInfo, Validation};
 use session_locker::remote_change::SendOutcome;
@@ -16,11 +18,13 @@ use session_locker::storage::{
     StorageError,
 };
 
-use super::{Document, Failure, Receipt, SendAnswer, Setup, Status, Verdict, WaitAnswer};
+use super::{
+    Document, Failure, HOOK_PANIC, Receipt, SendAnswer, Setup, Status, Verdict, WaitAnswer,
+};
 use crate::clock::ServerClock;
 use crate::document::TEMPLATES;
 use crate::game::Game;
-use crate::ids::Key;
+use crate::ids::{Key, WaitId};
 use crate::storage::{self, Answer, Ask, Link};
 
 const LIMIT_BYTES: usize = 1 << 20;
@@ -72,7 +76,7 @@ fn migrators(setup: &Setup) -> session_locker::migration::Migrators {
 /// Does what a hook has come to.
 pub fn done<R>(outcome: Result<R, Failure>) -> Result<R, String> {
     match outcome {
-        Err(Failure { panics: true }) => resume_unwind(Box::new("the hook panics")),
+        Err(Failure { panics: true }) => resume_unwind(Box::new(HOOK_PANIC)),
         Err(Failure { panics: false }) => Err("the hook gives up".to_owned()),
         Ok(value) => Ok(value),
     }
@@ -195,6 +199,42 @@ pub fn sent(outcome: SendOutcome) -> SendAnswer {
         SendOutcome::NotSent => SendAnswer::NotSent,
         SendOutcome::Unknown => SendAnswer::Unknown,
         SendOutcome::Corrupt => SendAnswer::Corrupt,
+    }
+}
+
+/// The waits for changes of a host.
+#[derive(Default)]
+pub struct Waits {
+    open: Vec<(WaitId, SavedConnection)>,
+    /// Those that the host does not wait for any more: it must not hear of them.
+    given_up: Vec<(WaitId, SavedConnection)>,
+}
+
+impl Waits {
+    pub fn add(&mut self, wait: WaitId, connection: SavedConnection) {
+        self.open
+            .retain(|(_, connection)| connection.is_connected());
+        self.open.push((wait, connection));
+    }
+
+    /// Gives up a wait, if it is not answered long since.
+    pub fn give_up(&mut self, wait: WaitId) -> bool {
+        let Some(place) = self.open.iter().position(|(other, _)| *other == wait) else {
+            return false;
+        };
+        let (_, connection) = self.open.remove(place);
+        // The event of one that is answered may be under way already; its callback is not called.
+        if connection.disconnect() {
+            self.given_up.push((wait, connection));
+        }
+        true
+    }
+
+    /// The wait that an answer is for, if nobody waits for that.
+    pub fn answered_in_vain(&self, answered: &SavedConnection) -> Option<WaitId> {
+        let mut given_up = self.given_up.iter();
+        let found = given_up.find(|(_, connection)| connection.is(answered));
+        found.map(|(wait, _)| *wait)
     }
 }
 
