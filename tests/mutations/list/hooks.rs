@@ -21,11 +21,15 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 9,
-        name: "keeps an ended session for as long as a hook before its save fails",
-        file: "src/locker/hold.rs",
-        original: "is_wanted_by_host && cx.now < last_call",
-        broken: "cx.now < last_call",
-        or: &[],
+        name: "stops in the middle of a load where the merge has failed",
+        file: "src/locker/inbox.rs",
+        original: "self.report(ErrorReport::script(Activity::Merge, message));",
+        broken: "self.report(ErrorReport::script(Activity::Merge, message));
+            return;",
+        or: &[(
+            8,
+            "the session that goes no further is seen where its server closes",
+        )],
     },
     Mutation {
         law: 9,

@@ -257,10 +257,10 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 8,
-        name: "calls a store closed whose purchases are not answered",
+        name: "calls a store closed whose sends are not answered",
         file: "src/easy/store.rs",
         original: "self.0.purchases.has_incomplete() || self.0.sending.is_sending()?",
-        broken: "self.0.sending.is_sending()?",
+        broken: "self.0.purchases.has_incomplete()",
         or: &[],
     },
     Mutation {
