@@ -13,11 +13,11 @@ use crate::save_data::{SaveData, Session};
 use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError};
 
 use super::config::Config;
-use super::event::{Activity, ErrorReport, LoadStatus, Reason, SaveOutcome};
+use super::event::{Activity, ErrorReport, LoadStatus, SaveOutcome};
 use super::hold::{self, CONFLICTS_AT_ONCE, Stored};
 use super::lease;
 use super::state::{
-    Committed, Context, HookCall, HookId, HookResult, Intent, LockerState, Phase, committed,
+    Committed, Context, HookCall, HookId, HookResult, Intent, Left, LockerState, Phase, committed,
     fetched, timed_out,
 };
 
@@ -149,8 +149,7 @@ impl LockerState {
         if !claimed {
             self.set_status(LoadStatus::SessionIsLocked);
         }
-        // A session that was lost was another's: its record was there.
-        let was_lost = matches!(self.phase, Phase::Released(Reason::Lost));
+        let was_there = matches!(self.phase, Phase::Released(Left::Record));
         let acquire = Acquire {
             lock_id: 0,
             failures: 0,
@@ -158,7 +157,7 @@ impl LockerState {
             commit_from: 0.0,
             unsettled: None,
             unsettled_draft: None,
-            seen: was_lost.then_some(Seen::Record),
+            seen: was_there.then_some(Seen::Record),
             step,
         };
         self.phase = Phase::Acquire(Box::new(acquire));

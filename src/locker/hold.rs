@@ -17,7 +17,7 @@ use super::event::{Activity, ErrorReport, Event, Lifecycle, Reason, SaveOutcome}
 use super::inbox::{self, Inbox};
 use super::lease;
 use super::state::{
-    Committed, Context, HookCall, HookId, HookResult, Intent, LockerState, Phase, committed,
+    Committed, Context, HookCall, HookId, HookResult, Intent, Left, LockerState, Phase, committed,
     fetched, timed_out,
 };
 
@@ -282,7 +282,7 @@ impl LockerState {
                     held.step = Step::Resting;
                     self.stored(attempt);
                     if attempt.releases {
-                        self.finish_release(cx);
+                        self.finish_release(Left::Unknown, cx);
                     }
                 }
                 Committed::Conflict => self.save_conflicted(cx),
@@ -468,7 +468,7 @@ impl LockerState {
 
     fn hold_fetched(&mut self, fetched: Fetched, conflict: bool, cx: &mut Context<'_>) {
         match fetched {
-            Fetched::Absent { .. } => self.lose(true, cx),
+            Fetched::Absent { .. } => self.lose(Left::Nothing, cx),
             Fetched::Present {
                 bytes, revision, ..
             } => {
@@ -488,7 +488,7 @@ impl LockerState {
             Ok(found) => found,
             Err(error) => {
                 self.report(ErrorReport::script(Activity::Save, error.to_string()));
-                return self.lose(false, cx);
+                return self.lose(Left::Record, cx);
             }
         };
         let Phase::Held(held) = &mut self.phase else {
@@ -526,9 +526,9 @@ impl LockerState {
         } else if owner.is_none() && ours_was_last && (has_more || !released) {
             self.take_again(reserved, revision, has_moved);
         } else if released || (was_free && !self.has_unsaved_changes()) {
-            self.finish_release(cx);
+            self.finish_release(Left::Record, cx);
         } else {
-            self.lose(false, cx);
+            self.lose(Left::Record, cx);
         }
     }
 
@@ -582,29 +582,28 @@ impl LockerState {
         };
     }
 
-    fn finish_release(&mut self, cx: &mut Context<'_>) {
+    fn finish_release(&mut self, left: Left, cx: &mut Context<'_>) {
         self.log(|_| "released the session".to_owned());
-        self.end_session(Reason::Released, false, cx);
+        self.end_session(Reason::Released, left, cx);
     }
 
     /// The key is another's, or the record is gone. What was not saved stays readable.
-    fn lose(&mut self, erased: bool, cx: &mut Context<'_>) {
+    fn lose(&mut self, left: Left, cx: &mut Context<'_>) {
         let unsaved = self.data.with(|data, _| data.clone());
         self.log(|locker| {
-            let to = if erased {
-                "the record was erased"
-            } else {
-                "the record is another's"
+            let to = match left {
+                Left::Nothing => "the record was erased",
+                Left::Record | Left::Unknown => "the record is another's",
             };
             let unsaved = locker.has_unsaved_changes();
             format!("lost the session: {to}; unsaved changes: {unsaved}")
         });
         self.lost = Some(Box::new(unsaved.clone()));
         self.emit(Event::Lost(Box::new(unsaved)));
-        self.end_session(Reason::Lost, erased, cx);
+        self.end_session(Reason::Lost, left, cx);
     }
 
-    fn end_session(&mut self, reason: Reason, erased: bool, cx: &mut Context<'_>) {
+    fn end_session(&mut self, reason: Reason, left: Left, cx: &mut Context<'_>) {
         if let Phase::Held(held) = &self.phase {
             cx.claims.forget(held.lock_id);
         }
@@ -612,7 +611,7 @@ impl LockerState {
         self.phase = Phase::Resetting {
             hook: None,
             reason,
-            erased,
+            left,
         };
     }
 

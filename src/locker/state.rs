@@ -132,10 +132,10 @@ pub(super) enum Phase {
     Resetting {
         hook: Option<HookId>,
         reason: Reason,
-        erased: bool,
+        left: Left,
     },
-    /// The save data is the default one, for this reason; what comes next is not decided yet.
-    Released(Reason),
+    /// The save data is the default one; what comes next is not decided yet.
+    Released(Left),
     /// Nothing held, nothing under way.
     Idle,
     /// The load status says why nothing more is tried until the host asks anew.
@@ -144,6 +144,17 @@ pub(super) enum Phase {
     Acquire(Box<Acquire>),
     /// Holds the key.
     Held(Box<Held>),
+}
+
+/// What is known of the record as a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing that has to be remembered.
+    Unknown,
+    /// A fetch has shown it. If it is gone later, it was erased.
+    Record,
+    /// It was erased.
+    Nothing,
 }
 
 /// A full list of waiters is looked through at every so manieth refusal.
@@ -371,7 +382,7 @@ impl LockerState {
             phase: Phase::Resetting {
                 hook: None,
                 reason: Reason::Released,
-                erased: false,
+                left: Left::Unknown,
             },
             wanted: false,
             has_begun: false,
@@ -516,7 +527,7 @@ impl LockerState {
                 &Phase::Resetting {
                     hook: Some(hook),
                     reason,
-                    erased,
+                    left,
                 },
                 HookResult::Created(made),
             ) if hook == id => {
@@ -524,7 +535,7 @@ impl LockerState {
                     self.report(ErrorReport::script(Activity::Create, message));
                     SaveData::default()
                 });
-                self.reset_done(data, reason, erased);
+                self.reset_done(data, reason, left);
             }
             (Phase::Acquire(acquire), result) if acquire.hook() == Some(id) => {
                 self.draft_made(result, cx);
@@ -551,10 +562,10 @@ impl LockerState {
         if let Phase::Resetting {
             hook: None,
             reason,
-            erased,
+            left,
         } = self.phase
         {
-            self.reset(reason, erased, cx);
+            self.reset(reason, left, cx);
         }
         match &self.phase {
             Phase::Released(_) | Phase::Idle if self.wanted => self.start_acquiring(cx),
@@ -624,41 +635,33 @@ impl LockerState {
     }
 
     /// Replaces the save data by the default one, which the create hook may have to make first.
-    pub(super) fn reset(&mut self, reason: Reason, erased: bool, cx: &mut Context<'_>) {
+    pub(super) fn reset(&mut self, reason: Reason, left: Left, cx: &mut Context<'_>) {
         match cx.template {
             // It stands there from the beginning, and the host may have written to it.
-            Some(_) if !self.has_begun => self.tell_reset(reason, erased),
-            Some(template) => self.reset_done(template.clone(), reason, erased),
-            None if self.keeps_data() => self.reset_done(SaveData::default(), reason, erased),
+            Some(_) if !self.has_begun => self.tell_reset(reason, left),
+            Some(template) => self.reset_done(template.clone(), reason, left),
+            None if self.keeps_data() => self.reset_done(SaveData::default(), reason, left),
             None => {
                 let hook = Some(self.call_hook(HookCall::Create));
-                self.phase = Phase::Resetting {
-                    hook,
-                    reason,
-                    erased,
-                };
+                self.phase = Phase::Resetting { hook, reason, left };
             }
         }
     }
 
-    fn reset_done(&mut self, data: SaveData, reason: Reason, erased: bool) {
+    fn reset_done(&mut self, data: SaveData, reason: Reason, left: Left) {
         self.replace_data(data);
-        self.tell_reset(reason, erased);
+        self.tell_reset(reason, left);
     }
 
-    fn tell_reset(&mut self, reason: Reason, erased: bool) {
+    fn tell_reset(&mut self, reason: Reason, left: Left) {
         self.has_begun = true;
         self.emit_lifecycle(Lifecycle::Replaced(reason));
-        self.phase = if erased {
-            Phase::Refused
-        } else {
-            Phase::Released(reason)
+        let (phase, status) = match left {
+            Left::Nothing => (Phase::Refused, LoadStatus::Erased),
+            Left::Record | Left::Unknown => (Phase::Released(left), LoadStatus::Loading),
         };
-        self.set_status(if erased {
-            LoadStatus::Erased
-        } else {
-            LoadStatus::Loading
-        });
+        self.phase = phase;
+        self.set_status(status);
     }
 
     /// Puts another document in place, which has no unsaved changes yet; who waits for a change of

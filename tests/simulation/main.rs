@@ -38,7 +38,11 @@ use std::ops::Range;
 const STEPS_FOR_ALL: u64 = 1_000_000;
 
 /// Seeds that have found something once, each with its steps and what it was.
-const KEPT: [(u64, u64, &str); 0] = [];
+const KEPT: [(u64, u64, &str); 1] = [(
+    5265,
+    2000,
+    "a record was made anew that another had taken behind a release, and that was then erased",
+)];
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
