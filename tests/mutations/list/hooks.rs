@@ -26,10 +26,13 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "self.report(ErrorReport::script(Activity::Merge, message));",
         broken: "self.report(ErrorReport::script(Activity::Merge, message));
             return;",
-        or: &[(
-            8,
-            "the session that goes no further is seen where its server closes",
-        )],
+        or: &[
+            (
+                8,
+                "the session that goes no further is seen where its server closes",
+            ),
+            (3, "or where the others have to wait for it"),
+        ],
     },
     Mutation {
         law: 9,

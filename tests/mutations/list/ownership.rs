@@ -203,10 +203,16 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 3,
-        name: "does not know a lock of its own from an acquire that was lost",
-        file: "src/locker/claims.rs",
-        original: "**drawn_for == *key",
-        broken: "false",
+        name: "forgets the lock id of an acquire that was not answered, and waits for its own lock",
+        file: "src/locker/acquire.rs",
+        original: "acquire
+            .unsettled
+            .get_or_insert(Attempt { expected, sent_at });",
+        broken: "acquire
+            .unsettled
+            .get_or_insert(Attempt { expected, sent_at });
+        cx.claims.forget(acquire.lock_id);
+        acquire.lock_id = 0;",
         or: &[],
     },
     Mutation {
@@ -240,7 +246,7 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "saves over a record that has become unreadable under its session",
         file: "src/locker/hold.rs",
         original: "self.report(ErrorReport::script(Activity::Save, error.to_string()));
-                return self.lose(false, cx);",
+                return self.lose(Left::Record, cx);",
         broken: "self.report(ErrorReport::script(Activity::Save, error.to_string()));
                 if let Phase::Held(held) = &mut self.phase {
                     held.revision = revision;
@@ -278,7 +284,7 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 7,
         name: "makes a record anew that was erased since another took it",
         file: "src/locker/acquire.rs",
-        original: "was_lost.then_some(Seen::Record)",
+        original: "was_there.then_some(Seen::Record)",
         broken: "None",
         or: &[],
     },
