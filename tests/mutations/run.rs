@@ -9,11 +9,16 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use super::mutation::Mutation;
+
 /// A run that says nothing for so long is ended. The simulation's own watchdog is there long before.
 const BOUND: Duration = Duration::from_secs(900);
 
 /// A seed takes a hundredth of a second. One that takes so long, in seconds, stands still.
 const STANDSTILL_S: u32 = 20;
+
+/// Of seeds that notice a mutation as the break of another law, so many are looked at.
+const OTHERS_MAX: usize = 300;
 
 /// So many runs at once for each core: one that stands still needs none.
 const RUNS_PER_CORE: usize = 3;
@@ -59,22 +64,41 @@ impl Simulation {
         }
     }
 
-    /// The first seed of these that notices the mutation.
-    pub fn search(&self, mutation: usize, seeds: Range<u64>) -> Outcome {
-        let mut first = self.run(Some(mutation), seeds.clone());
+    /// The first seed of these that notices the mutation as it should be noticed. Without one, the first that
+    /// notices it at all.
+    pub fn search(&self, number: usize, mutation: &Mutation, seeds: Range<u64>) -> Outcome {
+        let (mut other, mut from) = (None, seeds.start);
+        for _ in 0..OTHERS_MAX {
+            match self.first(number, from..seeds.end) {
+                Outcome::Noticed(found) if mutation.is_noticed_by(found.law) => {
+                    return self.not_without(found);
+                }
+                Outcome::Noticed(found) => {
+                    from = found.seed + 1;
+                    other.get_or_insert(found);
+                }
+                outcome => return other.map_or(outcome, Outcome::Noticed),
+            }
+        }
+        other.map_or(Outcome::Passed, Outcome::Noticed)
+    }
+
+    /// The first seed of these at which something is noticed.
+    fn first(&self, number: usize, seeds: Range<u64>) -> Outcome {
+        if seeds.is_empty() {
+            return Outcome::Passed;
+        }
+        let mut first = self.run(Some(number), seeds.clone());
         // Several seeds run at once, and not the first of them needs to be the first to fail.
         while let Outcome::Noticed(found) = &first
             && found.seed > seeds.start
         {
-            match self.run(Some(mutation), seeds.start..found.seed) {
+            match self.run(Some(number), seeds.start..found.seed) {
                 Outcome::Passed => break,
                 earlier => first = earlier,
             }
         }
-        match first {
-            Outcome::Noticed(found) => self.not_without(found),
-            first => first,
-        }
+        first
     }
 
     /// What is found without a mutation too says nothing of the mutation.

@@ -141,7 +141,7 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "owner.is_none() && ours_was_last && (has_more || !released)",
         broken: "owner.is_none() && (has_more || !released)",
-        or: &[(7, "what it writes over may have been erased and made anew")],
+        or: &[],
     },
     Mutation {
         law: 2,
