@@ -26,7 +26,7 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
+.PHONY: test tools demo-tools format lint docs rust-tests postgres-tests library symbols c-tests two-libraries \
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
 test: tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests \
@@ -57,6 +57,12 @@ docs:
 rust-tests:
 	@printf '\n== Rust tests, the header check among them\n'
 	@$(CARGO) test --locked --quiet
+
+# With a server of their own, see tests/servers.
+postgres-tests:
+	@printf '\n== PostgreSQL\n'
+	@tests/servers/postgres run $(CARGO) test --locked --quiet --features postgres \
+		--test storage_conformance --test storage_postgres -- postgres
 
 # The library says where in a source file something went wrong, and not whose machine that was on.
 REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=']
