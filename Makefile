@@ -61,8 +61,9 @@ rust-tests:
 # With a server of their own, see tests/servers.
 postgres-tests:
 	@printf '\n== PostgreSQL\n'
-	@tests/servers/postgres run $(CARGO) test --locked --quiet --features postgres \
-		--test storage_conformance --test storage_postgres -- postgres
+	@RUST_TEST_THREADS=8 tests/servers/postgres run $(CARGO) test --locked --quiet \
+		--features postgres --test storage_conformance --test storage_postgres \
+		--test storage_postgres_servers -- --skip sqlite --skip memory --skip host
 
 # The library says where in a source file something went wrong, and not whose machine that was on.
 REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=']
