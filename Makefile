@@ -1,7 +1,8 @@
 # make test      everything that must hold, set-up included
 # make demo      the examples, against a fresh database
 # make headers   writes anew what is generated from src/ffi
-# make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
+# make bench     the benchmarks; make bench-engines storages beside their raw clients; make
+#                bench-bindings the bindings of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
 # make dist      an archive with the library for this platform, in build/dist or DIST
@@ -27,7 +28,7 @@ SONAME := $(word 2,$(NAMES))
 .NOTPARALLEL:
 
 .PHONY: test tools demo-tools format lint docs rust-tests postgres-tests library symbols c-tests two-libraries \
-	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
+	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-engines bench-bindings clean
 
 test: tools format lint docs rust-tests library symbols c-tests two-libraries cpp-tests \
 	csharp-tests lua-tests stories examples install-tests
@@ -125,6 +126,10 @@ headers:
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
+
+# Engines beside the raw clients that they are made of, with servers of their own.
+bench-engines:
+	@tests/servers/postgres run $(CARGO) bench --locked --quiet --features postgres --bench engines
 
 # What the bindings add to a call.
 bench-bindings: tools library
