@@ -370,17 +370,17 @@ fn of_many_commits_for_one_key_in_flight_exactly_one_is_written() {
     let asker = open(&url);
     let mut expected = NEVER_WRITTEN;
     for round in 0..10 {
-        let value = format!("{round}");
-        let operations = (0..50).map(|_| commit("key", expected.clone(), value.as_bytes(), &[]));
-        let replies = all_replies(&submit_all(&asker, operations), 50);
-        let outcomes = replies.into_values().map(|reply| reply.result.unwrap());
-        let (written, others): (Vec<_>, Vec<_>) =
-            outcomes.partition(|outcome| *outcome != Outcome::Conflict);
-        assert_eq!((written.len(), others.len()), (1, 49));
-        let Outcome::Committed(revision) = &written[0] else {
-            panic!("{written:?}");
+        let value = |id: u64| format!("{round} {id}").into_bytes();
+        let operations = (0..50).map(|id| commit("key", expected.clone(), &value(id), &[]));
+        let mut written = all_replies(&submit_all(&asker, operations), 50);
+        written.retain(|_, reply| *reply.result.as_ref().unwrap() != Outcome::Conflict);
+        assert_eq!(written.len(), 1, "{written:?}");
+        let (id, reply) = written.into_iter().next().unwrap();
+        let Ok(Outcome::Committed(revision)) = reply.result else {
+            panic!("{reply:?}");
         };
-        expected = Expected::Present(revision.clone());
+        assert_eq!(asker.fetch("key"), present(&value(id), &revision, &[]));
+        expected = Expected::Present(revision);
     }
 }
 

@@ -192,13 +192,10 @@ fn a_server_that_becomes_read_only_is_left_until_it_is_writable_again() {
     assert_eq!(error.kind, RequestErrorKind::Backend);
     assert!(error.message.contains("read-only"), "{error}");
     assert!(error.message.contains("nothing was written"), "{error}");
-    // The superuser's sessions are read-only too.
-    server.sql("BEGIN READ WRITE; COMMIT");
-    let admin = "SET default_transaction_read_only = off; \
-                 ALTER SYSTEM RESET default_transaction_read_only";
-    for statement in admin.split(';') {
-        server.sql(statement);
-    }
+    let left = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'session-locker' \
+                AND state = 'idle' AND query NOT LIKE '%transaction_read_only%'";
+    until(|| server.sql(left).is_empty().then_some(()));
+    server.sql("ALTER SYSTEM RESET default_transaction_read_only");
     server.sql("SELECT pg_reload_conf()");
     let outcome = until(|| asker.try_ask(operation.clone()).ok());
     assert!(matches!(outcome, Outcome::Committed(_)), "{outcome:?}");
