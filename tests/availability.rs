@@ -260,3 +260,27 @@ fn fault_18_two_servers_are_never_available_at_once_however_their_clocks_differ(
         assert!(!held.is_loaded() && !held.is_available().unwrap());
     }
 }
+
+#[test]
+fn a_server_that_was_stopped_while_it_asked_for_a_key_does_not_take_it_too_early() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let owner = Server::new(&storage, &clock, 1);
+    let other = Server::new(&storage, &clock, 2);
+    let held = owner.load(KEY);
+    storage.on_fetch(&[HoldRequest]);
+    let wanted = other.start(KEY);
+    // The other one has just looked at its clock when it is stopped. It goes on with an answer of now.
+    let long_ago = clock.now();
+    owner.jump(1000.0);
+    storage.let_go();
+    other.store.update(long_ago).unwrap();
+    // The owner is cut off; it alone does not know.
+    let mut seconds = 0.0;
+    while !wanted.is_available().unwrap() {
+        assert!(seconds < 2400.0, "never taken");
+        other.jump(1.0);
+        seconds += 1.0;
+    }
+    assert!(!held.is_available().unwrap(), "taken after {seconds} s");
+}

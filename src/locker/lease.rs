@@ -36,7 +36,7 @@ struct Watch {
     lock_id: u64,
     updated_at: f64,
     save_number: u64,
-    /// When the first of the unchanged sightings was taken.
+    /// A time at which the first of the unchanged sightings had been taken.
     since: f64,
     /// When the newest of them was asked for: the session stood unchanged until then at least.
     until: f64,
@@ -45,12 +45,28 @@ struct Watch {
 /// What this server has seen of others' sessions. A watch belongs to the key, not to the locker
 /// that saw it.
 #[derive(Debug, Default)]
-pub(crate) struct Watches(HashMap<Arc<str>, Watch>);
+pub(crate) struct Watches {
+    by_key: HashMap<Arc<str>, Watch>,
+    /// The keys whose watches have begun at this time; no more than answers have come since.
+    new: Vec<Arc<str>>,
+}
 
 /// Watches beyond this many are looked through for ones that nobody can need any more.
 const WATCHES_BEFORE_PRUNING: usize = 1024;
 
 impl Watches {
+    /// An update begins. What one sees may be younger than its own time, by as long as the server was
+    /// stopped or a hook ran; so a watch counts from the next time that is given.
+    pub(crate) fn begin_update(&mut self, now: f64) {
+        for key in std::mem::take(&mut self.new) {
+            match self.by_key.get_mut(&key) {
+                Some(watch) if now > watch.since => watch.since = now,
+                Some(_) => self.new.push(key),
+                None => {}
+            }
+        }
+    }
+
     /// Notes a sighting, asked for at `sent_at` and taken at `received_at`; answers for how long
     /// the session is known to have stood unchanged.
     pub(crate) fn see(
@@ -69,30 +85,30 @@ impl Watches {
             until: received_at,
         };
         self.prune(received_at);
-        let watch = self
-            .0
-            .entry(Arc::clone(key))
-            .or_insert_with(|| fresh.clone());
-        let unchanged = watch.lock_id == fresh.lock_id
-            && watch.updated_at == fresh.updated_at
-            && watch.save_number == fresh.save_number;
-        if unchanged {
+        let is_same = |watch: &&mut Watch| {
+            watch.lock_id == fresh.lock_id
+                && watch.updated_at == fresh.updated_at
+                && watch.save_number == fresh.save_number
+        };
+        if let Some(watch) = self.by_key.get_mut(key).filter(is_same) {
             watch.until = watch.until.max(sent_at);
-        } else {
-            *watch = fresh;
+            return watch.until - watch.since;
         }
-        watch.until - watch.since
+        self.by_key.insert(Arc::clone(key), fresh);
+        self.new.push(Arc::clone(key));
+        0.0
     }
 
     /// Ends the watch of a key that is free, gone, or ours.
     pub(crate) fn forget(&mut self, key: &str) {
-        self.0.remove(key);
+        self.by_key.remove(key);
     }
 
     fn prune(&mut self, now: f64) {
         const A_DAY: f64 = 86_400.0;
-        if self.0.len() >= WATCHES_BEFORE_PRUNING && self.0.len().is_power_of_two() {
-            self.0.retain(|_, watch| now - watch.until < A_DAY);
+        let count = self.by_key.len();
+        if count >= WATCHES_BEFORE_PRUNING && count.is_power_of_two() {
+            self.by_key.retain(|_, watch| now - watch.until < A_DAY);
         }
     }
 }

@@ -366,6 +366,7 @@ impl LockerSet {
         self.timeline.pass(time);
         self.now = self.timeline.now();
         self.wall = wall;
+        self.watches.begin_update(self.now);
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
         if self.now > self.budget.at || scope == Scope::All {
