@@ -2454,8 +2454,9 @@ SlStatus saved_connection_outcome(const SlSavedConnection *connection, int32_t *
 SlStatus saved_connection_trigger(const SlSavedConnection *connection, int32_t was_saved);
 
 /**
- * Gives up the wait: it is not answered any more. On one that was answered it does nothing. The
- * handle stays. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+ * Gives up the wait: it is not answered any more. One that was answered keeps its answer, but a
+ * callback that has not been told of it yet is not called. The handle stays. Any thread. Errors:
+ * SL_ERROR_INVALID_HANDLE.
  */
 SlStatus saved_connection_disconnect(const SlSavedConnection *connection);
 
@@ -2576,12 +2577,18 @@ SlStatus locker_create_player(const SlLockerSpec *spec,
  * `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
  * all lockers of a spec; a smaller value than the last counts as the last.
  *
+ * Updates with the same `now` share the requests and bytes of one frame (`requests_per_update` and the
+ * like of the options). One that finds none left goes first in the next, before lockers that are updated
+ * earlier in it; after ten seconds without an update it has lost its turn.
+ *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is not
  * between -1e15 and 1e15), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under
  * way, on another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),
  * SL_ERROR_PANIC.
  */
-SlStatus locker_update(const SlLocker *locker, double now, int32_t *should_remove);
+SlStatus locker_update(const SlLocker *locker,
+                       double now,
+                       int32_t *should_remove);
 
 /**
  * Takes up to `capacity` unread events of the locker, oldest first, into the array `events`, and

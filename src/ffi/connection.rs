@@ -190,8 +190,9 @@ pub unsafe extern "C" fn saved_connection_trigger(
     })
 }
 
-/// Gives up the wait: it is not answered any more. On one that was answered it does nothing. The
-/// handle stays. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+/// Gives up the wait: it is not answered any more. One that was answered keeps its answer, but a
+/// callback that has not been told of it yet is not called. The handle stays. Any thread. Errors:
+/// SL_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn saved_connection_disconnect(
     connection: *const SlSavedConnection,

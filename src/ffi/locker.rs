@@ -111,6 +111,10 @@ fn insert(spec: &SpecObject, locker: Locker) -> FfiResult<*mut SlLocker> {
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
 /// all lockers of a spec; a smaller value than the last counts as the last.
 ///
+/// Updates with the same `now` share the requests and bytes of one frame (`requests_per_update` and the
+/// like of the options). One that finds none left goes first in the next, before lockers that are updated
+/// earlier in it; after ten seconds without an update it has lost its turn.
+///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is not
 /// between -1e15 and 1e15), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under
 /// way, on another thread or around this callback), SL_ERROR_NOT_ACTIVE (the locker was deleted),

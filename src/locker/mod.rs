@@ -27,6 +27,7 @@ mod shared_data;
 mod spec;
 mod state;
 mod time;
+mod turns;
 mod use_keys;
 
 pub use config::{Config, ConfigError};

@@ -24,6 +24,7 @@ use super::no_storage;
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
 use super::time::{Time, Timeline};
+use super::turns::{PlaceNumber, Turns};
 use super::use_keys::{USE_KEYS_MAX, UseKey};
 
 /// Names a locker of a set. A name is never used for two lockers.
@@ -62,6 +63,8 @@ struct Slot {
     is_in_line: bool,
     /// In which of the queues for a grant it stands. Entries elsewhere are left from before.
     queued: Option<Queue>,
+    /// Where it waits for its turn, if it is updated alone and was refused a request.
+    place: Option<PlaceNumber>,
     /// Its reply has come, and waits for bytes of the budget: it can no longer time out.
     has_reply: bool,
     /// The time of its earliest entry among the timers; infinite without one.
@@ -113,6 +116,8 @@ pub(crate) struct LockerSet {
     /// Saves and releases; the shortest lease first.
     saves: BinaryHeap<Timed>,
     loads: VecDeque<u32>,
+    /// Of lockers that are updated one by one.
+    turns: Turns,
     tasks: VecDeque<Task>,
     budget: Budget,
     touches: u64,
@@ -195,6 +200,7 @@ impl LockerSet {
             urgent: VecDeque::new(),
             saves: BinaryHeap::new(),
             loads: VecDeque::new(),
+            turns: Turns::default(),
             tasks: VecDeque::new(),
             budget,
             touches: 0,
@@ -324,6 +330,7 @@ impl LockerSet {
         }
         slot.generation = slot.generation.wrapping_add(1);
         self.note_answered(id.slot);
+        self.leave_place(id.slot);
         self.free.push(id.slot);
         true
     }
@@ -616,23 +623,52 @@ impl LockerSet {
     }
 
     fn grant_next(&mut self, scope: Scope) -> bool {
-        let Some(slot) = self.next_granted(scope) else {
-            return false;
+        let granted = match scope {
+            Scope::One(id) => self.is_granted(id).then_some(id.slot),
+            Scope::All => self.next_granted(),
         };
+        let Some(slot) = granted else { return false };
+        self.leave_place(slot);
         self.handle(slot, scope, |locker, cx| locker.handle_grant(cx));
         true
     }
 
-    fn next_granted(&mut self, scope: Scope) -> Option<u32> {
-        if let Scope::One(id) = scope {
-            // Lockers that are updated one by one are granted in the order of their updates; each
-            // stays where it stands in the queues.
-            let intent = self.get(id)?.intent(&self.config)?;
-            if intent != Intent::Urgent {
-                self.spend_request()?;
+    /// Whether a locker that is updated alone gets a request. It stays where it stands in the queues.
+    fn is_granted(&mut self, id: LockerId) -> bool {
+        let Some(locker) = self.get(id) else {
+            return false;
+        };
+        let place = self.slots[id.slot as usize].place;
+        match locker.intent(&self.config) {
+            None => {
+                self.leave_place(id.slot);
+                return false;
             }
-            return Some(id.slot);
+            Some(Intent::Urgent) => return true,
+            Some(Intent::Save { .. } | Intent::Load) => {}
         }
+        let budget = &self.budget;
+        let under_way = self
+            .config
+            .requests_in_flight
+            .saturating_sub(budget.in_flight);
+        let requests = budget.requests.min(under_way);
+        let has_bytes = budget.bytes > 0;
+        let goes = self.turns.may_go(place, requests, self.now) && self.spend_request().is_some();
+        if !goes {
+            let place = self.turns.refuse(place, has_bytes, self.now);
+            self.slots[id.slot as usize].place = Some(place);
+        }
+        goes
+    }
+
+    fn leave_place(&mut self, slot: u32) {
+        if let Some(place) = self.slots[slot as usize].place.take() {
+            self.turns.leave(place);
+        }
+    }
+
+    fn next_granted(&mut self) -> Option<u32> {
         if let Some(slot) = pop(&mut self.urgent, Queue::Urgent, &mut self.slots) {
             return Some(slot);
         }

@@ -500,6 +500,9 @@ impl Locker {
     /// The seed's `SessionUpdate`: does all there is to do for this locker at `now`, monotonic
     /// seconds. True when the locker is idle and may be deleted; false also if a callback has
     /// deleted it already.
+    ///
+    /// Updates at one time share one frame's requests and bytes. A locker that finds none left has its
+    /// turn first in the next frame, and loses it after ten seconds without an update.
     pub fn update(&self, now: f64) -> Result<bool, LockerError> {
         self.query(|_| ())?;
         self.driver()

@@ -38,11 +38,23 @@ use std::ops::Range;
 const STEPS_FOR_ALL: u64 = 1_000_000;
 
 /// Seeds that have found something once, each with its steps and what it was.
-const KEPT: [(u64, u64, &str); 1] = [(
-    5265,
-    2000,
-    "a record was made anew that another had taken behind a release, and that was then erased",
-)];
+const KEPT: [(u64, u64, &str); 3] = [
+    (
+        5265,
+        2000,
+        "a record was made anew that another had taken behind a release, and that was then erased",
+    ),
+    (
+        103_661,
+        2000,
+        "lockers updated late in a frame never had a request of its budget",
+    ),
+    (
+        114_053,
+        2000,
+        "lockers updated late in a frame never had a request of its budget",
+    ),
+];
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

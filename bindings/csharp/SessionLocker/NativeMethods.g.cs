@@ -1369,8 +1369,9 @@ namespace SessionLocker.Native
         internal static extern int saved_connection_trigger(SlSavedConnection* connection, int was_saved);
 
         /// <summary>
-        ///  Gives up the wait: it is not answered any more. On one that was answered it does nothing. The
-        ///  handle stays. Any thread. Errors: SL_ERROR_INVALID_HANDLE.
+        ///  Gives up the wait: it is not answered any more. One that was answered keeps its answer, but a
+        ///  callback that has not been told of it yet is not called. The handle stays. Any thread. Errors:
+        ///  SL_ERROR_INVALID_HANDLE.
         /// </summary>
         [DllImport(__DllName, EntryPoint = "saved_connection_disconnect", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int saved_connection_disconnect(SlSavedConnection* connection);
@@ -1491,6 +1492,10 @@ namespace SessionLocker.Native
         ///
         ///  `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
         ///  all lockers of a spec; a smaller value than the last counts as the last.
+        ///
+        ///  Updates with the same `now` share the requests and bytes of one frame (`requests_per_update` and the
+        ///  like of the options). One that finds none left goes first in the next, before lockers that are updated
+        ///  earlier in it; after ten seconds without an update it has lost its turn.
         ///
         ///  Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (`now` is not
         ///  between -1e15 and 1e15), SL_ERROR_BUSY (an update or wait of a locker of the same spec is under
