@@ -173,6 +173,36 @@ fn the_time_between_a_wait_and_the_first_update_counts_against_the_lease() {
 }
 
 #[test]
+fn a_server_that_is_stopped_before_each_update_knows_that_its_lease_is_over() {
+    let (storage, server, profile) = world();
+    storage.on_commit(&[FailBefore; 200]);
+    for _ in 0..5 {
+        // The host has looked at its clock.
+        let now = server.clock.now();
+        server.clock.advance(LEASE / 5.0);
+        server.store.update(now).unwrap();
+    }
+    assert!(!profile.is_available().unwrap());
+    storage.heal();
+    server.run(121.0);
+    assert!(profile.is_available().unwrap());
+}
+
+#[test]
+fn a_host_whose_clock_has_lost_much_time_is_available_as_long_as_it_saves() {
+    let (storage, server, profile) = world();
+    server.clock.advance(10.0 * LEASE);
+    let mut now = 0.0;
+    for _ in 0..400 {
+        server.clock.advance(1.0);
+        now += 1.0;
+        server.store.update(now).unwrap();
+    }
+    assert!(storage.commits() > 1);
+    assert!(profile.is_available().unwrap());
+}
+
+#[test]
 fn past_its_lease_a_session_keeps_its_data_and_is_available_after_the_next_stored_commit() {
     let (storage, server, profile) = world();
     add_gold(&profile, 3);
@@ -259,6 +289,30 @@ fn fault_18_two_servers_are_never_available_at_once_however_their_clocks_differ(
         owner.update();
         assert!(!held.is_loaded() && !held.is_available().unwrap());
     }
+}
+
+#[test]
+fn a_server_that_was_stopped_before_its_first_update_does_not_take_a_key_too_early() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let owner = Server::new(&storage, &clock, 1);
+    let other = Server::new(&storage, &clock, 2);
+    let held = owner.load(KEY);
+    // The owner is cut off from here on; it alone does not know.
+    let wanted = other.store.start_session(KEY, &[]).unwrap();
+    wanted.wait_until_loaded(1.0).unwrap();
+    assert!(!wanted.is_loaded());
+    // The host has just looked at its clock, for the first time.
+    let first = clock.now();
+    clock.advance(1000.0);
+    other.store.update(first).unwrap();
+    let mut seconds = 0.0;
+    while !wanted.is_available().unwrap() {
+        assert!(seconds < 4800.0, "never taken");
+        other.jump(1.0);
+        seconds += 1.0;
+    }
+    assert!(!held.is_available().unwrap(), "taken after {seconds} s");
 }
 
 #[test]

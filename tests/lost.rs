@@ -330,6 +330,27 @@ fn a_record_erased_after_another_took_it_behind_a_release_stays_erased() {
 }
 
 #[test]
+fn a_record_erased_after_a_release_behind_which_it_was_asked_for_stays_erased() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let spec = spec(&storage, options(&clock, 1));
+    let locker = spec.create_locker(KEY, &[]).unwrap();
+    locker.mark_should_acquire().unwrap();
+    locker.update(clock.now()).unwrap();
+    storage.on_commit(&[HoldAnswer]);
+    locker.mark_should_release().unwrap();
+    locker.update(clock.now()).unwrap();
+    locker.mark_should_acquire().unwrap();
+    storage.let_go();
+    storage.on_fetch(&[FailBefore]);
+    locker.update(clock.now()).unwrap();
+    storage.erase(KEY);
+    clock.advance(60.0);
+    locker.update(clock.now()).unwrap();
+    assert_eq!(locker.load_status(), Ok(LoadStatus::Erased));
+    assert_eq!(storage.stored(KEY), None);
+}
+
+#[test]
 fn a_record_that_others_made_and_erased_while_its_acquire_failed_stays_erased() {
     let storage = FaultyStorage::new();
     let server = Server::new(&storage, &VirtualClock::new(), 1);

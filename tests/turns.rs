@@ -2,7 +2,7 @@
 
 mod support;
 
-use session_locker::locker::{Config, Locker, LockerSpec};
+use session_locker::locker::{Config, Locker, LockerSpec, SaveOutcome};
 use support::Fault::{HoldAnswer, None as NoFault};
 use support::{FaultyStorage, VirtualClock, options, spec};
 
@@ -99,6 +99,39 @@ fn a_key_is_loaded_although_those_updated_before_it_always_save() {
         late.update(frame as f64 * FRAME).unwrap();
     }
     assert!(late.is_available().unwrap());
+}
+
+#[test]
+fn who_is_waited_for_does_not_wait_for_the_turns_of_those_who_are_not_updated_meanwhile() {
+    let (_spec, lockers) = world(4, |config| config.bytes_per_update = 10);
+    saves(&lockers, 0..100);
+    lockers.iter().for_each(|locker| {
+        locker.mark_force_save().unwrap();
+        locker.update(100.0 * FRAME).unwrap();
+    });
+    for locker in lockers.iter().rev() {
+        let wait = locker.wait_until_changes_saved(1.0).unwrap();
+        assert_eq!(wait, Some(SaveOutcome::Saved));
+    }
+}
+
+#[test]
+fn a_large_document_does_not_hold_up_those_with_frames_of_their_own() {
+    let (_spec, lockers) = world(3, |config| config.bytes_per_update = 10);
+    saves(&lockers, 0..100);
+    for (n, locker) in lockers.iter().enumerate() {
+        locker.mark_force_save().unwrap();
+        locker.update(1000.0 + n as f64).unwrap();
+        support::heard_by(locker);
+    }
+    // Each save takes the bytes of its frame, and the next is due in it again.
+    for (n, locker) in lockers.iter().enumerate() {
+        locker.mark_force_save().unwrap();
+        locker.update(2000.0 + n as f64).unwrap();
+        locker.mark_force_save().unwrap();
+        locker.update(2000.0 + n as f64).unwrap();
+        assert_eq!(support::heard_by(locker), ["Saved"]);
+    }
 }
 
 #[test]

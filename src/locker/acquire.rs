@@ -20,6 +20,7 @@ use super::state::{
     Committed, Context, HookCall, HookId, HookResult, Intent, Left, LockerState, Phase, committed,
     fetched, timed_out,
 };
+use super::time::Moment;
 
 /// One acquisition, from wanting the key to holding it or being refused.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub(super) struct Acquire {
 struct Attempt {
     expected: Expected,
     /// When the first of them was handed over: the lease cannot have begun earlier.
-    sent_at: f64,
+    sent_at: Moment,
 }
 
 /// What is stored for the key. Once there was something else, an absence is an erasure.
@@ -88,7 +89,7 @@ enum Step {
         request: RequestId,
         draft: Box<SaveData>,
         expected: Expected,
-        sent_at: f64,
+        sent_at: Moment,
         until: f64,
     },
 }
@@ -473,7 +474,7 @@ impl LockerState {
             user_ids,
         };
         let request = self.request(commit);
-        let (sent_at, until) = (cx.now, cx.now + cx.config.request_timeout);
+        let (sent_at, until) = (cx.moment(), cx.now + cx.config.request_timeout);
         self.acquire_step(Step::Committing {
             request,
             draft,
@@ -487,7 +488,7 @@ impl LockerState {
         &mut self,
         draft: SaveData,
         revision: Revision,
-        sent_at: f64,
+        sent_at: Moment,
         cx: &mut Context<'_>,
     ) {
         cx.watches.forget(&self.key);
@@ -531,7 +532,7 @@ impl LockerState {
         &mut self,
         error: StorageError,
         (draft, expected): (Box<SaveData>, Expected),
-        sent_at: f64,
+        sent_at: Moment,
         cx: &mut Context<'_>,
     ) {
         self.report(ErrorReport::storage(Activity::Load, error));

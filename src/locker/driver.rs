@@ -23,7 +23,7 @@ use super::saved_connection::{SavedConnection, WAITS_MAX};
 use super::set::{LockerId, LockerSet, Scope, Task};
 use super::shared_data::{HookAnswer, SharedSaveData, restorable};
 use super::state::{HookCall, HookResult, LockerState};
-use super::time::Time;
+use super::time::{Moment, Time};
 
 /// Why a call on a locker, spec, store or profile was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -138,17 +138,8 @@ pub(crate) struct Driver {
     config: Arc<Config>,
     is_driving: AtomicBool,
     is_abandoned: AtomicBool,
-    last_update: Mutex<LastUpdate>,
-}
-
-/// When the last update was, by the monotonic clock.
-#[derive(Clone, Copy)]
-struct LastUpdate {
-    /// What the clock showed when it began.
-    begun_at: f64,
-    /// What it showed when the host took the time of the update, as far as can be told: earlier, if
-    /// the process was stopped between the two.
-    at: f64,
+    /// What the monotonic clock showed when the set's time was last told.
+    told_at: Mutex<f64>,
 }
 
 /// Access to the set.
@@ -183,8 +174,7 @@ impl Driver {
         migrators: Migrators,
     ) -> Self {
         let config = Arc::clone(set.config());
-        let at = clock.monotonic();
-        let last_update = Mutex::new(LastUpdate { begun_at: at, at });
+        let told_at = Mutex::new(clock.monotonic());
         Self {
             set: Guarded::new(set),
             storage,
@@ -193,7 +183,7 @@ impl Driver {
             config,
             is_driving: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
-            last_update,
+            told_at,
         }
     }
 
@@ -233,34 +223,34 @@ impl Driver {
     fn begin_update(&self, now: Option<f64>, scope: Scope) -> Result<(), LockerError> {
         let (monotonic, wall) = (self.clock.monotonic(), self.clock.wall());
         let mut set = self.set()?;
-        let mut last = self.last_update.lock();
-        let (before, elapsed) = (set.now(), monotonic - last.at);
+        let mut told_at = self.told_at.lock();
+        let (before, elapsed) = (set.now(), monotonic - *told_at);
         // The host's first time does not say what has passed before it.
         if now.is_some() && !set.has_host_time() {
             set.let_pass(elapsed);
         }
         let time = now.map_or(Time::Elapsed(elapsed), Time::Host);
-        set.begin_update(time, wall, scope);
-        // By the same time once more, as for the next locker, it is no later.
-        let passed = set.now() - before;
-        if passed > 0.0 {
-            let late = (monotonic - last.begun_at - passed).max(0.0);
-            *last = LastUpdate {
-                begun_at: monotonic,
-                at: monotonic - late,
-            };
+        set.begin_update(time, monotonic, wall, scope);
+        // The same time once more, as for the next locker, says nothing new.
+        if set.now() > before {
+            *told_at = monotonic;
         }
         Ok(())
     }
 
     /// The set's time at this moment: the last update's, and what has passed since.
     pub fn now(&self) -> Result<f64, LockerError> {
+        Ok(self.moment()?.now)
+    }
+
+    fn moment(&self) -> Result<Moment, LockerError> {
         let monotonic = self.clock.monotonic();
         // Both under one lock: together they are the last update's.
         let set = self.set()?;
-        let (now, updated_at) = (set.now(), self.last_update.lock().at);
+        let (told, told_at) = (set.now(), *self.told_at.lock());
         drop(set);
-        Ok(now + (monotonic - updated_at).max(0.0))
+        let now = told + (monotonic - told_at).max(0.0);
+        Ok(Moment { now, monotonic })
     }
 
     /// Does `first`, then updates until `is_done` or until `timeout` seconds have passed; true if
@@ -291,12 +281,12 @@ impl Driver {
     }
 
     pub fn is_available(&self, id: LockerId) -> Result<bool, LockerError> {
-        let now = self.now()?;
+        let at = self.moment()?;
         let set = self.set()?;
         let config = set.config();
         Ok(set
             .get(id)
-            .is_some_and(|locker| locker.is_available(config, now)))
+            .is_some_and(|locker| locker.is_available(config, at)))
     }
 
     /// The right to run hooks of this store or spec outside an update; meanwhile nobody updates.

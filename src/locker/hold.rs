@@ -20,6 +20,7 @@ use super::state::{
     Committed, Context, HookCall, HookId, HookResult, Intent, Left, LockerState, Phase, committed,
     fetched, timed_out,
 };
+use super::time::Moment;
 
 /// After so many conflicts in a row a save waits like one that failed, so that a frame ends even
 /// on a storage where the key never stands still.
@@ -33,7 +34,7 @@ pub(super) struct Stored {
     pub lock_id: u64,
     pub revision: Revision,
     /// When it was handed over; the lease runs from here.
-    pub sent_at: f64,
+    pub sent_at: Moment,
 }
 
 /// A session that is ours.
@@ -45,7 +46,7 @@ pub(super) struct Held {
     /// The highest save number given out.
     number: u64,
     /// When the last commit known to be stored was handed over.
-    pub(super) lease_from: f64,
+    pub(super) lease_from: Moment,
     next_autosave: f64,
     /// Failures in a row.
     failures: u32,
@@ -71,7 +72,7 @@ pub(super) struct Attempt {
     number: u64,
     /// The count of changes it contains.
     covers: u64,
-    sent_at: f64,
+    sent_at: Moment,
     releases: bool,
 }
 
@@ -128,7 +129,7 @@ impl Held {
                 Some(Intent::Urgent)
             }
             Step::SaveQueued { .. } | Step::FetchQueued { .. } => Some(Intent::Save {
-                lease_end: config.lease_end(self.lease_from),
+                lease_end: config.lease_end(self.lease_from.now),
             }),
             Step::OfferQueued => Some(Intent::Load),
             _ => None,
@@ -200,7 +201,7 @@ impl LockerState {
         let spread = 1.0 - cx.rng.f64();
         let autosave = cx.now + spread * cx.config.maintain_session_period;
         // An acquire that was found late has little lease left, or none.
-        let last_call = cx.config.last_call(stored.sent_at);
+        let last_call = cx.config.last_call(stored.sent_at.now);
         self.phase = Phase::Held(Box::new(Held {
             lock_id: stored.lock_id,
             revision: stored.revision,
@@ -282,7 +283,7 @@ impl LockerState {
                     held.step = Step::Resting;
                     self.stored(attempt);
                     if attempt.releases {
-                        self.finish_release(Left::Unknown, cx);
+                        self.finish_release(Left::Record, cx);
                     }
                 }
                 Committed::Conflict => self.save_conflicted(cx),
@@ -339,7 +340,7 @@ impl LockerState {
             Ok(()) if transform => self.commit_save(cx),
             Ok(()) => self.call_save_hook(true),
             Err(message) => {
-                let last_call = cx.config.last_call(held.lease_from);
+                let last_call = cx.config.last_call(held.lease_from.now);
                 let may_wait = is_wanted_by_host && cx.now < last_call;
                 let until = (cx.now + cx.config.session_retry_cooldown).min(last_call);
                 if may_wait {
@@ -394,7 +395,7 @@ impl LockerState {
         let attempt = Attempt {
             number,
             covers,
-            sent_at: cx.now,
+            sent_at: cx.moment(),
             releases,
         };
         let until = cx.now + cx.config.request_timeout;
@@ -572,7 +573,7 @@ impl LockerState {
         };
         held.revision = revision;
         held.is_free = true;
-        held.lease_from = f64::NEG_INFINITY;
+        held.lease_from = Moment::LONG_AGO;
         held.step = match has_moved {
             true => Step::SaveQueued { urgent: true },
             false => Step::Cooldown {

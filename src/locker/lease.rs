@@ -67,6 +67,11 @@ impl Watches {
         }
     }
 
+    /// Lets every watch count from the next time that is given.
+    pub(crate) fn begin_anew(&mut self) {
+        self.new = self.by_key.keys().cloned().collect();
+    }
+
     /// Notes a sighting, asked for at `sent_at` and taken at `received_at`; answers for how long
     /// the session is known to have stood unchanged.
     pub(crate) fn see(
@@ -95,7 +100,9 @@ impl Watches {
             return watch.until - watch.since;
         }
         self.by_key.insert(Arc::clone(key), fresh);
-        self.new.push(Arc::clone(key));
+        if !self.new.contains(key) {
+            self.new.push(Arc::clone(key));
+        }
         0.0
     }
 

@@ -16,6 +16,7 @@ use super::saved_connection::{SavedConnection, Wake};
 use super::set::LockerId;
 use super::shared_data::SharedSaveData;
 use super::state::LockerState;
+use super::time::Moment;
 use super::use_keys::UseKey;
 
 /// A locker of either API, such as the one that a gift goes to.
@@ -70,9 +71,9 @@ impl LockerRef {
         self.driver.is_available(self.id).unwrap_or(false)
     }
 
-    /// The same, for who knows the time of its store.
-    pub(crate) fn is_available_at(&self, now: f64) -> bool {
-        self.query(|locker| locker.is_available(self.config(), now))
+    /// The same, save that its lease may be over: that is told by a clock.
+    pub(crate) fn is_available_within_lease(&self) -> bool {
+        self.query(|locker| locker.is_available(self.config(), Moment::LONG_AGO))
     }
 
     pub(crate) fn name(&self) -> LockerName {

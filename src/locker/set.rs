@@ -102,6 +102,7 @@ pub(crate) struct LockerSet {
     rng: fastrand::Rng,
     timeline: Timeline,
     now: f64,
+    monotonic: f64,
     wall: f64,
     clock: Option<ClockReading>,
     slots: Vec<Slot>,
@@ -120,6 +121,8 @@ pub(crate) struct LockerSet {
     turns: Turns,
     tasks: VecDeque<Task>,
     budget: Budget,
+    /// The update is a step of a blocking wait, which updates nobody else.
+    is_waited_for: bool,
     touches: u64,
 }
 
@@ -139,6 +142,17 @@ struct Budget {
     in_flight: u32,
     /// Grants since the last one that a waiting load was given out of turn.
     saves_in_a_row: u32,
+    /// The slot whose document has taken bytes last.
+    bytes_taken_by: Option<u32>,
+}
+
+impl Budget {
+    fn take_bytes(&mut self, count: usize, slot: u32) {
+        self.bytes = self.bytes.saturating_sub(count);
+        if count > 0 {
+            self.bytes_taken_by = Some(slot);
+        }
+    }
 }
 
 /// What an update of lockers leaves for others.
@@ -187,6 +201,7 @@ impl LockerSet {
             rng: fastrand::Rng::with_seed(seed),
             timeline: Timeline::default(),
             now: 0.0,
+            monotonic: 0.0,
             wall: 0.0,
             clock: None,
             slots: Vec::new(),
@@ -203,6 +218,7 @@ impl LockerSet {
             turns: Turns::default(),
             tasks: VecDeque::new(),
             budget,
+            is_waited_for: false,
             touches: 0,
         }
     }
@@ -366,13 +382,18 @@ impl LockerSet {
     /// Lets time pass before the host has said what time it is.
     pub fn let_pass(&mut self, seconds: f64) {
         self.timeline.pass(Time::Elapsed(seconds));
+        // Part of it may lie after the time that the host is about to say.
+        self.watches.begin_anew();
     }
 
-    /// Begins an update. Updates of single lockers at one time share one budget.
-    pub fn begin_update(&mut self, time: Time, wall: f64, scope: Scope) {
+    /// Begins an update, of which the server's own clocks say `monotonic` and `wall`. Updates of
+    /// single lockers at one time share one budget.
+    pub fn begin_update(&mut self, time: Time, monotonic: f64, wall: f64, scope: Scope) {
         self.timeline.pass(time);
         self.now = self.timeline.now();
+        self.monotonic = monotonic;
         self.wall = wall;
+        self.is_waited_for = matches!(time, Time::Elapsed(_));
         self.watches.begin_update(self.now);
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
@@ -478,7 +499,7 @@ impl LockerSet {
                     let before = entry.outstanding.replace(request);
                     self.budget.in_flight += u32::from(before.is_none());
                     if let Operation::Commit { bytes, .. } = &operation {
-                        self.budget.bytes = self.budget.bytes.saturating_sub(bytes.len());
+                        self.budget.take_bytes(bytes.len(), slot);
                     }
                     let mailbox = Arc::clone(&self.mailbox);
                     let responder = Responder::new(request, mailbox);
@@ -603,7 +624,8 @@ impl LockerSet {
             return false;
         };
         self.budget.replies -= 1;
-        self.budget.bytes = self.budget.bytes.saturating_sub(size(&reply));
+        self.budget
+            .take_bytes(size(&reply), slot_of(reply.id) as u32);
         let Reply { id, result, clock } = reply;
         // A reply that nobody waits for is dropped.
         let entry = self
@@ -653,10 +675,12 @@ impl LockerSet {
             .requests_in_flight
             .saturating_sub(budget.in_flight);
         let requests = budget.requests.min(under_way);
-        let has_bytes = budget.bytes > 0;
-        let goes = self.turns.may_go(place, requests, self.now) && self.spend_request().is_some();
+        // One that has taken the last itself says nothing of how many others would have had room.
+        let lacks_bytes = budget.bytes == 0 && budget.bytes_taken_by != Some(id.slot);
+        let may_go = self.is_waited_for || self.turns.may_go(place, requests, self.now);
+        let goes = may_go && self.spend_request().is_some();
         if !goes {
-            let place = self.turns.refuse(place, has_bytes, self.now);
+            let place = self.turns.refuse(place, lacks_bytes, self.now);
             self.slots[id.slot as usize].place = Some(place);
         }
         goes
@@ -750,6 +774,7 @@ impl LockerSet {
             template: self.template.as_ref(),
             inbox_hooks: self.inbox_hooks,
             now: self.now,
+            monotonic: self.monotonic,
             wall: self.wall,
             clock: self.clock,
             rng: &mut self.rng,

@@ -28,6 +28,7 @@ use super::lease::{ClockReading, Watches};
 use super::saved_connection::{SavedConnection, WAITS_MAX, add_pruned};
 use super::session_options::NewLocker;
 use super::shared_data::SharedSaveData;
+use super::time::Moment;
 use super::use_keys::UseKey;
 
 /// What a locker sees of its surroundings while something is handled.
@@ -39,6 +40,8 @@ pub(crate) struct Context<'a> {
     pub inbox_hooks: InboxHooks,
     /// Monotonic seconds.
     pub now: f64,
+    /// The same moment, or an earlier one, by the server's own clock.
+    pub monotonic: f64,
     /// Unix seconds by this server's clock.
     pub wall: f64,
     /// The storage's clock as last reported.
@@ -49,6 +52,14 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// When the update began that something is handled in: what is handed over goes no earlier.
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            now: self.now,
+            monotonic: self.monotonic,
+        }
+    }
+
     /// What an owner stamps its session with: whole Unix seconds, never early.
     pub(super) fn stamp(&self) -> f64 {
         let time = self
@@ -149,9 +160,9 @@ pub(super) enum Phase {
 /// What is known of the record as a session ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Left {
-    /// Nothing that has to be remembered.
+    /// There never was a session.
     Unknown,
-    /// A fetch has shown it. If it is gone later, it was erased.
+    /// It was there. If it is gone later, it was erased.
     Record,
     /// It was erased.
     Nothing,
@@ -276,14 +287,15 @@ impl LockerState {
         self.status == LoadStatus::Loaded
     }
 
-    /// Loaded, syncing, within the lease, and not being released.
-    pub fn is_available(&self, config: &Config, now: f64) -> bool {
+    /// Loaded, syncing, within the lease by either time, and not being released.
+    pub fn is_available(&self, config: &Config, at: Moment) -> bool {
         match &self.phase {
             Phase::Held(held) => {
                 self.wanted
                     && self.is_loaded()
                     && self.is_syncing
-                    && now < config.lease_end(held.lease_from)
+                    && at.now < config.lease_end(held.lease_from.now)
+                    && at.monotonic < config.lease_end(held.lease_from.monotonic)
                     && !held.is_releasing()
             }
             _ => false,

@@ -9,6 +9,24 @@ pub(crate) enum Time {
     Elapsed(f64),
 }
 
+/// A moment by both of the times that a lease is measured by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Moment {
+    /// The set's time, which is the host's as far as it has said one.
+    pub now: f64,
+    /// The server's own monotonic clock: it goes on where the host has stopped between looking at
+    /// its clock and saying what it saw.
+    pub monotonic: f64,
+}
+
+impl Moment {
+    /// Before every other.
+    pub const LONG_AGO: Self = Self {
+        now: f64::NEG_INFINITY,
+        monotonic: f64::NEG_INFINITY,
+    };
+}
+
 /// The time of one who is updated: seconds since its own beginning, as far as anybody has said.
 #[derive(Debug, Default)]
 pub(crate) struct Timeline {

@@ -50,8 +50,13 @@ impl Turns {
     }
 
     /// Notes that a locker is refused, which keeps its place if it has one.
-    pub fn refuse(&mut self, place: Option<PlaceNumber>, has_bytes: bool, now: f64) -> PlaceNumber {
-        self.is_short_of_bytes |= !has_bytes;
+    pub fn refuse(
+        &mut self,
+        place: Option<PlaceNumber>,
+        lacks_bytes: bool,
+        now: f64,
+    ) -> PlaceNumber {
+        self.is_short_of_bytes |= lacks_bytes;
         if let Some((number, index)) = place.and_then(|place| Some((place, self.index(place)?))) {
             self.places[index].asked_at = now;
             return number;

@@ -230,13 +230,10 @@ impl Purchases {
                 Err(_) => return false,
             },
         };
-        // Inside an update of the locker's store, `now` is its time, and no clock need be read.
-        let is_available = match &driving {
-            None => locker.is_available_at(now),
-            Some(_) => locker.is_available(),
-        };
+        // However many wait for a session that is not there, no clock need be read for them.
+        let is_available = locker.is_available_within_lease() && locker.is_available();
         if is_waiting && !is_available && !locker.is_gone() {
-            // However many wait for the session, that is all there is to see.
+            // That is all there is to see.
             return false;
         }
         let mut state = self.state.lock();
