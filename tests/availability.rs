@@ -292,6 +292,25 @@ fn fault_18_two_servers_are_never_available_at_once_however_their_clocks_differ(
 }
 
 #[test]
+fn a_server_that_was_stopped_before_an_update_stamps_its_save_with_the_storages_time_all_the_same()
+{
+    let clock = VirtualClock::new();
+    let storage = FaultyStorage::with_clock(&clock);
+    let owner = Server::new(&storage, &clock, 1);
+    let other = Server::new(&storage, &clock, 2);
+    let held = owner.load(KEY);
+    held.mark_force_save().unwrap();
+    clock.advance(1.0);
+    let now = clock.now();
+    clock.advance(2.0 * LEASE);
+    owner.store.update(now).unwrap();
+    assert!(held.is_available().unwrap());
+    let wanted = other.start(KEY);
+    other.run(LEASE / 2.0);
+    assert!(!wanted.is_loaded(), "taken from its owner");
+}
+
+#[test]
 fn a_server_that_was_stopped_before_its_first_update_does_not_take_a_key_too_early() {
     let storage = FaultyStorage::new();
     let clock = VirtualClock::new();

@@ -9,24 +9,28 @@ use std::sync::Arc;
 use crate::save_data::{Reserved, Session};
 
 use super::config::Config;
+use super::time::Moment;
 
-/// The storage's clock as a reply reported it. Our own time is monotonic seconds.
+/// The storage's clock as a reply reported it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct ClockReading {
     /// The storage's clock when it acted, in Unix seconds.
     clock: f64,
     /// When the request was handed over: the storage acted no earlier.
-    sent_at: f64,
+    sent_at: Moment,
 }
 
 impl ClockReading {
-    pub(crate) fn new(clock: f64, sent_at: f64) -> Self {
+    pub(crate) fn new(clock: f64, sent_at: Moment) -> Self {
         Self { clock, sent_at }
     }
 
-    /// The latest the storage's clock can show at `now`: what an owner stamps.
-    pub(crate) fn upper_bound(&self, now: f64) -> f64 {
-        self.clock + (now - self.sent_at)
+    /// The latest the storage's clock can show at a moment, by whichever time has gone further: what an
+    /// owner stamps.
+    pub(crate) fn upper_bound(&self, at: Moment) -> f64 {
+        let by_host = at.now - self.sent_at.now;
+        let by_server = at.monotonic - self.sent_at.monotonic;
+        self.clock + by_host.max(by_server)
     }
 }
 

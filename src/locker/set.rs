@@ -23,7 +23,7 @@ use super::lease::{ClockReading, Watches};
 use super::no_storage;
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
-use super::time::{Time, Timeline};
+use super::time::{Moment, Time, Timeline};
 use super::turns::{PlaceNumber, Turns};
 use super::use_keys::{USE_KEYS_MAX, UseKey};
 
@@ -72,7 +72,7 @@ struct Slot {
     /// The request whose reply its locker waits for.
     outstanding: Option<RequestId>,
     /// When that request was handed over.
-    sent_at: f64,
+    sent_at: Option<Moment>,
     /// The last sequence number of the locker that was here before.
     sequence: u32,
     locker: Option<Box<LockerState>>,
@@ -484,6 +484,10 @@ impl LockerSet {
         let Some(locker) = entry.locker.as_deref_mut() else {
             return;
         };
+        let moment = Moment {
+            now: self.now,
+            monotonic: self.monotonic,
+        };
         while let Some(output) = locker.poll() {
             let task = match output {
                 Output::Event(event) => Task::Event(id, Arc::clone(locker.key()), event),
@@ -494,7 +498,7 @@ impl LockerSet {
                     Task::Hook(id, hook, call)
                 }
                 Output::Request(request, operation) => {
-                    entry.sent_at = self.now;
+                    entry.sent_at = Some(moment);
                     entry.has_reply = false;
                     let before = entry.outstanding.replace(request);
                     self.budget.in_flight += u32::from(before.is_none());
@@ -635,8 +639,8 @@ impl LockerSet {
         let Some(entry) = entry else { return true };
         entry.has_reply = false;
         let clock = clock.filter(|clock| clock.is_finite());
-        if let Some(clock) = clock {
-            self.clock = Some(ClockReading::new(clock, entry.sent_at));
+        if let (Some(clock), Some(sent_at)) = (clock, entry.sent_at) {
+            self.clock = Some(ClockReading::new(clock, sent_at));
         }
         self.handle(slot_of(id) as u32, scope, |locker, cx| {
             locker.handle_reply(id, result, clock, cx)

@@ -64,7 +64,7 @@ impl Context<'_> {
     pub(super) fn stamp(&self) -> f64 {
         let time = self
             .clock
-            .map_or(self.wall, |clock| clock.upper_bound(self.now));
+            .map_or(self.wall, |clock| clock.upper_bound(self.moment()));
         time.ceil()
     }
 
