@@ -4,7 +4,8 @@ use std::cell::{Cell, RefCell};
 
 use crate::ids::{ServerId, SessionId};
 
-/// On whose behalf a server asks the storage, where its host knows.
+/// On whose behalf a server asks the storage, where its host knows: where each session has a locker of its
+/// own, which is updated alone. Of a store's sessions nobody knows which of them was shown a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Session(SessionId),
@@ -22,10 +23,14 @@ thread_local! {
 
 /// Makes a call in which the storage is asked on one's behalf alone.
 pub fn acting<R>(role: Role, call: impl FnOnce() -> R) -> R {
-    let outer = ROLE.replace(Some(role));
-    let result = call();
-    ROLE.set(outer);
-    result
+    struct Over(Option<Role>);
+    impl Drop for Over {
+        fn drop(&mut self) {
+            ROLE.set(self.0);
+        }
+    }
+    let _over = Over(ROLE.replace(Some(role)));
+    call()
 }
 
 /// On whose behalf the storage is being asked, if that is known.

@@ -508,7 +508,7 @@ impl Ledger {
     pub fn check_told(&mut self, server: ServerId) {
         let is_of = |session: &&SessionLedger| session.server == server && !session.is_destroyed;
         let untold = self.sessions.iter().filter(is_of);
-        let is_untold = |session: &&SessionLedger| session.ends_heard > 0 && !session.is_finished;
+        let is_untold = |session: &&SessionLedger| !session.is_finished;
         if let Some(session) = untold.clone().find(is_untold) {
             let key = session.key;
             self.breaks(8, || {

@@ -1,5 +1,7 @@
 //! What a seed is like: which things happen in it, how often, to how many servers and players. Seeds
 //! differ in character, so that what rare things do to each other is seen as well as what common ones do.
+//!
+//! No world lasts for days: what the library forgets after a week is not played here, nor is a full inbox.
 
 use crate::chance::Chance;
 use crate::ids::Key;
@@ -137,6 +139,8 @@ pub struct Plan {
     pub has_clock: bool,
     /// By how much a wall clock may be off.
     pub skew: f64,
+    /// By more than is allowed: keys are taken too early. All laws hold but that of one owner.
+    pub is_premature: bool,
     pub settings: Settings,
     /// Now and then a server has an expiry so many times as long.
     pub expiry_factor: f64,
@@ -148,6 +152,8 @@ pub struct Plan {
     pub tick: f64,
     /// The share of updates whose time runs backwards, or stands still.
     pub jitter: f64,
+    /// The share of updates before which a server is stopped, when its host has looked at its clock.
+    pub stalls: f64,
     /// How long a sleep of a drain takes.
     pub nap: f64,
     /// Servers of version 2 take the place of those of version 1.
@@ -159,7 +165,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    pub fn draw(chance: &mut Chance) -> Self {
+    /// What is seldom has a stream of chance of its own.
+    pub fn draw(chance: &mut Chance, seldom: &mut Chance) -> Self {
         let has_clock = chance.comes(0.5);
         let mut settings = draw_settings(chance);
         let is_calm = chance.comes(0.15);
@@ -172,7 +179,9 @@ impl Plan {
             weather = Weather::FAIR;
             actions = plain_actions_of_calm();
         }
+        let is_premature = seldom.comes(0.2) && !has_clock && !is_calm;
         let skew = match has_clock {
+            _ if is_premature => 2.0 * settings.session_expiry,
             true => chance.one(&[0.0, 30.0, 3600.0, 250_000.0]),
             false => settings.clock_tolerance / 2.0 * chance.one(&[0.0, 0.5, 1.0]),
         };
@@ -181,6 +190,7 @@ impl Plan {
             keys: 1 + chance.below(Key::MAX),
             has_clock,
             skew,
+            is_premature,
             settings,
             expiry_factor: chance.one(&[1.0, 1.0, 1.5]),
             is_calm,
@@ -197,6 +207,10 @@ impl Plan {
                 false => chance.one(&[0.1, 0.3, 0.3, 1.0]),
             },
             jitter: chance.one(&[0.0, 0.0, 0.1]),
+            stalls: match is_calm {
+                true => 0.0,
+                false => seldom.one(&[0.0, 0.0, 0.003]),
+            },
             nap: chance.one(&[0.05, 0.3, 1.0]),
             rolls_upgrade: chance.comes(0.4),
             purchases_most: 3 + chance.below(20),

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::history::History;
 use crate::ledger::{Broken, Counts};
-use crate::server::HOOK_PANIC;
+use crate::panics;
+use crate::server::{self, HOOK_PANIC};
 use crate::simulation::{Ended, Simulation};
 use crate::world::World;
 
@@ -35,13 +36,15 @@ pub struct Totals {
 
 /// Runs one seed; a panic breaks it too: of the library's, or of a host's that cannot be answered so.
 pub fn run(seed: u64, steps: u64, lines: usize) -> Ended {
+    panics::look_for();
+    server::forget_panic();
     let mut world = None;
     let run = || {
         let simulation = Simulation::new(seed, History::of(lines));
         world = Some(Arc::clone(&simulation.world));
         simulation.run(seed, steps, lines)
     };
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+    let mut ended = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or(panic.downcast_ref::<&str>().copied());
         let text = text.unwrap_or("without words");
@@ -53,9 +56,16 @@ pub fn run(seed: u64, steps: u64, lines: usize) -> Ended {
             seed,
             counts: Counts::default(),
             broken: Some((Broken { law, what }, world.as_ref().map_or(0, step))),
-            history: world.map_or_else(String::new, |world| world.history(lines)),
+            history: world
+                .as_ref()
+                .map_or_else(String::new, |world| world.history(lines)),
         }
-    })
+    });
+    if ended.broken.is_none() && panics::was_seen() {
+        let what = "there was a panic in a hook, which nobody meant".to_owned();
+        ended.broken = Some((Broken { law: 0, what }, steps));
+    }
+    ended
 }
 
 /// Runs all seeds of a range, and prints how each that fails has come to that.
@@ -88,13 +98,19 @@ pub fn run_all(seeds: Range<u64>, steps: u64) -> Totals {
             .collect();
         scope.spawn(|| watch.look_on());
         for worker in workers {
-            let _ = worker.join();
+            worker.join().expect("a worker that lives");
         }
         watch.end();
     });
     let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
     totals.seconds = begun.elapsed().as_secs_f64();
     totals.failed.sort_unstable();
+    let (run, asked) = (totals.seeds, seeds.end.saturating_sub(seeds.start));
+    assert!(asked > 0, "there are no seeds in {seeds:?}");
+    assert!(
+        run == asked || !totals.failed.is_empty(),
+        "{run} seeds were run"
+    );
     totals
 }
 

@@ -60,7 +60,7 @@ pub struct Ended {
 impl Simulation {
     pub fn new(seed: u64, history: History) -> Self {
         let mut chance = Chance::new(seed.wrapping_mul(SEEDS) ^ seed.rotate_left(32));
-        let plan = Plan::draw(&mut chance);
+        let plan = Plan::draw(&mut chance, &mut Chance::new(!seed));
         let world = Arc::new(World::new(plan.keys, history));
         world.note(|| format!("seed {seed}: {plan:?}"));
         world.ledger(|ledger| {
@@ -68,6 +68,9 @@ impl Simulation {
             ledger.slack_s = 0.001;
             if plan.jitter > 0.0 {
                 ledger.slack_s += JITTER_MAX_S;
+            }
+            if plan.is_premature {
+                ledger.slack_s = f64::INFINITY;
             }
         });
         let store = Store::new(&world, plan.has_clock, plan.weather, chance.fork());
@@ -277,14 +280,21 @@ impl Simulation {
         self.update(host);
     }
 
-    /// Updates a server; now and then with a time that runs backwards.
+    /// Updates a server; now and then with a time that runs backwards, or that is long ago.
     pub(crate) fn update(&mut self, index: usize) {
         let back = match self.chance.comes(self.plan.jitter) {
             true => self.chance.between(0.0, JITTER_MAX_S),
             false => 0.0,
         };
+        let now = self.hosts[index].clock.monotonic() - back;
+        if self.plan.stalls > 0.0 && self.chance.comes(self.plan.stalls) {
+            let most = self.plan.settings.session_expiry * 1.5;
+            let seconds = self.chance.between(0.0, most);
+            self.world
+                .note(|| format!("before an update {seconds:.3} s pass"));
+            self.store.advance(seconds);
+        }
         let running = &mut self.hosts[index];
-        let now = running.clock.monotonic() - back;
         if !running.host.update(now) {
             let id = running.host.id;
             self.world
@@ -497,6 +507,9 @@ impl Simulation {
 
     /// Law 1, as hosts see it. The owner of a record that a tool took from it may not know yet.
     fn check_owners(&mut self) {
+        if self.plan.is_premature {
+            return;
+        }
         let now = self.world.now.get();
         let expiry = self.plan.settings.session_expiry * self.plan.expiry_factor;
         for index in 0..self.plan.keys {

@@ -450,11 +450,16 @@ impl Store {
         state.last_revision += 1;
         let revision = state.last_revision;
         let written = value.clone();
-        state.records[key.index()] = Record { value, revision };
+        let before = std::mem::replace(&mut state.records[key.index()], Record { value, revision });
+        let user_ids = |value: &Option<(Bytes, UserIds)>| match value {
+            Some((_, user_ids)) => Arc::clone(user_ids),
+            None => Arc::default(),
+        };
         self.world.written(&Write {
             key,
             revision,
             bytes: written.as_ref().map(|(bytes, _)| &**bytes),
+            user_ids: (&user_ids(&before.value), &user_ids(&written)),
             by: by.map(|(server, asked_at, _)| (server, asked_at)),
         });
         revision

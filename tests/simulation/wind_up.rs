@@ -25,6 +25,7 @@ impl Simulation {
         // Time passes faster now.
         self.world.ledger(|ledger| ledger.is_calm = false);
         self.store.heal();
+        self.plan.stalls = 0.0;
         for running in &self.hosts {
             running.game.recover();
         }
@@ -79,17 +80,22 @@ impl Simulation {
         self.world.broken().is_none()
     }
 
-    /// Loaded, waiting for another's session, or given up: nothing that a fault could keep up.
+    /// Loaded, waiting for a session that there is, or given up: nothing that a fault could keep up.
     fn has_settled(&self) -> bool {
         self.hosts.iter().all(|running| {
             let id = running.host.id;
             let sessions = self.world.ledger(|ledger| ledger.sessions_of(id));
             sessions.iter().all(|session| {
                 let status = running.host.status(*session);
-                let is_ended = self
-                    .world
-                    .ledger(|ledger| ledger.session(*session).is_ended);
-                is_ended || status.is_final() || matches!(status, Status::Loaded | Status::Locked)
+                let (is_ended, is_locked) = self.world.ledger(|ledger| {
+                    let stored = ledger.stored(ledger.key_of(*session));
+                    let is_locked = stored.is_some_and(|stored| stored.session.is_some());
+                    (ledger.session(*session).is_ended, is_locked)
+                });
+                is_ended
+                    || status.is_final()
+                    || status == Status::Loaded
+                    || status == Status::Locked && is_locked
             })
         })
     }

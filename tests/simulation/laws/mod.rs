@@ -19,6 +19,8 @@ pub struct Write<'a> {
     pub revision: u64,
     /// None: the record was erased.
     pub bytes: Option<&'a [u8]>,
+    /// The user ids that the record is found by, before and after.
+    pub user_ids: (&'a [Box<str>], &'a [Box<str>]),
     /// Which server asked for it, and when; none for a tool.
     pub by: Option<(ServerId, f64)>,
 }
@@ -162,6 +164,7 @@ impl Ledger {
             before: &stored,
             after: &after,
         };
+        self.check_user_ids(write, change.is_sender);
         self.check_understood(&change, is_new);
         self.check_owner(&change, is_new);
         self.check_log(&change);

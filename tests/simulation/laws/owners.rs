@@ -4,7 +4,7 @@
 use crate::ids::{Key, ServerId, SessionId};
 use crate::ledger::{Ledger, SessionLedger};
 
-use super::{Change, Content, Lock};
+use super::{Change, Content, Lock, Write};
 
 impl Ledger {
     /// Law 4, and that a migrator runs once in the life of a record.
@@ -36,6 +36,21 @@ impl Ledger {
             });
         }
         self.counts.migrations += u64::from(!is_new && after.version != before.version);
+    }
+
+    /// Of law 4: an owner gives a record its player's user id, and a sender leaves what is there. By these
+    /// the record is found when a player wants to be forgotten.
+    pub(super) fn check_user_ids(&mut self, write: &Write<'_>, is_sender: bool) {
+        let (key, (before, after)) = (write.key, write.user_ids);
+        let is_right = match is_sender {
+            true => before == after,
+            false => matches!(after, [id] if **id == *key.name()),
+        };
+        if !is_right {
+            self.breaks(4, || {
+                format!("{key} was written with the user ids {after:?}, and had {before:?}")
+            });
+        }
     }
 
     /// Laws 1 and 7.

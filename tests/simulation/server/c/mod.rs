@@ -18,5 +18,6 @@ mod settings;
 mod storage;
 mod user_data;
 
+pub use call::forget_panic;
 pub use easy::CEasyHost;
 pub use lockers::CLockerHost;
