@@ -85,11 +85,14 @@ static inline void next_revision(Files *files, const char *after, char *revision
              ++files->count);
 }
 
+/* How often something is looked at that others move on meanwhile. */
+#define ATTEMPTS 1000
+
 /* Reads at which revision a key's folder is: 0, or an error number. While a mark is being renamed
  * a listing may show it twice, or miss it; but there always is one. */
 static inline int find_mark(int folder, Mark *mark) {
     int attempts;
-    for (attempts = 0; attempts < 1000; attempts++) {
+    for (attempts = 0; attempts < ATTEMPTS; attempts++) {
         struct dirent *entry;
         int file = openat(folder, ".", O_RDONLY | O_DIRECTORY);
         DIR *list = file < 0 ? NULL : fdopendir(file);
@@ -233,7 +236,7 @@ static inline SlStatus answer_failed(const Job *job, int error) {
 
 static inline SlStatus fetch_record(const Files *files, const Job *job) {
     SlStatus status = SL_ERROR_STORAGE;
-    int is_answered = 0;
+    int is_answered = 0, attempts = 0;
     int folder = openat(files->root, job->name, O_RDONLY | O_DIRECTORY);
     if (folder < 0) {
         return errno == ENOENT ? storage_request_absent(job->request, NULL, 0, wall_s())
@@ -256,7 +259,7 @@ static inline SlStatus fetch_record(const Files *files, const Job *job) {
             if (value != NULL) {
                 status = answer_value(job, mark.revision, value, length);
                 free(value);
-            } else if (errno != ENOENT) {
+            } else if (errno != ENOENT || ++attempts == ATTEMPTS) {
                 status = answer_failed(job, errno);
             } else {
                 is_answered = 0; /* the record has moved on since its mark was read */
@@ -309,7 +312,7 @@ static inline int write_next(Files *files, const Job *job, int folder, const Mar
                              char *revision) {
     char value[FILE_CAPACITY], old_value[FILE_CAPACITY];
     char old_mark[FILE_CAPACITY], new_mark[FILE_CAPACITY];
-    int error;
+    int error, is_renamed;
     do {
         next_revision(files, expected->revision, revision);
         join(value, VALUE, revision);
@@ -323,13 +326,16 @@ static inline int write_next(Files *files, const Job *job, int folder, const Mar
     join(new_mark, job->kind == COMMIT ? RECORD : ERASED, revision);
     /* The value must be there for good before a mark says so. */
     error = sync_folder(folder);
-    if (error == 0 && renameat(folder, old_mark, folder, new_mark) != 0) {
+    is_renamed = error == 0;
+    if (is_renamed && renameat(folder, old_mark, folder, new_mark) != 0) {
         error = errno == ENOENT ? CONFLICT : errno;
+        /* Over a network it may have been done in spite of an error: then the value is needed. */
+        is_renamed = error != CONFLICT;
+    }
+    if (!is_renamed && job->kind == COMMIT) {
+        unlinkat(folder, value, 0);
     }
     if (error != 0) {
-        if (job->kind == COMMIT) {
-            unlinkat(folder, value, 0);
-        }
         return error;
     }
     /* And the mark must be there for good before the old value goes. */

@@ -4,8 +4,9 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::RangeInclusive;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -217,9 +218,8 @@ impl Director<'_> {
                     self.start(Some(gone.number));
                 }
                 (Some(status), _) => {
-                    let name = server.number.to_string();
-                    let words = self.place.heard(&name);
-                    panic!("server {name} has ended by itself, {status}: {words}");
+                    let number = server.number;
+                    self.ended_by_itself(number, status)
                 }
             }
         }
@@ -264,15 +264,30 @@ impl Director<'_> {
         }
     }
 
+    /// Kills a server, unless it was faster and has shut down.
     fn kill(&mut self, mut server: Server) {
-        self.deeds.killed += 1;
+        server.process.kill().expect("a process can be killed");
+        let ended = server.process.wait();
+        let status = ended.expect("a process can be waited for");
         match server.state {
+            State::ShuttingDown(_) if status.success() => {
+                self.deeds.shut_down += 1;
+                return;
+            }
+            _ if status.signal() != Some(libc::SIGKILL) => {
+                self.ended_by_itself(server.number, status)
+            }
             State::Running => {}
             State::Stopped(_) => self.deeds.killed_while_stopped += 1,
             State::ShuttingDown(_) => self.deeds.killed_in_shutdown += 1,
         }
-        server.process.kill().expect("a process can be killed");
-        server.process.wait().expect("a process can be waited for");
+        self.deeds.killed += 1;
+    }
+
+    fn ended_by_itself(&self, number: u32, status: ExitStatus) -> ! {
+        let name = number.to_string();
+        let words = self.place.heard(&name);
+        panic!("server {name} has ended by itself, {status}: {words}");
     }
 }
 

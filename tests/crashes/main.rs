@@ -2,8 +2,8 @@
 //! moments and replaced; and at the end a comparison of what is stored with what each server has noted
 //! in a ledger of its own.
 //!
-//! `make crashes` compiles the server and runs this. What is done to the servers is drawn from a seed;
-//! what they are doing at that moment is not, so a run never repeats exactly.
+//! `make crashes` compiles the server and runs this. Chance is drawn from a seed, but much of what is done
+//! next depends on what the servers are doing at that moment, so a run never repeats exactly.
 
 #![cfg(all(feature = "sqlite", unix))]
 

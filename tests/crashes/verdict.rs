@@ -220,7 +220,7 @@ impl Trial<'_> {
             let (given, remembered) = match product {
                 Product::Gold => (bought.of(buyer, id), history.of(buyer, id)),
                 Product::Gift => (presents.of(recipient, id), gifts.of(recipient, id)),
-                // Hats have no names; `sums` counts them.
+                // Hats have no names; `sums` counts them, and here is only what is noted.
                 Product::Hat => (history.of(buyer, id), history.of(buyer, id)),
             };
             self.complain_if(given > 1, || {
