@@ -7,7 +7,7 @@ use stateright::{Checker, HasDiscoveries, Model, Path};
 
 use crate::laws;
 use crate::model::{LockProtocol, Step};
-use crate::rules::Rules;
+use crate::rules::{Clock, Rules};
 use crate::world::State;
 
 /// How much is explored.
@@ -46,6 +46,9 @@ fn sized(mut rules: Rules) -> Rules {
 /// Explores every state, and expects each law to hold in each of them, everything to happen that
 /// can, and so many states.
 pub fn must_hold(rules: Rules, states_of_full: usize) {
+    if size() == Size::Small && rules.clock != Clock::Storage {
+        return println!("{:?}: explored by make model-tests", rules.clock);
+    }
     let rules = sized(rules);
     let start = Instant::now();
     let model = LockProtocol { rules };
