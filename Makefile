@@ -94,7 +94,7 @@ model-tests:
 	@LOCK_PROTOCOL=full $(MODELS)
 
 models:
-	@LOCK_PROTOCOL=deep $(MODELS) --test-threads 1
+	@LOCK_PROTOCOL=deep $(MODELS)
 
 # What threads share without a lock of their own, in every order in which they can meet. Compiled apart and for
 # this alone: without the information for a debugger, which takes half of the time.

@@ -24,6 +24,18 @@ impl Turn<'_> {
         }
     }
 
+    /// Unless there is something to settle.
+    pub fn stop_if_unwanted(&mut self) {
+        let server = self.server();
+        if !server.wanted
+            && let Phase::Acquire(acquire) = &server.phase
+            && acquire.unsettled.is_none()
+            && !matches!(acquire.step, AcquireStep::Committing(_))
+        {
+            self.stop_acquiring();
+        }
+    }
+
     pub fn stop_acquiring(&mut self) {
         if self.acquire().unsettled.is_none() {
             let lock = self.acquire().lock;
@@ -32,7 +44,7 @@ impl Turn<'_> {
         self.rest();
     }
 
-    pub fn acquire_fetched(&mut self) {
+    pub fn acquire_fetched(&mut self, waits: bool) {
         let store = self.state.store;
         let expected = store.expected();
         match store {
@@ -44,19 +56,25 @@ impl Turn<'_> {
                     self.stop_acquiring();
                 } else {
                     self.acquire().seen = self.remembered(Some(absence));
-                    if self.still_wanted() {
+                    if self.still_wanted() && !waits {
                         self.draft(Document::default(), expected);
                     }
                 }
             }
             Store::Present(revision, document) => {
                 self.acquire().seen = self.remembered(Some(Seen::Record));
-                self.acquire_found(document, revision, expected);
+                self.acquire_found(document, revision, expected, waits);
             }
         }
     }
 
-    fn acquire_found(&mut self, document: Document, revision: Revision, expected: Expected) {
+    fn acquire_found(
+        &mut self,
+        document: Document,
+        revision: Revision,
+        expected: Expected,
+        waits: bool,
+    ) {
         let session = document.session;
         let acquire = self.acquire();
         let (lock, unsettled) = (acquire.lock, acquire.unsettled);
@@ -71,6 +89,9 @@ impl Turn<'_> {
         };
         self.settle_acquire(expected);
         if !self.still_wanted() {
+            return;
+        }
+        if is_free && waits {
             return;
         }
         if is_free {

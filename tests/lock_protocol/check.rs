@@ -37,7 +37,9 @@ fn sized(mut rules: Rules) -> Rules {
         }
         Size::Full => rules,
         Size::Deep => {
-            rules.late_at_most = 2;
+            if rules.clock == Clock::Storage {
+                rules.late_at_most = 2;
+            }
             rules
         }
     }
@@ -61,8 +63,8 @@ pub fn must_hold(rules: Rules, states_of_full: usize) {
     }
     let states = checker.unique_state_count();
     println!(
-        "{:?}: every law holds in all of {states} states, {} steps, {} deep, {:.1} s",
-        rules.clock,
+        "{}: every law holds in all of {states} states, {} steps, {} deep, {:.1} s",
+        described(&rules),
         checker.state_count(),
         checker.max_depth(),
         start.elapsed().as_secs_f64()
@@ -79,6 +81,20 @@ pub fn must_hold(rules: Rules, states_of_full: usize) {
     if size() == Size::Full {
         assert_eq!(states, states_of_full, "has the model been changed?");
     }
+}
+
+fn described(rules: &Rules) -> String {
+    let change = match rules.tracks_a_change {
+        true => "a change is tracked",
+        false => "no change is tracked",
+    };
+    let calm = if rules.is_calm {
+        ", nothing befalls"
+    } else {
+        ""
+    };
+    let late = rules.late_at_most;
+    format!("{:?} ({change}, {late} late at most{calm})", rules.clock)
 }
 
 /// Explores until this law is broken.

@@ -46,8 +46,7 @@ impl Turn<'_> {
         held.step = HeldStep::Resting;
         self.stored(&attempt);
         if attempt.releases {
-            self.server().past = Past::Unseen;
-            self.finish_release(None);
+            self.finish_release();
         }
     }
 
@@ -67,8 +66,7 @@ impl Turn<'_> {
             self.answer_tracked(Tracked::NotSaved);
         }
         if attempt.releases && self.rules.breaks(Break::FailedReleaseIsTheEnd) {
-            self.server().past = Past::Unseen;
-            return self.finish_release(None);
+            return self.finish_release();
         }
         self.held().unsettled.push(attempt);
     }
@@ -119,16 +117,15 @@ impl Turn<'_> {
                     held.lease = u8::MAX;
                 }
             }
-            _ if released || (was_free && !has_changes) => {
-                let forgets = self.rules.breaks(Break::ReleaseForgetsTheRecord);
-                self.finish_release((!forgets).then_some(Seen::Record));
-            }
+            _ if released || (was_free && !has_changes) => self.finish_release(),
             _ => self.lose(false),
         }
     }
 
-    /// What a fetch has shown of the record is remembered by the next session.
-    fn finish_release(&mut self, seen: Option<Seen>) {
+    /// That the record was there is remembered by the next session.
+    fn finish_release(&mut self) {
+        let forgets = self.rules.breaks(Break::ReleaseForgetsTheRecord);
+        let seen = (!forgets).then_some(Seen::Record);
         self.end_session();
         match self.server().wanted {
             true => self.start_acquiring(seen),

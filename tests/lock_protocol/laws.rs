@@ -154,14 +154,15 @@ impl State {
     /// What `is_available` says; of a server whose record was erased under it, only once it knows
     /// of another life of it.
     fn is_available(&self, rules: &Rules, who: Who) -> bool {
+        self.server(who).past != Past::Outlived && self.counts_on_its_session(rules, who)
+    }
+
+    pub fn counts_on_its_session(&self, rules: &Rules, who: Who) -> bool {
         let server = self.server(who);
         let is_releasing = |held: &Held| held.attempts().any(|attempt| attempt.releases);
         let ignores_release = rules.breaks(Break::AvailableWhileReleasing);
         self.held(who).is_some_and(|held| {
-            server.wanted
-                && server.past != Past::Outlived
-                && held.lease <= rules.lease()
-                && (ignores_release || !is_releasing(held))
+            server.wanted && held.lease <= rules.lease() && (ignores_release || !is_releasing(held))
         })
     }
 

@@ -24,7 +24,8 @@ pub enum Step {
     LetGo(Who),
     /// It makes the change that is tracked from here on, and waits for it to be saved.
     MakeTrackedChange(Who),
-    /// A fetch, with its answer.
+    /// A fetch, with its answer. If true: who acquires lets what follows wait, and looks again then; who
+    /// holds the key has changes besides the tracked one.
     Look(Who, bool),
     HandOver(Who),
     /// The storage acts on the commit of a server.
@@ -76,6 +77,14 @@ impl Model for LockProtocol {
 }
 
 impl LockProtocol {
+    /// Where a step leads, with nothing left out that the library does not leave out.
+    pub fn next_as_it_is(&self, state: &State, step: Step) -> State {
+        let mut next = *state;
+        self.take(&mut next, step);
+        next.rename();
+        next
+    }
+
     pub fn server_steps(&self, state: &State, who: Who, steps: &mut Vec<Step>) {
         let server = state.server(who);
         let in_flight = match &server.phase {
@@ -86,6 +95,7 @@ impl LockProtocol {
             Phase::Acquire(acquire) => match &acquire.step {
                 AcquireStep::Looking => {
                     steps.push(Step::Look(who, false));
+                    steps.push(Step::Look(who, true));
                     None
                 }
                 AcquireStep::Drafted(..) => {
@@ -157,7 +167,7 @@ impl LockProtocol {
             Step::WantAgain(who) => self.turn(state, who).want_again(),
             Step::LetGo(who) => self.turn(state, who).end(),
             Step::MakeTrackedChange(who) => self.turn(state, who).make_tracked_change(),
-            Step::Look(who, more) => self.turn(state, who).look(more),
+            Step::Look(who, how) => self.turn(state, who).look(how),
             Step::HandOver(who) => self.turn(state, who).hand_over(),
             Step::Deliver(who) => self.turn(state, who).deliver(),
             Step::Fail(who) => self.turn(state, who).fail(),

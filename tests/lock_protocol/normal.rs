@@ -22,12 +22,17 @@ impl State {
                 self.settle_what_is_decided(who, rules);
             }
         }
+        self.rename();
+        self.late.sort();
+        self.follow_another_change();
+    }
+
+    /// Gives new names, and forgets saves of sessions that are over.
+    pub fn rename(&mut self) {
         self.rename_revisions();
         self.drop_old_saves();
         self.rename_locks();
         BOTH.into_iter().for_each(|who| self.rename_numbers(who));
-        self.late.sort();
-        self.follow_another_change();
     }
 
     /// The key will never be again as these commits expect it.

@@ -50,7 +50,7 @@ pub enum Break {
     TakenAgainFromAnybody,
     /// Who asks for a key forgets what it has seen of the record.
     SeenIsForgotten,
-    /// Who has seen a record as its release ended, and wants it again, forgets that it was there.
+    /// Who has released a record and wants it again forgets that it was there.
     ReleaseForgetsTheRecord,
     /// Any save of a session in `Saves` counts as proof that all of its commits were written.
     AnySaveCounts,

@@ -30,14 +30,8 @@ impl Turn<'_> {
     }
 
     pub fn end(&mut self) {
-        let server = self.server();
-        server.wanted = false;
-        if let Phase::Acquire(acquire) = &server.phase
-            && acquire.unsettled.is_none()
-            && !matches!(acquire.step, AcquireStep::Committing(_))
-        {
-            self.stop_acquiring();
-        }
+        self.server().wanted = false;
+        self.stop_if_unwanted();
     }
 
     pub fn make_tracked_change(&mut self) {
@@ -77,7 +71,7 @@ impl Turn<'_> {
     }
 
     /// A fetch, with its answer.
-    pub fn look(&mut self, has_other_changes: bool) {
+    pub fn look(&mut self, how: bool) {
         let is_present = matches!(self.state.store, Store::Present(..));
         let past = &mut self.server().past;
         if is_present || *past == Past::Unseen {
@@ -85,8 +79,8 @@ impl Turn<'_> {
             *past = Past::Seen;
         }
         match &self.server().phase {
-            Phase::Acquire(_) => self.acquire_fetched(),
-            Phase::Held(_) => self.hold_fetched(has_other_changes),
+            Phase::Acquire(_) => self.acquire_fetched(how),
+            Phase::Held(_) => self.hold_fetched(how),
             Phase::Idle => {}
         }
     }
@@ -109,7 +103,7 @@ impl Turn<'_> {
                         self.hold(in_flight.commit.document, revision, age);
                     }
                     // It looks again.
-                    Some(Answer::Conflict) | None => {}
+                    Some(Answer::Conflict) | None => self.stop_if_unwanted(),
                 }
             }
             Phase::Held(held) => {
