@@ -1,5 +1,7 @@
 # make test      everything that must hold, set-up included
 # make simulate  the simulated world; SEEDS, FIRST, STEPS say how many seeds, from which on, how long
+# make models    the lock protocol as a model, with more states than make test explores
+# make loom      what threads share without a lock, in every order in which they can meet
 # make demo      the examples, against a fresh database
 # make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
 # make headers   writes anew what is generated from src/ffi
@@ -31,7 +33,7 @@ SONAME := $(word 2,$(NAMES))
 .PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests simulation-tests library symbols c-tests two-libraries cpp-tests \
+test: tools format lint docs rust-tests simulation-tests model-tests loom library symbols c-tests two-libraries cpp-tests \
 	csharp-tests lua-tests stories examples crash-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
@@ -82,6 +84,26 @@ simulation-tests:
 simulate:
 	@SIMULATION_SEEDS=$(FIRST)..$$(($(FIRST) + $(SEEDS))) SIMULATION_STEPS=$(STEPS) \
 		$(SIMULATION) --nocapture the_ten_laws_hold
+
+# The lock protocol as a model, in every state.
+.PHONY: model-tests models
+MODELS = $(CARGO) test --locked --quiet --profile simulation --no-default-features --test lock_protocol -- --nocapture
+
+model-tests:
+	@printf '\n== The lock protocol, in every state\n'
+	@LOCK_PROTOCOL=full $(MODELS)
+
+models:
+	@LOCK_PROTOCOL=deep $(MODELS)
+
+# What threads share without a lock of their own, in every order in which they can meet. Compiled apart and for
+# this alone: without the information for a debugger, which takes half of the time.
+.PHONY: loom
+loom: export CARGO_PROFILE_DEV_DEBUG = 0
+loom:
+	@printf '\n== Threads in every order\n'
+	@RUSTFLAGS="--cfg loom" $(CARGO) test --locked --quiet --no-default-features --lib \
+		--target-dir $(TARGET_DIR)/loom -- --nocapture under_loom
 
 # The library says where in a source file something went wrong, and not whose machine that was on.
 REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=']

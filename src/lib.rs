@@ -90,3 +90,4 @@ pub mod purchaser;
 pub mod remote_change;
 pub mod save_data;
 pub mod storage;
+mod sync;

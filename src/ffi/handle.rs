@@ -13,12 +13,11 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-use parking_lot::RwLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::{FfiError, FfiResult};
 use super::status::*;
+use crate::sync::{AtomicUsize, RwLock};
 
 /// What a handle names. The numbers stand in handles alone, so they may change between versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,9 +85,8 @@ macro_rules! handle_kind {
             const KIND: $crate::ffi::handle::Kind = $kind;
 
             fn table() -> &'static $crate::ffi::handle::Table<$object> {
-                static TABLE: $crate::ffi::handle::Table<$object> =
-                    $crate::ffi::handle::Table::new();
-                &TABLE
+                use $crate::ffi::handle::Table;
+                $crate::sync::global!(TABLE: Table<$object> = Table::new())
             }
         }
     };
@@ -271,7 +269,7 @@ impl Place {
 }
 
 /// How many locks a table is spread over, so that threads at different objects seldom meet.
-const SHARDS: usize = 32;
+const SHARDS: usize = if cfg!(loom) { 1 } else { 32 };
 const SLOTS_OF_A_SHARD: usize = (INDEX_BITS as usize + 1) / SHARDS;
 
 /// The objects of one kind.
@@ -313,6 +311,7 @@ enum Removed<T: ?Sized> {
 }
 
 impl<T: ?Sized> Table<T> {
+    #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
         const { assert!(SLOTS_OF_A_SHARD * SHARDS == INDEX_BITS as usize + 1) };
         Self {
@@ -360,6 +359,7 @@ impl<T: ?Sized> Table<T> {
     }
 }
 
+#[cfg(not(loom))]
 impl<T: ?Sized> Shard<T> {
     const fn new() -> Self {
         Self(RwLock::new(Slots {
@@ -421,7 +421,10 @@ impl<T: ?Sized> Slot<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(loom)]
+mod under_loom;
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::ffi::boundary::boundary;

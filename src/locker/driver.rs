@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use thiserror::Error;
@@ -13,6 +13,7 @@ use crate::log::{self, Level};
 use crate::migration::Migrators;
 use crate::save_data::{RemoteChange, SaveData};
 use crate::storage::{self, Request, Storage};
+use crate::sync::AtomicBool;
 
 use super::config::{Config, ConfigError};
 use super::event::{ErrorReport, Event};

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 
@@ -11,6 +10,7 @@ use crate::locker::{
     check_log_prefix,
 };
 use crate::save_data::SaveData;
+use crate::sync::AtomicBool;
 
 use super::driver::{SendHost, Sending};
 use super::set::Allowance;

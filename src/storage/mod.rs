@@ -23,15 +23,18 @@ pub mod overlay;
 mod records;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(all(loom, test))]
+mod under_loom;
 
 pub use open::{OpenError, open};
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+
+use crate::sync::{AtomicBool, Mutex};
 
 /// The longest key, in bytes of UTF-8. The shortest is one byte.
 pub const MAX_KEY_BYTES: usize = 512;
