@@ -2,6 +2,7 @@
 # make simulate  the simulated world; SEEDS, FIRST, STEPS say how many seeds, from which on, how long
 # make models    the lock protocol as a model, with more states than make test explores
 # make loom      what threads share without a lock, in every order in which they can meet
+# make sanitize  the tests under sanitizers and valgrind, which takes a while
 # make demo      the examples, against a fresh database
 # make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
 # make headers   writes anew what is generated from src/ffi
@@ -33,8 +34,8 @@ SONAME := $(word 2,$(NAMES))
 .PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests simulation-tests model-tests loom library symbols c-tests two-libraries cpp-tests \
-	csharp-tests lua-tests stories examples crash-tests install-tests
+test: tools format lint docs rust-tests simulation-tests model-tests loom library symbols c-tests memory-tests \
+	two-libraries cpp-tests csharp-tests lua-tests stories examples crash-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -125,6 +126,18 @@ c-tests: library
 	@printf '\n== C programs\n'
 	@tests/c/run $(LIB) build/c
 	@tests/c/pages $(LIB) build/c
+
+# A share of what `make sanitize` does, whose parts tests/sanitize/run tells.
+.PHONY: memory-tests sanitize sanitize-tools
+memory-tests: library
+	@tests/sanitize/run $(LIB) build/sanitize some
+
+PARTS = address rust memcheck thread
+sanitize: sanitize-tools library
+	@tests/sanitize/run $(LIB) build/sanitize $(PARTS)
+
+sanitize-tools:
+	@tests/tools sanitize
 
 two-libraries: library
 	@printf '\n== Two Rust static libraries in one program\n'

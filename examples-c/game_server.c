@@ -10,7 +10,7 @@
 #define PLAYERS_MAX 8
 
 /* How long somebody may wait for save data before the game sends them away. */
-#define LOAD_PATIENCE_S 1.0
+#define LOAD_PATIENCE_S 30.0
 
 /* A player whom the server knows: who is here, or whose save data is still on its way out. */
 typedef struct Player {
@@ -25,6 +25,7 @@ typedef struct Player {
 typedef struct Server {
     SlLockerSpec *spec;
     Player players[PLAYERS_MAX];
+    double load_patience_s;
     int is_quiet;
 } Server;
 
@@ -95,6 +96,7 @@ static void on_event(void *user_data, const SlEvent *event) {
 static void open_server(Server *server, const SlStorage *storage, const char *job_id) {
     SlLockerSpecConfig config;
     memset(server, 0, sizeof *server);
+    server->load_patience_s = LOAD_PATIENCE_S;
     OK(locker_spec_config_init(&config, sizeof config));
     config.template_json = "{\"Gold\":0}";
     config.job_id = job_id;
@@ -142,7 +144,7 @@ static void heartbeat(Server *server) {
             continue;
         }
         OK(locker_update(player->locker, now, &should_remove));
-        if (player->is_here && !player->is_loaded && now - player->joined_at > LOAD_PATIENCE_S) {
+        if (player->is_here && !player->is_loaded && now - player->joined_at > server->load_patience_s) {
             tell(server, player, "is sent away, to try again later");
             on_player_removing(server, player->user_id);
         }
@@ -183,10 +185,13 @@ static void shut_down(Server *server) {
 
 static void until_loaded(Server *server, const char *user_id) {
     double deadline = monotonic_s() + PATIENCE_S;
-    while (!player_by_id(server, user_id)->is_loaded) {
+    const Player *player = player_by_id(server, user_id);
+    while (player != NULL && !player->is_loaded) {
         MUST(monotonic_s() < deadline, "a player is not loaded");
         heartbeat(server);
+        player = player_by_id(server, user_id);
     }
+    MUST(player != NULL, "a player was sent away, and is to be loaded");
 }
 
 static void until_gone(Server *server, const char *user_id) {
@@ -248,8 +253,10 @@ int main(int argc, char **argv) {
     on_player_added(&other, "1003");
     until_loaded(&other, "1003");
     earn(&other, "1003", 7);
+    server.load_patience_s = 0.5; /* what it is otherwise would be long here */
     on_player_added(&server, "1003");
     until_gone(&server, "1003");
+    server.load_patience_s = LOAD_PATIENCE_S;
     shut_down(&other);
     printf("\nNow that server has let go:\n");
     on_player_added(&server, "1003");

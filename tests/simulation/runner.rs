@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::history::History;
 use crate::ledger::{Broken, Counts};
@@ -87,7 +89,7 @@ pub fn run_all(seeds: Range<u64>, steps: u64) -> Totals {
                         }
                         watch.begin(core, seed);
                         let ended = run(seed, steps, 0);
-                        let mut totals = lock(totals);
+                        let mut totals = totals.lock();
                         totals.add(&ended);
                         if totals.failed.len() >= FAILURES_MAX {
                             next.store(end, Ordering::Relaxed);
@@ -96,13 +98,15 @@ pub fn run_all(seeds: Range<u64>, steps: u64) -> Totals {
                 })
             })
             .collect();
-        scope.spawn(|| watch.look_on());
+        let looking_on = scope.spawn(|| watch.look_on());
         for worker in workers {
             worker.join().expect("a worker that lives");
         }
         watch.end();
+        // Else the scope waits for it, in a way that ThreadSanitizer does not see.
+        let _ = looking_on.join();
     });
-    let mut totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut totals = totals.into_inner();
     totals.seconds = begun.elapsed().as_secs_f64();
     totals.failed.sort_unstable();
     let (run, asked) = (totals.seeds, seeds.end.saturating_sub(seeds.start));
@@ -188,24 +192,23 @@ impl Watch {
     }
 
     fn begin(&self, core: usize, seed: u64) {
-        lock(&self.at)[core] = Some((seed, Instant::now()));
+        self.at.lock()[core] = Some((seed, Instant::now()));
     }
 
     fn leave(&self, core: usize) {
-        lock(&self.at)[core] = None;
+        self.at.lock()[core] = None;
     }
 
     fn end(&self) {
-        *lock(&self.is_over) = true;
+        *self.is_over.lock() = true;
         self.over.notify_all();
     }
 
     fn look_on(&self) {
-        let mut is_over = lock(&self.is_over);
+        let mut is_over = self.is_over.lock();
         while !*is_over {
-            let waited = self.over.wait_timeout(is_over, Duration::from_secs(1));
-            is_over = waited.unwrap_or_else(PoisonError::into_inner).0;
-            let at = lock(&self.at).clone();
+            self.over.wait_for(&mut is_over, Duration::from_secs(1));
+            let at = self.at.lock().clone();
             for (seed, since) in at.into_iter().flatten() {
                 if since.elapsed() > self.standstill {
                     eprintln!("law 10: nothing moves any more: a lock is held (seed {seed})");
@@ -214,8 +217,4 @@ impl Watch {
             }
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -304,6 +304,7 @@ internal static class Story
         Profile here = two.Store.StartSession("player/ann");
         two.Until(() => here.LoadStatus == LoadStatus.SessionIsLocked, "ann is locked");
         Console.WriteLine("server two: ann is session_is_locked");
+        two.Frame();
         two.SecondsAhead = 2000;
         two.Until(here.WhenLoadedAsync(), "ann is loaded");
         Console.WriteLine("server two: ann: loaded, {0} gold", Gold(here));

@@ -405,6 +405,7 @@ static SlProfile *lose(Server *one, Server *two, SlProfile *ann) {
     ann_on_two = start(two, ANN, NULL);
     UNTIL(two, load_status(ann_on_two) == SL_LOAD_STATUS_SESSION_IS_LOCKED);
     printf("server two: ann is session_is_locked\n");
+    story_frame(two);
     two->later_s = 2000;
     UNTIL(two, is_loaded(ann_on_two));
     printf("server two: ann: loaded, %lld gold\n", gold_of(ann_on_two));

@@ -109,9 +109,13 @@ public:
             if (sl::now() > deadline) {
                 give_up(std::string(name_) + " waits in vain: " + what);
             }
-            must(store_.update(sl::now() + ahead_s_));
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            frame();
         }
+    }
+
+    void frame() {
+        must(store_.update(sl::now() + ahead_s_));
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
 
     sl::profile load(const char *key, std::vector<std::string> user_ids) {
@@ -293,6 +297,7 @@ sl::profile lose_the_lock(server &one, server &two, const sl::profile &ann) {
     two.frames_until("a locked session",
                      [&] { return anew.load_status() == sl::load_status::session_is_locked; });
     std::printf("server two: ann is %s\n", sl::name(must(anew.load_status())));
+    two.frame();
     two.pass(half_an_hour_s);
     two.frames_until("ann", [&] { return anew.is_loaded(); });
     std::printf("server two: ann: loaded, %" PRId64 " gold\n", gold_of(anew.get_save_data()));

@@ -84,13 +84,17 @@ local function open_server(storage, name, seed)
     return { name = name, store = store, later_s = 0 }
 end
 
+local function frame(server)
+    server.store:Update(sl.Now() + server.later_s)
+    ffi.C.poll(nil, 0, 1)
+end
+
 -- Runs frames of a server until something is so.
 local function frames_until(server, is_so)
     local deadline = sl.Now() + PATIENCE_S
     while not is_so() do
         assert(sl.Now() < deadline, "what the story waits for never comes")
-        server.store:Update(sl.Now() + server.later_s)
-        ffi.C.poll(nil, 0, 1)
+        frame(server)
     end
 end
 
@@ -244,6 +248,7 @@ local function lose(one, two, ann)
         return ann_on_two.LoadStatus == "session_is_locked"
     end)
     print("server two: ann is session_is_locked")
+    frame(two)
     two.later_s = 2000
     until_loaded(two, ann_on_two)
     printf("server two: ann: loaded, %d gold", ann_on_two.data.Gold)
