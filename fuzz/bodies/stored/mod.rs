@@ -6,6 +6,7 @@
 //! one may follow, after a line with an equals sign alone.
 
 mod expected;
+mod sent;
 mod world;
 
 use std::sync::Arc;
@@ -31,6 +32,9 @@ const GIFT: &str = "gift";
 const KEY: &str = "player";
 const FRIEND: &str = "friend";
 
+/// Has the document too, and nobody loads it.
+const SENT_TO: &str = "sent to";
+
 /// Puts the document behind a key, and lets a store and then another have it.
 pub fn run(input: &[u8]) {
     let (line, rest) = split(input, b"\n");
@@ -47,6 +51,9 @@ pub fn run(input: &[u8]) {
         clock,
         records,
     };
+    if run.wishes.has('d') {
+        run.is_sent_to(SENT_TO);
+    }
     if run.first_server() {
         run.second_server();
     }
