@@ -66,7 +66,10 @@ impl Run {
         let value = parts.next().unwrap_or_default();
         let number = || value.parse::<i64>().unwrap_or(i64::MAX);
         match step {
-            "json" => self.set(pointer, given(value), |data| data.set_json(pointer, value)),
+            "json" => {
+                let new = given(pointer, value);
+                self.set(pointer, new, |data| data.set_json(pointer, value));
+            }
             "integer" => {
                 let number = number();
                 self.set(pointer, Ok(number.into()), |data| {
@@ -174,7 +177,8 @@ impl Run {
             if !model::get(model, &tokens)?.is_array() {
                 return Err(Refusal::At(Fault::Type));
             }
-            set(model, &format!("{pointer}/-"), given(value))
+            let end = format!("{pointer}/-");
+            set(model, &end, given(&end, value))
         };
         self.write(pointer, append, |data| data.append(pointer, value));
     }
@@ -251,9 +255,10 @@ fn set_all(model: &mut Value, new: Result<Value, Refusal>) -> Result<(), Refusal
     Ok(())
 }
 
-/// A value that the host gives.
-fn given(text: &str) -> Result<Value, Refusal> {
-    if json::too_deep_at(text, json::LEVELS).is_some() {
+/// A value that the host gives for a place. How deep it would stand there is told before whether it is JSON.
+fn given(pointer: &str, text: &str) -> Result<Value, Refusal> {
+    let parents = model::tokens(pointer).map_or(0, |tokens| tokens.len());
+    if json::too_deep_at(text, json::LEVELS.saturating_sub(parents)).is_some() {
         return Err(Refusal::Deep);
     }
     json::value(text).ok_or(Refusal::Json)
