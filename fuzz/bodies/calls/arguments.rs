@@ -7,6 +7,7 @@ use std::mem::{MaybeUninit, size_of};
 use session_locker::ffi::*;
 
 use super::script::Frame;
+use super::world::world;
 
 /// Keys: a few, so that they meet.
 pub const KEYS: [&str; 4] = ["a", "b", "c", "player/1"];
@@ -339,6 +340,8 @@ pub fn lent_text(text: SlText) -> String {
 pub struct Struct<T> {
     room: Box<[u64; 520]>,
     is_null: bool,
+    /// Whether its size is that of no version.
+    is_none: bool,
     kind: std::marker::PhantomData<T>,
 }
 
@@ -357,6 +360,7 @@ impl<T: Copy> Struct<T> {
         let mut made = Self {
             room: Box::new([0; 520]),
             is_null: false,
+            is_none: false,
             kind: std::marker::PhantomData,
         };
         *made.get() = value;
@@ -392,10 +396,23 @@ impl<T: Copy> Struct<T> {
             248..=251 => 0,
             _ => u32::MAX,
         };
+        self.is_none = matches!(told, 4104 | 0 | u32::MAX) || told == size + 1;
         self.room[0] = self.room[0] & !0xffff_ffff | u64::from(told);
     }
 
+    /// For a call that has [`Begun`], and must refuse what is none.
     pub fn place(&mut self) -> *mut T {
+        if self.is_none && !self.is_null {
+            world(|world| {
+                let running = world.running.last_mut().expect("a call that has begun");
+                running.has_no_struct = true;
+            });
+        }
+        self.nested()
+    }
+
+    /// For another struct, which points to it.
+    pub fn nested(&mut self) -> *mut T {
         match self.is_null {
             true => std::ptr::null_mut(),
             false => self.room.as_mut_ptr().cast(),

@@ -1,11 +1,13 @@
 //! What must be true of every call, whatever is passed to it.
 
 use std::env;
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use session_locker::ffi::*;
 
-use super::world::{Kind, Standing, world};
+use super::arguments::{Buffer, taken};
+use super::world::{Kind, Running, Standing, world};
 
 /// Calls a function of the library: its handles, then what else it takes, then its results. It may come
 /// to SL_OK, to what a handle can come to, and to the statuses that its page names. Needs [`Begun`].
@@ -59,6 +61,15 @@ pub const WRITE: &[SlStatus] = &[
     SL_ERROR_TOO_LARGE,
 ];
 
+/// The functions of which one at a time may be at work on a store, or whatever else their handle names.
+const DRIVES: &[&str] = &[
+    "easy_store_update",
+    "easy_store_drain",
+    "locker_update",
+    "product_purchaser_update",
+    "remote_change_sender_update",
+];
+
 /// How many handles of all kinds are alive.
 pub fn live_handles() -> u64 {
     let mut count = 0;
@@ -77,6 +88,19 @@ pub fn last_error() -> String {
     String::from_utf8(buffer).expect("a message is cut between two characters")
 }
 
+/// The key of a profile or locker that lives.
+fn key_of(session: usize) -> Option<Vec<u8>> {
+    let mut key = MaybeUninit::<Buffer>::uninit();
+    // SAFETY: handles are looked up, and the result is a place of its type.
+    let is_told = unsafe {
+        let place = key.as_mut_ptr().cast();
+        profile_get_key(std::ptr::without_provenance(session), place) == SL_OK
+            || locker_get_key(std::ptr::without_provenance(session), place) == SL_OK
+    };
+    // SAFETY: the library has filled it.
+    is_told.then(|| taken(unsafe { key.assume_init() }))
+}
+
 /// A call that has not returned.
 pub struct Begun {
     name: &'static str,
@@ -89,6 +113,11 @@ impl Begun {
     pub fn new(name: &'static str, handles: &[(Kind, usize, Standing)]) -> Self {
         let callbacks = world(|world| {
             world.calls += 1;
+            world.running.push(Running {
+                name,
+                address: handles.first().map_or(0, |(_, address, _)| *address),
+                has_no_struct: false,
+            });
             world.callbacks
         });
         if is_told() {
@@ -130,6 +159,7 @@ impl Begun {
             .iter()
             .any(|group| group.contains(&SL_ERROR_INVALID_HANDLE));
         self.handles_are_judged(status, others);
+        self.may_succeed(status, allowed.contains(&WRITE));
 
         let is_quiet = world(|world| world.callbacks) == self.callbacks;
         assert!(
@@ -139,6 +169,36 @@ impl Begun {
         if status != SL_OK && is_quiet {
             assert_eq!(live_handles(), self.live_handles, "{name}: {message}");
         }
+    }
+
+    /// What must be refused has been, and neither structs nor who else is at work were overlooked.
+    fn may_succeed(&self, status: SlStatus, is_write: bool) {
+        let name = self.name;
+        world(|world| {
+            let running = world.running.pop().expect("a call that returns");
+            if status != SL_OK {
+                return;
+            }
+            assert!(!running.has_no_struct, "{name} took a struct that is none");
+            let is_driven =
+                |outer: &Running| DRIVES.contains(&outer.name) && outer.address == running.address;
+            let is_again = DRIVES.contains(&name) && world.running.iter().any(is_driven);
+            assert!(!is_again, "{name} inside itself");
+        });
+        if status == SL_OK && is_write {
+            self.was_the_hosts_to_write();
+        }
+    }
+
+    /// A hook that can be undone is not written past.
+    fn was_the_hosts_to_write(&self) {
+        let [(Kind::SaveData, data, _)] = self.handles[..] else {
+            return;
+        };
+        let key = world(|world| world.session_of(data)).and_then(key_of);
+        let is_anothers = key.is_some_and(|key| world(|world| world.is_anothers(&key)));
+        let name = self.name;
+        assert!(!is_anothers, "{name} wrote past a hook that can be undone");
     }
 
     /// `others` says that a struct which was passed has handles in it too.

@@ -26,6 +26,7 @@ pub fn come_to_an_end() {
         assert_eq!(world.depth, 0);
     });
     on_process::restore();
+    what_was_freed_names_nothing();
     let_all_go();
     for store in alive::<SlEasyStore>() {
         drained(&store);
@@ -50,6 +51,37 @@ pub fn come_to_an_end() {
 fn alive<T: Handle>() -> Vec<Picked<T>> {
     let all = world(|world| world.all(T::KIND)).into_iter();
     all.map(Picked::of).collect()
+}
+
+/// Asks for each handle that was freed, by a function that would succeed if it named something; that it
+/// must not, [`Begun`] knows.
+fn what_was_freed_names_nothing() {
+    macro_rules! ask {
+        ($($type:ty: $function:ident($($value:expr),*)),* $(,)?) => {
+            $(for freed in world(|world| world.freed(<$type>::KIND)) {
+                let handle = Picked::<$type>::of(freed);
+                call!($function(handle; $($value),*;) or &[]);
+            })*
+        };
+    }
+    ask!(
+        SlStorageRequest: storage_request_failed(SL_REQUEST_ERROR_MISC, std::ptr::null(), 0, 0.0),
+        SlSaveData: save_data_destroy(),
+        SlSaveDataBackup: save_data_backup_destroy(),
+        SlStorage: locker_storage_destroy(),
+        SlMigratorBuilder: migrator_builder_destroy(),
+        SlMigrators: migrators_destroy(),
+        SlEasyStore: easy_store_close(),
+        SlProfile: profile_end_session(),
+        SlSignalConnection: signal_connection_disconnect(),
+        SlSavedConnection: saved_connection_disconnect(),
+        SlDrainReport: drain_report_destroy(),
+        SlLockerSpec: locker_spec_destroy(),
+        SlLocker: locker_destroy(),
+        SlRemoteChangeSender: remote_change_sender_destroy(),
+        SlProductPurchaser: product_purchaser_destroy(),
+        SlPendingProductPurchase: pending_product_purchase_destroy(),
+    );
 }
 
 /// A drain ends, and with a storage that answers it leaves nothing.

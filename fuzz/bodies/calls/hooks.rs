@@ -23,6 +23,20 @@ impl Inside {
     /// A callback with this `user_data` has been called, and does what it does. `drafts` are handles
     /// that live until it returns.
     pub fn enter(user_data: *mut c_void, drafts: &[*mut SlSaveData]) -> Self {
+        Self::begin(user_data, drafts, None)
+    }
+
+    /// The same for one that is undone if it fails: it may write to no session's document but to that
+    /// behind its own key.
+    fn enter_restorable(
+        user_data: *mut c_void,
+        drafts: &[*mut SlSaveData],
+        own_key: Vec<u8>,
+    ) -> Self {
+        Self::begin(user_data, drafts, Some(own_key))
+    }
+
+    fn begin(user_data: *mut c_void, drafts: &[*mut SlSaveData], owned: Option<Vec<u8>>) -> Self {
         let token = Token::of(user_data);
         let is_deep = world(|world| {
             let handed = &world.handed[token.0];
@@ -30,6 +44,7 @@ impl Inside {
             assert_ne!(handed.is_accepted, Some(false), "refused: {handed:?}");
             world.callbacks += 1;
             world.depth += 1;
+            world.owned.push(owned);
             world.depth > DEEPEST
         });
         let mut frame = next_frame();
@@ -48,6 +63,7 @@ impl Inside {
         world(|world| {
             new.into_iter().for_each(|draft| world.bury(draft));
             world.depth -= 1;
+            world.owned.pop();
         });
         Self { frame }
     }
@@ -160,10 +176,10 @@ pub unsafe extern "C" fn process_remote_change(
     change: *const c_char,
     change_length: usize,
 ) -> SlStatus {
-    lent_bytes(key, key_length);
+    let key = lent_bytes(key, key_length);
     let change = lent_bytes(change, change_length);
     assert!(change.starts_with(b"{") && change.ends_with(b"}"));
-    Inside::enter(user_data, &[data]).status()
+    Inside::enter_restorable(user_data, &[data], key).status()
 }
 
 pub unsafe extern "C" fn merge(
@@ -173,8 +189,8 @@ pub unsafe extern "C" fn merge(
     offline: *mut SlSaveData,
     data: *mut SlSaveData,
 ) -> SlStatus {
-    lent_bytes(key, key_length);
-    Inside::enter(user_data, &[offline, data]).status()
+    let key = lent_bytes(key, key_length);
+    Inside::enter_restorable(user_data, &[offline, data], key).status()
 }
 
 pub unsafe extern "C" fn report(user_data: *mut c_void, report: *const SlErrorReport) {
@@ -272,13 +288,10 @@ pub unsafe extern "C" fn process(
     let receipt = unsafe { &*call.receipt };
     lent_bytes(receipt.purchase_id, receipt.purchase_id_length);
     lent_bytes(receipt.user_id, receipt.user_id_length);
-    let drafts = [call.save_data];
-    let drafts = if op == SL_PRODUCT_OP_VALIDATE {
-        &[][..]
-    } else {
-        &drafts
+    let mut inside = match op {
+        SL_PRODUCT_OP_VALIDATE => Inside::enter_restorable(user_data, &[], Vec::new()),
+        _ => Inside::enter(user_data, &[call.save_data]),
     };
-    let mut inside = Inside::enter(user_data, drafts);
     let frame = &mut inside.frame;
     if op == SL_PRODUCT_OP_VALIDATE && frame.seldom(2) {
         if frame.seldom(3) || !call.locker.is_null() {

@@ -37,7 +37,7 @@ struct Held {
     answer: Option<Answer>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 enum Operation {
     Fetch(String),
     Commit {
@@ -273,7 +273,8 @@ fn asked(user_data: *mut c_void, request: *mut SlStorageRequest, operation: Oper
         }
         232..=239 => {
             // A wrong answer leaves the request open.
-            give(address, &wrong_answer(&operation), 0.0);
+            let status = give(address, &wrong_answer(&operation), 0.0);
+            assert_ne!(status, Some(SL_OK), "taken for an answer to {operation:?}");
             done()
         }
         _ => {
@@ -329,11 +330,9 @@ pub fn let_all_go() {
 }
 
 /// Answers a request, if it is still open.
-fn give(request: usize, answer: &Answer, clock: f64) {
-    let picked = world(|world| world.find(SlStorageRequest::KIND, request));
-    let Some(request) = picked.map(Picked::<SlStorageRequest>::of) else {
-        return;
-    };
+fn give(request: usize, answer: &Answer, clock: f64) -> Option<SlStatus> {
+    let found = world(|world| world.find(SlStorageRequest::KIND, request));
+    let request = found.map(Picked::<SlStorageRequest>::of)?;
     let raw = |bytes: &[u8]| (bytes.as_ptr().cast::<c_char>(), bytes.len());
     let refusals: &[SlStatus] = &[SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE];
     let allowed = &[refusals];
@@ -370,6 +369,7 @@ fn give(request: usize, answer: &Answer, clock: f64) {
     if status == SL_OK {
         world(|world| world.bury(request.address));
     }
+    Some(status)
 }
 
 fn texts(texts: &[String]) -> Vec<SlText> {

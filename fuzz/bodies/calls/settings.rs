@@ -102,7 +102,7 @@ macro_rules! fill {
         config.read_only_data_stores = frame.one_of(&[0, 0, 0, 0, 0, 0, 1, 2]);
         config.polls_events = frame.one_of(&[0, 0, 1, 1, 0, 0, 1, -1]);
         config.verbose_logs = frame.one_of(&[0, 1]);
-        config.clock = kept.clock.place();
+        config.clock = kept.clock.nested();
         config.seed = world(|world| {
             world.seeds += 1;
             world.seeds

@@ -167,6 +167,15 @@ pub struct Handed {
     pub is_given_up: bool,
 }
 
+/// A call that has not returned.
+pub struct Running {
+    pub name: &'static str,
+    /// Its first handle, or 0.
+    pub address: usize,
+    /// Whether it was passed a struct that it must refuse.
+    pub has_no_struct: bool,
+}
+
 /// All that the host knows.
 #[derive(Default)]
 pub struct World {
@@ -183,8 +192,13 @@ pub struct World {
     pub callbacks: u64,
     /// How many run at the moment, one inside another.
     pub depth: usize,
+    /// Behind which key the only document of a session is that a callback which runs may write to, none for
+    /// an empty one; nothing where it may write to all.
+    pub owned: Vec<Option<Vec<u8>>>,
     /// How many calls were made.
     pub calls: usize,
+    /// The calls that have not returned, one inside another.
+    pub running: Vec<Running>,
     /// No two stores or senders may share one.
     pub seeds: u64,
 }
@@ -305,6 +319,32 @@ impl World {
                 self.bury(request.address);
             }
         }
+    }
+
+    /// The handles of a kind that were freed last.
+    pub fn freed(&self, kind: Kind) -> Vec<Known> {
+        const FREED: usize = 16;
+        let freed = self.dead[kind as usize].iter().take(FREED);
+        let known = |address: &usize| Known {
+            address: *address,
+            standing: Standing::Wrong,
+            parent: 0,
+            token: NOTHING,
+        };
+        freed.map(known).collect()
+    }
+
+    /// Of a session's document, the profile or locker that has it.
+    pub fn session_of(&self, data: usize) -> Option<usize> {
+        let known = self.find(Kind::SaveData, data)?;
+        Some(known.parent).filter(|parent| *parent != 0)
+    }
+
+    /// Whether the callbacks that run, all of which could be undone, keep the host from writing to the
+    /// document behind this key.
+    pub fn is_anothers(&self, key: &[u8]) -> bool {
+        let is_kept_from = |own: &Option<Vec<u8>>| own.as_deref().is_some_and(|own| own != key);
+        !self.owned.is_empty() && self.owned.iter().all(is_kept_from)
     }
 
     pub fn set_standing(&mut self, address: usize, standing: Standing) {

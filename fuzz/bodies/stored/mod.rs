@@ -21,7 +21,7 @@ use session_locker::save_data::SaveData;
 use super::shop::{Answers, Shop};
 use super::support::VirtualClock;
 use expected::{Loads, locked_for, survives, untouched_fields, without_session};
-use world::{Host, Records, Wishes, note};
+use world::{Host, Offer, Records, Wishes, note};
 
 /// The product that credit is given of.
 const CREDITED: i64 = 424_242;
@@ -195,6 +195,20 @@ impl Run {
             true => assert_eq!(offered, inbox, "each once, in order"),
             false => assert!(offered.is_empty()),
         }
+        self.has_what_was_applied(server, draft, &offers);
+    }
+
+    /// Of the hooks, each of which writes before it fails, those that have not failed have left a trace.
+    fn has_what_was_applied(&self, server: &Server, draft: &SaveData, offers: &[Offer]) {
+        let mut expected = draft.clone();
+        for _ in offers.iter().filter(|offer| offer.is_applied) {
+            note(&mut expected, "/Applied", 1).expect("it was written in the hook");
+        }
+        let found = server
+            .profile
+            .save_data()
+            .read(|data| data.get_json("/Applied"));
+        assert_eq!(found, expected.get_json("/Applied"));
     }
 
     /// What a game does with it.
