@@ -23,11 +23,16 @@ impl Loads {
             return Self::Never(LoadStatus::CorruptData);
         };
         let migrators = wishes.migrators();
-        match migrators.migrate(&mut data, config.save_data_version) {
+        let (from, to) = (data.version(), config.save_data_version);
+        let loads = match migrators.migrate(&mut data, to) {
             Ok(()) => Self::As(Box::new(data)),
             Err(MigrationError::InvalidVersion { .. }) => Self::Never(LoadStatus::InvalidVersion),
             Err(MigrationError::Failed { .. }) => Self::Never(LoadStatus::MigrationFailed),
-        }
+        };
+        let is_refused = matches!(loads, Self::Never(LoadStatus::InvalidVersion));
+        let has_no_way = from > to || (from < to && !wishes.has('m'));
+        assert_eq!(is_refused, has_no_way, "from version {from} to {to}");
+        loads
     }
 }
 
