@@ -5,6 +5,7 @@
 # make sanitize  the tests under sanitizers and valgrind, which takes a while
 # make demo      the examples, against a fresh database
 # make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
+# make fuzz      fuzzes for SECONDS (300) in all, or only a TARGET
 # make headers   writes anew what is generated from src/ffi
 # make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
@@ -184,6 +185,16 @@ STORAGE = sqlite
 SEED =
 crashes: demo-tools library
 	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(STORAGE)' $(SEED)
+
+# What was found and is not in the tree stays in build/fuzz; fuzz-corpora takes over what is worth keeping.
+.PHONY: fuzz fuzz-corpora
+SECONDS = 300
+TARGET =
+fuzz: demo-tools
+	@fuzz/run '$(SECONDS)' $(TARGET)
+
+fuzz-corpora: demo-tools
+	@fuzz/run --minimise
 
 headers:
 	@SESSION_LOCKER_WRITE_HEADERS=1 $(CARGO) test --locked --quiet --test headers
