@@ -1,5 +1,6 @@
 # make test      everything that must hold, set-up included
 # make simulate  the simulated world; SEEDS, FIRST, STEPS say how many seeds, from which on, how long
+# make mutations mistakes in a copy of the library, which the simulated world must notice; WRITE, MUTATION
 # make demo      the examples, against a fresh database
 # make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
 # make headers   writes anew what is generated from src/ffi
@@ -31,7 +32,7 @@ SONAME := $(word 2,$(NAMES))
 .PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests simulation-tests library symbols c-tests two-libraries cpp-tests \
+test: tools format lint docs rust-tests simulation-tests mutations library symbols c-tests two-libraries cpp-tests \
 	csharp-tests lua-tests stories examples crash-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
@@ -75,9 +76,20 @@ SEEDS = 10000
 FIRST = 0
 STEPS = 2000
 
+# The worlds of `make test`.
+WORLDS = SIMULATION_SEEDS=0..3000 SIMULATION_STEPS=2000
+
 simulation-tests:
 	@printf '\n== The ten laws, in a simulated world\n'
-	@SIMULATION_SEEDS=0..3000 SIMULATION_STEPS=2000 $(SIMULATION) --nocapture
+	@$(WORLDS) $(SIMULATION) --nocapture
+
+# What those worlds notice of mistakes in a copy of the library. WRITE=1 writes the list of it anew,
+# MUTATION="part of a name" looks for those only.
+.PHONY: mutations
+mutations:
+	@printf '\n== Mistakes that the simulation must notice\n'
+	@$(WORLDS) MUTATION='$(MUTATION)' $(if $(WRITE),MUTATIONS_WRITE=1) \
+		$(CARGO) test --locked --quiet --test mutations -- --ignored --nocapture
 
 simulate:
 	@SIMULATION_SEEDS=$(FIRST)..$$(($(FIRST) + $(SEEDS))) SIMULATION_STEPS=$(STEPS) \

@@ -1,0 +1,81 @@
+//! The list of what was found, as it is committed: a line for each mutation.
+
+use super::mutation::Mutation;
+use super::run::{Notice, Outcome};
+
+const HEAD: &str = "\
+# What the simulation notices
+
+Written by `make mutations WRITE=1`. Each line is a mistake in a copy of the library, the first seed at
+which the simulation finds it, and what it says then. Where another law is allowed to be noticed first,
+the line says why.
+
+| law | with the mistake, the library | in | seed | the simulation says |
+|---|---|---|---|---|
+";
+
+/// The longest text of a broken law that is listed, in characters.
+const SAID_MAX: usize = 160;
+
+/// The whole list.
+pub fn list(lines: &[String]) -> String {
+    HEAD.to_owned() + &lines.concat()
+}
+
+/// A mutation's line; why there is none otherwise.
+pub fn line(mutation: &Mutation, outcome: &Outcome) -> Result<String, String> {
+    let Mutation {
+        law, name, file, ..
+    } = mutation;
+    match outcome {
+        Outcome::Passed => Err(format!("law {law}, \"{name}\": not noticed")),
+        Outcome::Failed(output) => Err(format!(
+            "law {law}, \"{name}\": no law was named, but it failed with:\n{output}"
+        )),
+        Outcome::Noticed(Notice {
+            law: reported,
+            seed,
+            said,
+        }) => {
+            let said = brief(said);
+            let why = mutation.or.iter().find(|(other, _)| other == reported);
+            let law = match why {
+                _ if reported == law => law.to_string(),
+                Some((other, why)) => format!("{law}, as {other}: {why}"),
+                None => {
+                    return Err(format!(
+                        "law {law}, \"{name}\": noticed at seed {seed}, but as law {reported}: {said}"
+                    ));
+                }
+            };
+            Ok(format!("| {law} | {name} | `{file}` | {seed} | {said} |\n"))
+        }
+    }
+}
+
+/// The line of a mutation in a list.
+pub fn line_of<'a>(list: &'a str, mutation: &Mutation) -> Option<&'a str> {
+    let is_of = |line: &&str| cells(line).nth(1) == Some(mutation.name);
+    list.split_inclusive('\n').find(is_of)
+}
+
+/// The seed that a line names.
+pub fn seed(line: &str) -> Option<u64> {
+    cells(line).nth(3)?.parse().ok()
+}
+
+fn cells(line: &str) -> impl Iterator<Item = &str> {
+    let inside = line.trim().strip_prefix('|').unwrap_or_default();
+    inside.split('|').map(str::trim)
+}
+
+/// One cell of a table.
+fn brief(said: &str) -> String {
+    let said = said.replace('|', "/");
+    let words: Vec<_> = said.split_whitespace().collect();
+    let said = words.join(" ");
+    match said.char_indices().nth(SAID_MAX) {
+        Some((end, _)) => said[..end].to_owned() + "…",
+        None => said,
+    }
+}
