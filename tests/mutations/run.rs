@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use super::mutation::Mutation;
 
-/// A run that says nothing for so long is ended. The simulation's own watchdog is there long before.
-const BOUND: Duration = Duration::from_secs(900);
+/// A run that takes so long is ended. The simulation's own watchdog is there long before.
+const BOUND: Duration = Duration::from_secs(3600);
 
 /// A seed takes a hundredth of a second. One that takes so long, in seconds, stands still.
 const STANDSTILL_S: u32 = 20;
@@ -66,7 +66,15 @@ impl Simulation {
 
     /// The first seed of these that notices the mutation as it should be noticed. Without one, the first that
     /// notices it at all.
-    pub fn search(&self, number: usize, mutation: &Mutation, seeds: Range<u64>) -> Outcome {
+    pub fn search(&self, number: usize, mutation: &Mutation, seeds: &[Range<u64>]) -> Outcome {
+        let outcomes = seeds
+            .iter()
+            .map(|seeds| self.search_range(number, mutation, seeds.clone()));
+        let mut noticed = outcomes.filter(|outcome| *outcome != Outcome::Passed);
+        noticed.next().unwrap_or(Outcome::Passed)
+    }
+
+    fn search_range(&self, number: usize, mutation: &Mutation, seeds: Range<u64>) -> Outcome {
         let (mut other, mut from) = (None, seeds.start);
         for _ in 0..OTHERS_MAX {
             match self.first(number, from..seeds.end) {

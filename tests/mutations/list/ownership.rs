@@ -37,22 +37,10 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 1,
-        name: "watches another's session from when it asked, not from when it saw it",
+        name: "takes another's session to have stood until the answer came, not until it asked",
         file: "src/locker/lease.rs",
-        original: "Watch {
-            lock_id: session.lock_id,
-            updated_at: session.updated_at,
-            save_number,
-            since: received_at,
-            until: received_at,
-        }",
-        broken: "Watch {
-            lock_id: session.lock_id,
-            updated_at: session.updated_at,
-            save_number,
-            since: sent_at,
-            until: received_at,
-        }",
+        original: "watch.until = watch.until.max(sent_at);",
+        broken: "watch.until = watch.until.max(received_at);",
         or: &[],
     },
     Mutation {
@@ -90,6 +78,14 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/state.rs",
         original: "now < config.lease_end(held.lease_from)",
         broken: "true",
+        or: &[],
+    },
+    Mutation {
+        law: 1,
+        name: "judges by the time of its last update whether its lease is over",
+        file: "src/locker/driver.rs",
+        original: "Ok(now + (monotonic - updated_at).max(0.0))",
+        broken: "Ok(now)",
         or: &[],
     },
     Mutation {
@@ -221,6 +217,14 @@ pub const MUTATIONS: &[Mutation] = &[
         or: &[],
     },
     Mutation {
+        law: 3,
+        name: "gives the requests to lockers that are updated early in a frame, whoever waits",
+        file: "src/locker/turns.rs",
+        original: "before < free as usize",
+        broken: "true",
+        or: &[],
+    },
+    Mutation {
         law: 4,
         name: "takes a newer version for its own",
         file: "src/migration.rs",
@@ -283,6 +287,22 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/acquire.rs",
         original: "was_there.then_some(Seen::Record)",
         broken: "None",
+        or: &[],
+    },
+    Mutation {
+        law: 7,
+        name: "forgets at its release that a fetch has shown the record",
+        file: "src/locker/hold.rs",
+        original: "self.finish_release(Left::Record, cx);",
+        broken: "self.finish_release(Left::Unknown, cx);",
+        or: &[],
+    },
+    Mutation {
+        law: 7,
+        name: "makes a record anew that was erased under its session",
+        file: "src/locker/hold.rs",
+        original: "self.lose(Left::Nothing, cx)",
+        broken: "self.lose(Left::Unknown, cx)",
         or: &[],
     },
     Mutation {
