@@ -18,16 +18,9 @@ pub struct Mutation {
     pub original: &'static str,
     /// What stands there instead.
     pub broken: &'static str,
-    /// Other laws that may be reported first, and why.
-    pub or: &'static [(u8, &'static str)],
 }
 
 impl Mutation {
-    /// Whether this law may be the one that is reported.
-    pub fn is_noticed_by(&self, law: u8) -> bool {
-        law == self.law || self.or.iter().any(|(other, _)| *other == law)
-    }
-
     /// Where in a file the original stands. Refused unless it is there exactly once.
     fn place(&self, source: &str) -> Result<Range<usize>, String> {
         let (wanted, found) = (words(self.original), words(source));

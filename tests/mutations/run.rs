@@ -78,7 +78,7 @@ impl Simulation {
         let (mut other, mut from) = (None, seeds.start);
         for _ in 0..OTHERS_MAX {
             match self.first(number, from..seeds.end) {
-                Outcome::Noticed(found) if mutation.is_noticed_by(found.law) => {
+                Outcome::Noticed(found) if found.law == mutation.law => {
                     return self.not_without(found);
                 }
                 Outcome::Noticed(found) => {

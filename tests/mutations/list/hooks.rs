@@ -9,7 +9,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/shared_data.rs",
         original: "(result == Ok(HookAnswer::Applied), hook)",
         broken: "(result.is_ok(), hook)",
-        or: &[],
     },
     Mutation {
         law: 9,
@@ -17,7 +16,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/shared_data.rs",
         original: "(&result, hook)",
         broken: "(&Ok::<(), String>(()), hook)",
-        or: &[],
     },
     Mutation {
         law: 9,
@@ -26,15 +24,6 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "self.report(ErrorReport::script(Activity::Merge, message));",
         broken: "self.report(ErrorReport::script(Activity::Merge, message));
             return;",
-        or: &[],
-    },
-    Mutation {
-        law: 9,
-        name: "puts a save off past the end of the lease while a hook before it fails",
-        file: "src/locker/hold.rs",
-        original: "cx.config.last_call(held.lease_from)",
-        broken: "f64::INFINITY",
-        or: &[],
     },
     Mutation {
         law: 9,
@@ -42,7 +31,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "!may_wait",
         broken: "false",
-        or: &[],
     },
     Mutation {
         law: 9,
@@ -50,7 +38,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/shared_data.rs",
         original: "changes.truncate(hook.credit_changes);",
         broken: "let _ = (changes, hook.credit_changes);",
-        or: &[],
     },
     Mutation {
         law: 9,
@@ -58,10 +45,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/driver.rs",
         original: "catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|_| Err(\"the hook panicked\".to_owned()))",
         broken: "hook()",
-        or: &[(
-            0,
-            "the simulation has no law for a panic that comes through",
-        )],
     },
     Mutation {
         law: 10,
@@ -72,7 +55,6 @@ pub const MUTATIONS: &[Mutation] = &[
             let hook = scope.spawn(|| self.hooks.process_remote_change(key, data, change));
             hook.join().unwrap_or_else(|_| Err(\"the hook panicked\".to_owned()))
         })",
-        or: &[],
     },
     Mutation {
         law: 10,
@@ -83,7 +65,6 @@ pub const MUTATIONS: &[Mutation] = &[
             let hook = scope.spawn(|| self.hooks.create(key));
             hook.join().unwrap_or_else(|_| Err(\"the hook panicked\".to_owned()))
         })",
-        or: &[],
     },
     Mutation {
         law: 10,
@@ -94,7 +75,6 @@ pub const MUTATIONS: &[Mutation] = &[
         broken: "let result = hooks.into_iter().try_for_each(|hook| hook());
         drop(profiles);
         result",
-        or: &[],
     },
     Mutation {
         law: 10,
@@ -106,7 +86,6 @@ pub const MUTATIONS: &[Mutation] = &[
             callback(outcome);
         }
         is_answered",
-        or: &[],
     },
     Mutation {
         law: 10,
@@ -120,7 +99,6 @@ pub const MUTATIONS: &[Mutation] = &[
             state.unanswered -= 1;
             tell(answered);
         }",
-        or: &[],
     },
     Mutation {
         law: 10,
@@ -131,6 +109,5 @@ pub const MUTATIONS: &[Mutation] = &[
         broken: "let mut set = self.set.lock()?;
                     let created = created(&self.config, || host.create(&key));
                     set.handle_created(id, created);",
-        or: &[],
     },
 ];

@@ -9,7 +9,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/remote_change/job.rs",
         original: "self.end_arrived(&document, cx)",
         broken: "false",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -17,7 +16,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/remote_change/set.rs",
         original: "job.and_then(Job::outstanding) == Some(id)",
         broken: "job.and_then(Job::outstanding).is_some()",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -25,7 +23,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/remote_change/inbox.rs",
         original: "(one.sequence, one.at) = (sequence, at);",
         broken: "one.at = at;",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -33,7 +30,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/remote_change/job.rs",
         original: "send.is_under_way.then_some(SendOutcome::Sent)",
         broken: "Some(SendOutcome::Sent)",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -41,7 +37,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/remote_change/job.rs",
         original: "self.is_under_way || self.is_unsettled",
         broken: "self.is_under_way",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -49,7 +44,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/remote_change/job.rs",
         original: "self.pending.push_back(send);",
         broken: "self.pending.push_front(send);",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -57,7 +51,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/inbox.rs",
         original: "self.applied.push(offer.change.id().clone());",
         broken: "",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -68,7 +61,6 @@ pub const MUTATIONS: &[Mutation] = &[
         if let Some(inbox) = &mut held.inbox {
             inbox.stored();
         }",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -76,7 +68,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/inbox.rs",
         original: "usize::from(result == Ok(HookAnswer::Applied))",
         broken: "usize::from(result.is_ok())",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -84,7 +75,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/inbox.rs",
         original: "reserved.received.clone_from(&found.received);",
         broken: "",
-        or: &[],
     },
     Mutation {
         law: 5,
@@ -94,7 +84,6 @@ pub const MUTATIONS: &[Mutation] = &[
         broken: "let mut new: Vec<_> = new.collect();
         new.drain(..new.len().saturating_sub(1));
         new.into_iter().map(offer).collect()",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -115,7 +104,6 @@ pub const MUTATIONS: &[Mutation] = &[
             Known::Marked(PurchaseMark::Recipient(key)) => self.resume(&key, pass),
             Known::Marked(PurchaseMark::Unnamed) => self.name_recipient(pass),
         }",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -124,7 +112,6 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "wait.as_ref().and_then(SavedConnection::outcome)",
         broken: "let outcome = wait.as_ref().and_then(SavedConnection::outcome);
         outcome.map(|_| SaveOutcome::Saved)",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -132,7 +119,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/purchaser/purchase.rs",
         original: "!recipient.has_unsaved_changes()",
         broken: "true",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -151,7 +137,6 @@ pub const MUTATIONS: &[Mutation] = &[
                 None if *until > pass.now => Next::Wait,
                 None => self.arriving_late(pass),
             }",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -159,7 +144,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/purchaser/purchase.rs",
         original: "history::has_gift(data, &self.receipt, purchaser)",
         broken: "false",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -167,7 +151,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/purchaser/purchase.rs",
         original: "Ok(history::has_gift(&record, receipt, purchaser.key()))",
         broken: "Ok(true)",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -175,7 +158,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/save_data/reserved.rs",
         original: "!self.gifts.is_empty()",
         broken: "false",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -185,7 +167,6 @@ pub const MUTATIONS: &[Mutation] = &[
         set.wait_for(self.id, connection.clone())?;",
         broken: "set.wait_for(self.id, connection.clone())?;
         set.with(self.id, LockerState::mark_force_save)?;",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -193,7 +174,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/purchaser/history.rs",
         original: "is_old && !entries.is_marked(place)",
         broken: "!entries.is_marked(place)",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -203,7 +183,6 @@ pub const MUTATIONS: &[Mutation] = &[
         broken: "if let Ok(HookAnswer::Applied) = result {
                         history::add(data, receipt, None, &keep)
                     }",
-        or: &[],
     },
     Mutation {
         law: 6,
@@ -218,7 +197,6 @@ pub const MUTATIONS: &[Mutation] = &[
                     Ok(HookAnswer::Applied) | Err(_) => Ok(()),
                     Ok(HookAnswer::NotApplicable) => add_credit(data, receipt.product_id, 1),
                 }",
-        or: &[],
     },
     Mutation {
         law: 8,
@@ -226,7 +204,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/state.rs",
         original: "still_waiting.push(waiter)",
         broken: "()",
-        or: &[],
     },
     Mutation {
         law: 8,
@@ -237,7 +214,6 @@ pub const MUTATIONS: &[Mutation] = &[
                 false => SaveOutcome::NotSaved,
             })",
         broken: "(target <= covered).then_some(SaveOutcome::Unknown)",
-        or: &[],
     },
     Mutation {
         law: 8,
@@ -245,7 +221,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/purchaser/queue.rs",
         original: "state.over.extend(left.into_iter().map(refuse));",
         broken: "drop(left);",
-        or: &[],
     },
     Mutation {
         law: 8,
@@ -253,7 +228,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/easy/delivery.rs",
         original: "entries[*id].has_open_waits()",
         broken: "false",
-        or: &[],
     },
     Mutation {
         law: 8,
@@ -261,7 +235,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/easy/store.rs",
         original: "self.0.purchases.has_incomplete() || self.0.sending.is_sending()?",
         broken: "self.0.purchases.has_incomplete()",
-        or: &[],
     },
     Mutation {
         law: 8,
@@ -269,7 +242,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/purchaser/purchase.rs",
         original: "pass.is_gone",
         broken: "false",
-        or: &[],
     },
     Mutation {
         law: 8,
@@ -277,7 +249,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/remote_change/job.rs",
         original: "self.end_where(out, |send| Some(send.given_up()));",
         broken: "self.end_where(out, |send| (!send.is_under_way).then(|| send.given_up()));",
-        or: &[],
     },
     Mutation {
         law: 8,
@@ -292,6 +263,5 @@ pub const MUTATIONS: &[Mutation] = &[
             (before == WAITING || was_given_up).then_some(state)
         };
         self.0.state.fetch_update(order, Ordering::Acquire, leaves).is_ok()",
-        or: &[],
     },
 ];

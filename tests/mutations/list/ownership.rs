@@ -9,7 +9,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/lease.rs",
         original: "session.expiry.unwrap_or(0.0).max(config.session_expiry)",
         broken: "config.session_expiry",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -17,7 +16,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/lease.rs",
         original: "wall - session.updated_at > expiry + config.clock_tolerance",
         broken: "wall - session.updated_at > expiry",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -25,7 +23,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/lease.rs",
         original: "self.clock + (now - self.sent_at)",
         broken: "self.clock",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -33,15 +30,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/set.rs",
         original: "ClockReading::new(clock, entry.sent_at)",
         broken: "ClockReading::new(clock, self.now)",
-        or: &[],
-    },
-    Mutation {
-        law: 1,
-        name: "takes another's session to have stood until the answer came, not until it asked",
-        file: "src/locker/lease.rs",
-        original: "watch.until = watch.until.max(sent_at);",
-        broken: "watch.until = watch.until.max(received_at);",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -50,7 +38,6 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "watch.updated_at == fresh.updated_at
             && watch.save_number == fresh.save_number",
         broken: "true",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -58,7 +45,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/acquire.rs",
         original: "return self.acquired(document, revision, attempt.sent_at, cx);",
         broken: "return self.acquired(document, revision, cx.now, cx);",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -70,7 +56,6 @@ pub const MUTATIONS: &[Mutation] = &[
         broken: "if let Some(attempt) = landed {
             self.stored(Attempt { sent_at: cx.now, ..attempt });
         }",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -78,7 +63,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/state.rs",
         original: "now < config.lease_end(held.lease_from)",
         broken: "true",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -86,7 +70,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/driver.rs",
         original: "Ok(now + (monotonic - updated_at).max(0.0))",
         broken: "Ok(now)",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -94,7 +77,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/state.rs",
         original: "!held.is_releasing()",
         broken: "true",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -102,7 +84,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "owner == Some(lock_id)",
         broken: "owner == Some(lock_id) || landed.is_some() && owner.is_some()",
-        or: &[],
     },
     Mutation {
         law: 1,
@@ -110,7 +91,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/claims.rs",
         original: "holder == slot",
         broken: "true",
-        or: &[],
     },
     Mutation {
         law: 2,
@@ -118,7 +98,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "self.saved = self.saved.max(attempt.covers);",
         broken: "self.saved = self.saved.max(self.pending());",
-        or: &[],
     },
     Mutation {
         law: 2,
@@ -129,7 +108,6 @@ pub const MUTATIONS: &[Mutation] = &[
                 .rfind(|attempt| attempt.number <= written);",
         broken: "let has_landed = unsettled.iter().any(|attempt| attempt.number <= written);
             landed = unsettled.last().copied().filter(|_| has_landed);",
-        or: &[],
     },
     Mutation {
         law: 2,
@@ -137,7 +115,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "owner.is_none() && ours_was_last && (has_more || !released)",
         broken: "owner.is_none() && (has_more || !released)",
-        or: &[],
     },
     Mutation {
         law: 2,
@@ -146,7 +123,6 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "acquire.unsettled = None;
             acquire.unsettled_draft = None;",
         broken: "acquire.unsettled = None;",
-        or: &[],
     },
     Mutation {
         law: 2,
@@ -154,7 +130,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/state.rs",
         original: "self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));",
         broken: "let _ = saved;",
-        or: &[],
     },
     Mutation {
         law: 3,
@@ -162,7 +137,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "held.unsettled.push(attempt);",
         broken: "",
-        or: &[],
     },
     Mutation {
         law: 3,
@@ -175,7 +149,6 @@ pub const MUTATIONS: &[Mutation] = &[
                 }
                 _ => 0,
             }",
-        or: &[],
     },
     Mutation {
         law: 3,
@@ -184,7 +157,6 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "hold::stamp_saves(&mut draft.reserved_mut().saves, acquire.lock_id, 0);",
         broken: "draft.reserved_mut().saves.clear();
             hold::stamp_saves(&mut draft.reserved_mut().saves, acquire.lock_id, 0);",
-        or: &[],
     },
     Mutation {
         law: 3,
@@ -192,7 +164,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/acquire.rs",
         original: "!self.wanted && !acquire.has_unsettled_commit()",
         broken: "!self.wanted && acquire.unsettled.is_none()",
-        or: &[],
     },
     Mutation {
         law: 3,
@@ -206,7 +177,6 @@ pub const MUTATIONS: &[Mutation] = &[
             .get_or_insert(Attempt { expected, sent_at });
         cx.claims.forget(acquire.lock_id);
         acquire.lock_id = 0;",
-        or: &[],
     },
     Mutation {
         law: 3,
@@ -214,7 +184,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/state.rs",
         original: "held.perhaps_covered()",
         broken: "0",
-        or: &[],
     },
     Mutation {
         law: 3,
@@ -222,7 +191,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/turns.rs",
         original: "before < free as usize",
         broken: "true",
-        or: &[],
     },
     Mutation {
         law: 4,
@@ -230,7 +198,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/migration.rs",
         original: "found == to_version && !self.0.patchers.contains_key(&found)",
         broken: "found >= to_version && !self.0.patchers.contains_key(&found)",
-        or: &[],
     },
     Mutation {
         law: 4,
@@ -240,7 +207,6 @@ pub const MUTATIONS: &[Mutation] = &[
                 return self.refuse(LoadStatus::CorruptData, report, cx);",
         broken: "let _ = error;
                 return self.draft_new(expected, cx);",
-        or: &[],
     },
     Mutation {
         law: 4,
@@ -254,7 +220,6 @@ pub const MUTATIONS: &[Mutation] = &[
                     held.step = Step::SaveQueued { urgent: true };
                 }
                 return;",
-        or: &[],
     },
     Mutation {
         law: 4,
@@ -262,7 +227,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/driver.rs",
         original: "migrated.map(|()| draft)",
         broken: "migrated.or(Ok(())).map(|()| draft)",
-        or: &[],
     },
     Mutation {
         law: 4,
@@ -271,7 +235,6 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "return self.end_where(&mut cx.out, |_| Some(SendOutcome::Corrupt));",
         broken: "let new = cx.template.cloned().unwrap_or_default();
                 return self.queue_commit(new, expected, user_ids);",
-        or: &[],
     },
     Mutation {
         law: 7,
@@ -279,7 +242,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/acquire.rs",
         original: "self.was_erased(&tombstone)",
         broken: "self.was_erased(&tombstone) && false",
-        or: &[],
     },
     Mutation {
         law: 7,
@@ -287,15 +249,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/acquire.rs",
         original: "was_there.then_some(Seen::Record)",
         broken: "None",
-        or: &[],
-    },
-    Mutation {
-        law: 7,
-        name: "forgets at its release that a fetch has shown the record",
-        file: "src/locker/hold.rs",
-        original: "self.finish_release(Left::Record, cx);",
-        broken: "self.finish_release(Left::Unknown, cx);",
-        or: &[],
     },
     Mutation {
         law: 7,
@@ -303,7 +256,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "self.lose(Left::Nothing, cx)",
         broken: "self.lose(Left::Unknown, cx)",
-        or: &[],
     },
     Mutation {
         law: 7,
@@ -311,6 +263,5 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/remote_change/job.rs",
         original: "create_if_missing && *seen == absence",
         broken: "create_if_missing",
-        or: &[],
     },
 ];
