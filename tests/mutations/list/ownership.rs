@@ -44,7 +44,7 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "counts the lease of an acquire that is found late from when it is found",
         file: "src/locker/acquire.rs",
         original: "return self.acquired(document, revision, attempt.sent_at, cx);",
-        broken: "return self.acquired(document, revision, cx.now, cx);",
+        broken: "return self.acquired(document, revision, cx.moment(), cx);",
     },
     Mutation {
         law: 1,
@@ -54,22 +54,23 @@ pub const MUTATIONS: &[Mutation] = &[
             self.stored(attempt);
         }",
         broken: "if let Some(attempt) = landed {
-            self.stored(Attempt { sent_at: cx.now, ..attempt });
+            self.stored(Attempt { sent_at: cx.moment(), ..attempt });
         }",
     },
     Mutation {
         law: 1,
         name: "calls itself available past its lease",
         file: "src/locker/state.rs",
-        original: "now < config.lease_end(held.lease_from)",
+        original: "at.now < config.lease_end(held.lease_from.now)
+            && at.monotonic < config.lease_end(held.lease_from.monotonic)",
         broken: "true",
     },
     Mutation {
         law: 1,
         name: "judges by the time of its last update whether its lease is over",
         file: "src/locker/driver.rs",
-        original: "Ok(now + (monotonic - updated_at).max(0.0))",
-        broken: "Ok(now)",
+        original: "Ok(Moment { now, monotonic })",
+        broken: "Ok(Moment { now: told, monotonic: told_at })",
     },
     Mutation {
         law: 1,
@@ -249,6 +250,17 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/acquire.rs",
         original: "was_there.then_some(Seen::Record)",
         broken: "None",
+    },
+    Mutation {
+        law: 7,
+        name: "forgets as it has released a key that its record was there",
+        file: "src/locker/hold.rs",
+        original: "if attempt.releases {
+            self.finish_release(Left::Record, cx);
+        }",
+        broken: "if attempt.releases {
+            self.finish_release(Left::Unknown, cx);
+        }",
     },
     Mutation {
         law: 7,
