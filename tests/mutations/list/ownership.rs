@@ -21,15 +21,22 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 1,
         name: "stamps a session with the storage's time as it was at the last answer",
         file: "src/locker/lease.rs",
-        original: "self.clock + (now - self.sent_at)",
+        original: "self.clock + by_host.max(by_server)",
         broken: "self.clock",
+    },
+    Mutation {
+        law: 1,
+        name: "stamps a session with the storage's time by the host's time alone",
+        file: "src/locker/lease.rs",
+        original: "at.monotonic - self.sent_at.monotonic",
+        broken: "0.0",
     },
     Mutation {
         law: 1,
         name: "takes the storage's time to have been told as the answer came",
         file: "src/locker/set.rs",
-        original: "ClockReading::new(clock, entry.sent_at)",
-        broken: "ClockReading::new(clock, self.now)",
+        original: "ClockReading::new(clock, sent_at)",
+        broken: "ClockReading::new(clock, Moment { now: self.now, monotonic: self.monotonic })",
     },
     Mutation {
         law: 1,
@@ -64,6 +71,13 @@ pub const MUTATIONS: &[Mutation] = &[
         original: "at.now < config.lease_end(held.lease_from.now)
             && at.monotonic < config.lease_end(held.lease_from.monotonic)",
         broken: "true",
+    },
+    Mutation {
+        law: 1,
+        name: "counts the lease of a save by the host's time alone",
+        file: "src/locker/hold.rs",
+        original: "cx.moment()",
+        broken: "Moment { monotonic: f64::INFINITY, ..cx.moment() }",
     },
     Mutation {
         law: 1,
@@ -250,17 +264,6 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/acquire.rs",
         original: "was_there.then_some(Seen::Record)",
         broken: "None",
-    },
-    Mutation {
-        law: 7,
-        name: "forgets as it has released a key that its record was there",
-        file: "src/locker/hold.rs",
-        original: "if attempt.releases {
-            self.finish_release(Left::Record, cx);
-        }",
-        broken: "if attempt.releases {
-            self.finish_release(Left::Unknown, cx);
-        }",
     },
     Mutation {
         law: 7,
