@@ -3,6 +3,7 @@
 # make models    the lock protocol as a model, with more states than make test explores
 # make loom      what threads share without a lock, in every order in which they can meet
 # make sanitize  the tests under sanitizers and valgrind, which takes a while
+# make mutations mistakes in a copy of the library, which the simulated world must notice; WRITE, MUTATION
 # make demo      the examples, against a fresh database
 # make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
 # make fuzz      fuzzes for SECONDS (300) in all, or only a TARGET
@@ -35,8 +36,8 @@ SONAME := $(word 2,$(NAMES))
 .PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
 
-test: tools format lint docs rust-tests simulation-tests model-tests loom library symbols c-tests memory-tests \
-	two-libraries cpp-tests csharp-tests lua-tests stories examples crash-tests install-tests
+test: tools format lint docs rust-tests simulation-tests mutations model-tests loom library symbols c-tests \
+	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples crash-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -79,9 +80,20 @@ SEEDS = 10000
 FIRST = 0
 STEPS = 2000
 
+# The worlds of `make test`.
+WORLDS = SIMULATION_SEEDS=0..3000 SIMULATION_STEPS=2000
+
 simulation-tests:
 	@printf '\n== The ten laws, in a simulated world\n'
-	@SIMULATION_SEEDS=0..3000 SIMULATION_STEPS=2000 $(SIMULATION) --nocapture
+	@$(WORLDS) $(SIMULATION) --nocapture
+
+# What those worlds notice of mistakes in a copy of the library. WRITE=1 writes the list of it anew,
+# MUTATION="part of a name" looks for those only.
+.PHONY: mutations
+mutations:
+	@printf '\n== Mistakes that the simulation must notice\n'
+	@$(WORLDS) MUTATION='$(MUTATION)' $(if $(WRITE),MUTATIONS_WRITE=1) \
+		$(CARGO) test --locked --quiet --test mutations -- --ignored --nocapture
 
 simulate:
 	@SIMULATION_SEEDS=$(FIRST)..$$(($(FIRST) + $(SEEDS))) SIMULATION_STEPS=$(STEPS) \

@@ -22,6 +22,7 @@ mod history;
 mod host;
 mod ids;
 mod inside;
+mod kept;
 mod laws;
 mod ledger;
 mod panics;
@@ -35,34 +36,10 @@ mod world;
 
 use std::ops::Range;
 
+use kept::KEPT;
+
 /// Runs of so many steps are long enough for everything to happen.
 const STEPS_FOR_ALL: u64 = 1_000_000;
-
-/// Seeds that have found something once, each with its steps and what it was. What a seed does changes with
-/// the simulation and the library; each of these bugs has a test of its own, which does not: in `lost.rs`,
-/// `turns.rs` and `availability.rs`.
-const KEPT: [(u64, u64, &str); 4] = [
-    (
-        185,
-        2000,
-        "a server that was stopped before an update stamped its save with a time long past",
-    ),
-    (
-        5265,
-        2000,
-        "a record was made anew that another had taken behind a release, and that was then erased",
-    ),
-    (
-        103_661,
-        2000,
-        "lockers updated late in a frame never had a request of its budget",
-    ),
-    (
-        114_053,
-        2000,
-        "lockers updated late in a frame never had a request of its budget",
-    ),
-];
 
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;

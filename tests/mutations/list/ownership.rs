@@ -1,0 +1,282 @@
+//! Who owns a key, and what becomes of what is stored: laws 1 to 4 and 7.
+
+use super::Mutation;
+
+pub const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        law: 1,
+        name: "takes a key by its own expiry, though the owner's is longer",
+        file: "src/locker/lease.rs",
+        original: "session.expiry.unwrap_or(0.0).max(config.session_expiry)",
+        broken: "config.session_expiry",
+    },
+    Mutation {
+        law: 1,
+        name: "takes a key as soon as its own clock says so, with no tolerance",
+        file: "src/locker/lease.rs",
+        original: "wall - session.updated_at > expiry + config.clock_tolerance",
+        broken: "wall - session.updated_at > expiry",
+    },
+    Mutation {
+        law: 1,
+        name: "stamps a session with the storage's time as it was at the last answer",
+        file: "src/locker/lease.rs",
+        original: "self.clock + by_host.max(by_server)",
+        broken: "self.clock",
+    },
+    Mutation {
+        law: 1,
+        name: "stamps a session with the storage's time by the host's time alone",
+        file: "src/locker/lease.rs",
+        original: "at.monotonic - self.sent_at.monotonic",
+        broken: "0.0",
+    },
+    Mutation {
+        law: 1,
+        name: "takes the storage's time to have been told as the answer came",
+        file: "src/locker/set.rs",
+        original: "ClockReading::new(clock, sent_at)",
+        broken: "ClockReading::new(clock, Moment { now: self.now, monotonic: self.monotonic })",
+    },
+    Mutation {
+        law: 1,
+        name: "goes on watching through a save of the owner's",
+        file: "src/locker/lease.rs",
+        original: "watch.updated_at == fresh.updated_at
+            && watch.save_number == fresh.save_number",
+        broken: "true",
+    },
+    Mutation {
+        law: 1,
+        name: "counts the lease of an acquire that is found late from when it is found",
+        file: "src/locker/acquire.rs",
+        original: "return self.acquired(document, revision, attempt.sent_at, cx);",
+        broken: "return self.acquired(document, revision, cx.moment(), cx);",
+    },
+    Mutation {
+        law: 1,
+        name: "counts the lease of a save that is found late from when it is found",
+        file: "src/locker/hold.rs",
+        original: "if let Some(attempt) = landed {
+            self.stored(attempt);
+        }",
+        broken: "if let Some(attempt) = landed {
+            self.stored(Attempt { sent_at: cx.moment(), ..attempt });
+        }",
+    },
+    Mutation {
+        law: 1,
+        name: "calls itself available past its lease",
+        file: "src/locker/state.rs",
+        original: "at.now < config.lease_end(held.lease_from.now)
+            && at.monotonic < config.lease_end(held.lease_from.monotonic)",
+        broken: "true",
+    },
+    Mutation {
+        law: 1,
+        name: "counts the lease of a save by the host's time alone",
+        file: "src/locker/hold.rs",
+        original: "cx.moment()",
+        broken: "Moment { monotonic: f64::INFINITY, ..cx.moment() }",
+    },
+    Mutation {
+        law: 1,
+        name: "judges by the time of its last update whether its lease is over",
+        file: "src/locker/driver.rs",
+        original: "Ok(Moment { now, monotonic })",
+        broken: "Ok(Moment { now: told, monotonic: told_at })",
+    },
+    Mutation {
+        law: 1,
+        name: "calls itself available while its release is under way",
+        file: "src/locker/state.rs",
+        original: "!held.is_releasing()",
+        broken: "true",
+    },
+    Mutation {
+        law: 1,
+        name: "keeps a key that another has taken since, if its own last save was stored before",
+        file: "src/locker/hold.rs",
+        original: "owner == Some(lock_id)",
+        broken: "owner == Some(lock_id) || landed.is_some() && owner.is_some()",
+    },
+    Mutation {
+        law: 1,
+        name: "lets a second session of a store ask for a key that the first has",
+        file: "src/locker/claims.rs",
+        original: "holder == slot",
+        broken: "true",
+    },
+    Mutation {
+        law: 2,
+        name: "answers a wait with a save that was under way before the change",
+        file: "src/locker/hold.rs",
+        original: "self.saved = self.saved.max(attempt.covers);",
+        broken: "self.saved = self.saved.max(self.pending());",
+    },
+    Mutation {
+        law: 2,
+        name: "takes the last of several commits of unknown fate for the one that was written",
+        file: "src/locker/hold.rs",
+        original: "landed = unsettled
+                .into_iter()
+                .rfind(|attempt| attempt.number <= written);",
+        broken: "let has_landed = unsettled.iter().any(|attempt| attempt.number <= written);
+            landed = unsettled.last().copied().filter(|_| has_landed);",
+    },
+    Mutation {
+        law: 2,
+        name: "takes a free key again, though another has had it since",
+        file: "src/locker/hold.rs",
+        original: "owner.is_none() && ours_was_last && (has_more || !released)",
+        broken: "owner.is_none() && (has_more || !released)",
+    },
+    Mutation {
+        law: 2,
+        name: "repeats an acquire with its old draft, though the record has changed",
+        file: "src/locker/acquire.rs",
+        original: "acquire.unsettled = None;
+            acquire.unsettled_draft = None;",
+        broken: "acquire.unsettled = None;",
+    },
+    Mutation {
+        law: 2,
+        name: "answers a wait from before the load with the load",
+        file: "src/locker/state.rs",
+        original: "self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));",
+        broken: "let _ = saved;",
+    },
+    Mutation {
+        law: 3,
+        name: "forgets a save that was not answered",
+        file: "src/locker/hold.rs",
+        original: "held.unsettled.push(attempt);",
+        broken: "",
+    },
+    Mutation {
+        law: 3,
+        name: "asks whether a save was written only where the key is still its own",
+        file: "src/locker/hold.rs",
+        original: "lease::save_number(reserved, lock_id).unwrap_or(0)",
+        broken: "match &reserved.session {
+                Some(session) if session.lock_id == lock_id => {
+                    lease::save_number(reserved, lock_id).unwrap_or(0)
+                }
+                _ => 0,
+            }",
+    },
+    Mutation {
+        law: 3,
+        name: "begins `Saves` anew with each session",
+        file: "src/locker/acquire.rs",
+        original: "hold::stamp_saves(&mut draft.reserved_mut().saves, acquire.lock_id, 0);",
+        broken: "draft.reserved_mut().saves.clear();
+            hold::stamp_saves(&mut draft.reserved_mut().saves, acquire.lock_id, 0);",
+    },
+    Mutation {
+        law: 3,
+        name: "gives up an acquire whose commit is under way, and so does not know its own lock",
+        file: "src/locker/acquire.rs",
+        original: "!self.wanted && !acquire.has_unsettled_commit()",
+        broken: "!self.wanted && acquire.unsettled.is_none()",
+    },
+    Mutation {
+        law: 3,
+        name: "forgets the lock id of an acquire that was not answered, and waits for its own lock",
+        file: "src/locker/acquire.rs",
+        original: "acquire
+            .unsettled
+            .get_or_insert(Attempt { expected, sent_at });",
+        broken: "acquire
+            .unsettled
+            .get_or_insert(Attempt { expected, sent_at });
+        cx.claims.forget(acquire.lock_id);
+        acquire.lock_id = 0;",
+    },
+    Mutation {
+        law: 3,
+        name: "calls what is in a commit under way not saved, where the store goes away",
+        file: "src/locker/state.rs",
+        original: "held.perhaps_covered()",
+        broken: "0",
+    },
+    Mutation {
+        law: 3,
+        name: "gives the requests to lockers that are updated early in a frame, whoever waits",
+        file: "src/locker/turns.rs",
+        original: "before < free as usize",
+        broken: "true",
+    },
+    Mutation {
+        law: 4,
+        name: "takes a newer version for its own",
+        file: "src/migration.rs",
+        original: "found == to_version && !self.0.patchers.contains_key(&found)",
+        broken: "found >= to_version && !self.0.patchers.contains_key(&found)",
+    },
+    Mutation {
+        law: 4,
+        name: "makes a record anew that it cannot read",
+        file: "src/locker/acquire.rs",
+        original: "let report = ErrorReport::script(Activity::Load, error.to_string());
+                return self.refuse(LoadStatus::CorruptData, report, cx);",
+        broken: "let _ = error;
+                return self.draft_new(expected, cx);",
+    },
+    Mutation {
+        law: 4,
+        name: "saves over a record that has become unreadable under its session",
+        file: "src/locker/hold.rs",
+        original: "self.report(ErrorReport::script(Activity::Save, error.to_string()));
+                return self.lose(Left::Record, cx);",
+        broken: "self.report(ErrorReport::script(Activity::Save, error.to_string()));
+                if let Phase::Held(held) = &mut self.phase {
+                    held.revision = revision;
+                    held.step = Step::SaveQueued { urgent: true };
+                }
+                return;",
+    },
+    Mutation {
+        law: 4,
+        name: "stores what a migrator has left that failed",
+        file: "src/locker/driver.rs",
+        original: "migrated.map(|()| draft)",
+        broken: "migrated.or(Ok(())).map(|()| draft)",
+    },
+    Mutation {
+        law: 4,
+        name: "sends to a record that it cannot read, by making it anew",
+        file: "src/remote_change/job.rs",
+        original: "return self.end_where(&mut cx.out, |_| Some(SendOutcome::Corrupt));",
+        broken: "let new = cx.template.cloned().unwrap_or_default();
+                return self.queue_commit(new, expected, user_ids);",
+    },
+    Mutation {
+        law: 7,
+        name: "makes a record anew that was erased while it asked for the key",
+        file: "src/locker/acquire.rs",
+        original: "self.was_erased(&tombstone)",
+        broken: "self.was_erased(&tombstone) && false",
+    },
+    Mutation {
+        law: 7,
+        name: "makes a record anew that was erased since another took it",
+        file: "src/locker/acquire.rs",
+        original: "was_there.then_some(Seen::Record)",
+        broken: "None",
+    },
+    Mutation {
+        law: 7,
+        name: "makes a record anew that was erased under its session",
+        file: "src/locker/hold.rs",
+        original: "self.lose(Left::Nothing, cx)",
+        broken: "self.lose(Left::Unknown, cx)",
+    },
+    Mutation {
+        law: 7,
+        name: "makes a record anew for a send that has seen it before it was erased",
+        file: "src/remote_change/job.rs",
+        original: "create_if_missing && *seen == absence",
+        broken: "create_if_missing",
+    },
+];
