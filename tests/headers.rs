@@ -209,18 +209,25 @@ fn the_committed_csharp_layer_is_what_the_source_gives() {
 
 #[test]
 fn every_file_with_an_export_is_in_the_header() {
-    for entry in fs::read_dir(root().join("src/ffi")).expect("the folder") {
-        let path = entry.expect("an entry").path();
-        let text = fs::read_to_string(&path).expect("a source file");
-        let name = path
-            .file_stem()
-            .and_then(|name| name.to_str())
-            .expect("a name");
-        let exports = text.lines().any(|line| line == "#[unsafe(no_mangle)]");
-        assert!(
-            !exports || SOURCES.contains(&name),
-            "src/ffi/{name}.rs has exports: add it to SOURCES in tests/headers.rs"
-        );
+    let mut folders = vec![root().join("src/ffi")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a source file");
+            let name = path
+                .file_stem()
+                .and_then(|name| name.to_str())
+                .expect("a name");
+            let exports = text.lines().any(|line| line == "#[unsafe(no_mangle)]");
+            assert!(
+                !exports || SOURCES.contains(&name),
+                "{path:?} has exports: add it to SOURCES in tests/headers.rs"
+            );
+        }
     }
 }
 
