@@ -1,9 +1,10 @@
 # make test      everything that must hold, set-up included
 # make simulate  the simulated world; SEEDS, FIRST, STEPS say how many seeds, from which on, how long
-# make demo      the examples, against a fresh database
+# make demo      the examples, against a fresh database; with STORAGE=postgres on a PostgreSQL server
 # make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
 # make headers   writes anew what is generated from src/ffi
-# make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
+# make bench     the benchmarks; make bench-engines storages beside their raw clients; make
+#                bench-bindings the bindings of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
 # make dist      an archive with the library for this platform, in build/dist or DIST
@@ -28,18 +29,25 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
-	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
+.PHONY: test tools demo-tools format lint docs rust-tests postgres-tests library symbols c-tests two-libraries \
+	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-engines bench-bindings clean
 
-test: tools format lint docs rust-tests simulation-tests library symbols c-tests two-libraries cpp-tests \
+test: tools format lint docs rust-tests postgres-tests simulation-tests library symbols c-tests two-libraries cpp-tests \
 	csharp-tests lua-tests stories examples crash-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
 	@tests/tools
 
+# Where the examples keep their records: nothing for SQLite, or a server, which is started for them.
+STORAGE :=
+ON_STORAGE := $(if $(STORAGE),EXAMPLE_STORAGE=$(STORAGE) tests/servers/$(STORAGE) run)
+# What is built in beside the default.
+FEATURES := $(STORAGE)
+WITH_FEATURES = $(if $(FEATURES),--features $(FEATURES))
+
 demo-tools:
-	@tests/tools demo
+	@tests/tools demo $(STORAGE)
 
 format:
 	@printf '\n== Formatting\n'
@@ -83,12 +91,19 @@ simulate:
 	@SIMULATION_SEEDS=$(FIRST)..$$(($(FIRST) + $(SEEDS))) SIMULATION_STEPS=$(STEPS) \
 		$(SIMULATION) --nocapture the_ten_laws_hold
 
+# With a server of their own, see tests/servers.
+postgres-tests:
+	@printf '\n== PostgreSQL\n'
+	@RUST_TEST_THREADS=8 tests/servers/postgres run $(CARGO) test --locked --quiet \
+		--features postgres --test storage_conformance --test storage_postgres \
+		--test storage_postgres_servers -- --skip sqlite --skip memory --skip host
+
 # The library says where in a source file something went wrong, and not whose machine that was on.
 REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=']
 
 library:
 	@printf '\n== Release library\n'
-	@$(CARGO) build --locked --release --lib --quiet --config "$(REMAPPED)" --target-dir $(TARGET_DIR)
+	@$(CARGO) build --locked --release --lib --quiet $(WITH_FEATURES) --config "$(REMAPPED)" --target-dir $(TARGET_DIR)
 	@mkdir -p $(LIB)
 	@cp $(BUILT)/libsession_locker.a $(LIB)/
 	@cp $(BUILT)/$(notdir $(SHARED)) $(LIB)/$(SONAME)
@@ -134,8 +149,8 @@ examples: library
 	@tests/missing_tools $(LIB) build/examples
 
 demo: demo-tools library
-	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
-	@SKIP_MISSING=1 bindings/run $(LIB) build/examples
+	@$(ON_STORAGE) examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@SKIP_MISSING=1 $(ON_STORAGE) bindings/run $(LIB) build/examples
 
 # A share of what `make crashes` does.
 .PHONY: crash-tests crashes
@@ -145,10 +160,9 @@ crash-tests: library
 	@tests/crashes/run $(LIB) build/crashes 30 files
 
 KILLS = 1000
-STORAGE = sqlite
 SEED =
 crashes: demo-tools library
-	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(STORAGE)' $(SEED)
+	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(or $(STORAGE),sqlite)' $(SEED)
 
 headers:
 	@SESSION_LOCKER_WRITE_HEADERS=1 $(CARGO) test --locked --quiet --test headers
@@ -156,6 +170,10 @@ headers:
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
+
+# Engines beside the raw clients that they are made of, with servers of their own.
+bench-engines:
+	@tests/servers/postgres run $(CARGO) bench --locked --quiet --features postgres --bench engines
 
 # What the bindings add to a call.
 bench-bindings: tools library

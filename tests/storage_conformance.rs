@@ -74,6 +74,14 @@ conformance! {
     overlay_over_sqlite => over(sqlite(""));
 }
 
+#[cfg(feature = "postgres")]
+conformance! {
+    postgres => conformance::postgres::open("");
+    postgres_behind_a_pooler => conformance::postgres::open(
+        "&connections=1&prepared_statements=off&synchronous_commit=off"
+    );
+}
+
 fn in_memory(storage: Arc<dyn session_locker::storage::Storage>) -> Opened {
     let directory = None;
     Opened { storage, directory }

@@ -20,6 +20,8 @@
 pub mod memory;
 mod open;
 pub mod overlay;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod records;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -5,6 +5,8 @@
 
 pub mod c_host;
 pub mod host_style;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod storage_behaviour;
 
 use std::sync::Arc;
