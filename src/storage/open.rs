@@ -7,14 +7,19 @@ use super::Storage;
 use super::memory::MemoryStorage;
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresOpenError, PostgresOptions, PostgresStorage};
+#[cfg(feature = "redis")]
+use super::redis::{RedisOpenError, RedisOptions, RedisStorage};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteOpenError, SqliteOptions, SqliteStorage, Synchronous};
+#[cfg(feature = "redis")]
+use crate::log::{Level, MODULE, log};
 
 /// The URLs this build knows, as an error message shows them, and those that it does not.
 fn known_urls() -> String {
     let engines = [
         ("`sqlite:PATH`", cfg!(feature = "sqlite")),
         ("`postgres://…`", cfg!(feature = "postgres")),
+        ("`redis://…`", cfg!(feature = "redis")),
     ];
     let those = |known: bool| {
         let urls = engines.iter().filter(|(_, is_known)| *is_known == known);
@@ -81,6 +86,10 @@ pub enum OpenError {
     #[cfg(feature = "postgres")]
     #[error(transparent)]
     Postgres(#[from] PostgresOpenError),
+    /// The server was not reached, or has refused.
+    #[cfg(feature = "redis")]
+    #[error(transparent)]
+    Redis(#[from] RedisOpenError),
 }
 
 /// Opens a built-in engine.
@@ -92,10 +101,14 @@ pub enum OpenError {
 /// | `sqlite:PATH` | the SQLite database at this path, relative or absolute |
 /// | `sqlite:PATH?synchronous=normal` | the same, faster and less durable (`full` is the default) |
 /// | `postgres://USER:PASSWORD@HOST/DATABASE` | the PostgreSQL database, with the feature `postgres` |
+/// | `redis://USER:PASSWORD@HOST`, `rediss://…` | the Redis server, with the feature `redis` |
 ///
 /// A path is taken as it is written, without percent-decoding, up to the first `?`; one with a
 /// question mark in it cannot be named. The forms `sqlite://…` and `sqlite::memory:` mean different
 /// things to different programs and are refused.
+///
+/// What an operator should know of a server that was found goes to the [log](crate::log), before this
+/// returns.
 ///
 /// # Errors
 ///
@@ -111,6 +124,8 @@ pub fn open(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
         "sqlite" => open_sqlite(url, rest),
         #[cfg(feature = "postgres")]
         "postgres" | "postgresql" => open_postgres(url),
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" => open_redis(url),
         _ => {
             let scheme = scheme.to_owned();
             Err(OpenError::UnknownScheme { scheme })
@@ -170,6 +185,15 @@ fn open_sqlite(url: &str, rest: &str) -> Result<Arc<dyn Storage>, OpenError> {
 fn open_postgres(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
     let options = PostgresOptions::from_url(url)?;
     Ok(Arc::new(PostgresStorage::open(options)?))
+}
+
+#[cfg(feature = "redis")]
+fn open_redis(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
+    let storage = RedisStorage::open(RedisOptions::from_url(url)?)?;
+    for warning in storage.warnings() {
+        log(Level::Warning, &format!("{MODULE} {warning}"));
+    }
+    Ok(Arc::new(storage))
 }
 
 /// What stands before the `?`, and the parameters after it, in order. Text after the `?` that has
