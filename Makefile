@@ -29,7 +29,7 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests postgres-tests library symbols c-tests two-libraries \
+.PHONY: test tools demo-tools format lint docs rust-tests postgres-tests redis-tests library symbols c-tests two-libraries \
 	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-engines bench-bindings clean
 
 test: tools format lint docs rust-tests postgres-tests simulation-tests library symbols c-tests two-libraries cpp-tests \
@@ -97,6 +97,12 @@ postgres-tests:
 	@RUST_TEST_THREADS=8 tests/servers/postgres run $(CARGO) test --locked --quiet \
 		--features postgres --test storage_conformance --test storage_postgres \
 		--test storage_postgres_servers -- --skip sqlite --skip memory --skip host
+
+redis-tests:
+	@printf '\n== Redis\n'
+	@RUST_TEST_THREADS=8 tests/servers/redis run $(CARGO) test --locked --quiet \
+		--features redis --test storage_conformance --test storage_redis \
+		--test storage_redis_servers -- --skip sqlite --skip memory --skip host
 
 # The library says where in a source file something went wrong, and not whose machine that was on.
 REMAPPED = build.rustflags=['--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}/registry/src=']
@@ -173,7 +179,8 @@ bench:
 
 # Engines beside the raw clients that they are made of, with servers of their own.
 bench-engines:
-	@tests/servers/postgres run $(CARGO) bench --locked --quiet --features postgres --bench engines
+	@tests/servers/postgres run tests/servers/redis run \
+		$(CARGO) bench --locked --quiet --features postgres,redis --bench engines
 
 # What the bindings add to a call.
 bench-bindings: tools library

@@ -82,6 +82,12 @@ conformance! {
     );
 }
 
+#[cfg(feature = "redis")]
+conformance! {
+    redis => conformance::redis::open("");
+    redis_in_another_database => conformance::redis::open("/3");
+}
+
 fn in_memory(storage: Arc<dyn session_locker::storage::Storage>) -> Opened {
     let directory = None;
     Opened { storage, directory }

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "postgres")]
 mod postgres;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -34,6 +36,8 @@ fn main() {
     );
     #[cfg(feature = "postgres")]
     postgres::run();
+    #[cfg(feature = "redis")]
+    redis::run();
 }
 
 /// One side of a comparison.

@@ -120,6 +120,8 @@ mod tests {
     fn keys_are_spread_by_the_checksum_that_redis_spreads_by() {
         assert_eq!(crc16(b"123456789"), 0x31c3);
         assert_eq!(Partition::of("123456789"), Partition(0xc3));
+        // As the documents say.
+        assert_eq!(Partition::of("player/1001"), Partition(203));
         assert_eq!(Partition::all().count(), 256);
     }
 

@@ -132,6 +132,7 @@ impl Maker {
     async fn connect_to(&self, host: &Host, schema: Schema) -> Result<Session, NotConnected> {
         let connection = self.reach(host).await?;
         let not_usable = |failure: Failure| not_usable(host, &failure);
+        self.log_in(&connection).await.map_err(not_usable)?;
         let found = self.greet(&connection).await.map_err(not_usable)?;
         self.check_role(host, &found.info)?;
         self.check_persistence(host, &found.persistence)?;
@@ -187,17 +188,23 @@ impl Maker {
         }
     }
 
-    /// Logs in, and asks what is needed to know the server by, in one go.
+    /// The first word on a connection goes alone: a server that takes no more of them says so in its
+    /// answer and closes, and what is asked behind that would take the answer along.
+    async fn log_in(&self, connection: &Connection) -> Result<(), Failure> {
+        let RedisOptions { user, password, .. } = &self.options;
+        let mut word = pipe();
+        match password {
+            Some(password) => word.cmd("AUTH").arg(user).arg(password),
+            None => word.cmd("PING"),
+        };
+        connection.ask(&word).await?.next("AUTH")?;
+        Ok(())
+    }
+
+    /// Asks what is needed to know the server by, in one go.
     async fn greet(&self, connection: &Connection) -> Result<Found, Failure> {
         let options = &self.options;
         let mut greeting = pipe();
-        if let Some(password) = &options.password {
-            let login = greeting.cmd("AUTH");
-            if let Some(user) = &options.user {
-                login.arg(user);
-            }
-            login.arg(password);
-        }
         if options.database != 0 {
             greeting.cmd("SELECT").arg(options.database);
         }
@@ -208,9 +215,6 @@ impl Maker {
         greeting.cmd("CLIENT").arg("SETNAME").arg("session-locker");
 
         let mut answers = connection.ask(&greeting).await?;
-        if options.password.is_some() {
-            answers.next("AUTH")?;
-        }
         if options.database != 0 {
             answers.next("SELECT")?;
         }
