@@ -6,7 +6,6 @@ mod conformance;
 #[path = "redis/mod.rs"]
 mod servers;
 
-use std::collections::HashSet;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
@@ -495,33 +494,6 @@ fn records_are_found_by_what_they_say_whoever_changes_them_at_once() {
     }
 }
 
-#[test]
-fn a_server_that_has_forgotten_the_scripts_is_given_them_again() {
-    let (url, _) = new_url();
-    let asker = open(&url);
-    let mut seen = HashSet::new();
-    let mut expected: Vec<Expected> = vec![NEVER_WRITTEN; 100];
-    for _ in 0..10 {
-        run::<()>("SCRIPT FLUSH");
-        let commits = expected.iter().enumerate();
-        let commits = commits.map(|(n, at)| commit(&n.to_string(), at.clone(), b"v", &[]));
-        let replies = asker.ask_all(commits.collect::<Vec<_>>());
-        expected = replies
-            .iter()
-            .map(|r| Expected::Present(committed(r)))
-            .collect();
-        assert!(
-            replies
-                .iter()
-                .all(|reply| seen.insert((reply.id, committed(reply))))
-        );
-    }
-    run::<()>("SCRIPT FLUSH");
-    asker
-        .erase("1", Some(expected[1].clone()))
-        .expect("as it is");
-}
-
 // Broken connections
 
 #[test]
@@ -618,7 +590,10 @@ fn a_connection_that_is_cut_costs_what_was_under_way_and_comes_back() {
     // They have come there, and the answers are on their way.
     until(|| (run::<String>(&first) == "2").then_some(()));
     proxy.cut();
-    for (n, reply) in all_replies(&replies).into_iter().enumerate() {
+    let replies = all_replies(&replies);
+    until(|| asker.try_ask(fetch("any")).ok());
+    let found = asker.ask_all((0..KEYS).map(|n| fetch(&key(n))));
+    for (n, (reply, found)) in replies.into_iter().zip(found).enumerate() {
         let is_known = match reply.result {
             Ok(outcome) => Some(outcome),
             Err(error) => {
@@ -628,10 +603,9 @@ fn a_connection_that_is_cut_costs_what_was_under_way_and_comes_back() {
                 None
             }
         };
-        let found = until(|| asker.try_ask(fetch(&key(n))).ok());
-        let Outcome::Fetched(Fetched::Present {
+        let Ok(Outcome::Fetched(Fetched::Present {
             bytes, revision, ..
-        }) = found
+        })) = found.result
         else {
             panic!("{found:?}");
         };

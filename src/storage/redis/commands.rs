@@ -9,7 +9,7 @@ use redis::{Cmd, Pipeline, Value, pipe};
 use super::failure::Failure;
 use super::layout::{Layout, Partition, read_user_ids, user_entry, write_user_ids};
 use super::link::Connection;
-use super::scripts::Scripts;
+use super::scripts::{Form, Scripts};
 use crate::storage::{Expected, Fetched, Operation, Outcome, Revision};
 
 /// For how many milliseconds tombstones stay. The contract asks for a day; this is twice as long, for
@@ -19,6 +19,8 @@ const TOMBSTONE_MS: u64 = 2 * 24 * 60 * 60 * 1000;
 const MAX_PAGE: usize = 100;
 /// What is expected by who names a revision that no engine of this kind gives.
 const NEVER: &str = "nothing";
+/// What the script of [`Form::Short`] answers if it does not do.
+const OTHER_USERS: &str = "users";
 
 /// What the server has answered to several commands, in their order.
 pub(super) struct Answers(vec::IntoIter<Value>);
@@ -82,16 +84,24 @@ pub(super) async fn run_batch(
     scripts: &Scripts,
     layout: &Layout,
     operations: &[&Operation],
+    form: Form,
 ) -> Result<(Vec<Result<Outcome, Failure>>, Option<f64>), Failure> {
-    let mut commands = Pipeline::with_capacity(operations.len() + 1);
+    let mut commands = Pipeline::with_capacity(operations.len() + 4);
     commands.cmd("TIME");
+    if form == Form::Whole {
+        Scripts::push_loads(&mut commands);
+    }
     for operation in operations {
-        if let Some(command) = command(operation, scripts, layout) {
+        if let Some(command) = command(operation, scripts, layout, form) {
             commands.add_command(command);
         }
     }
     let mut answers = connection.ask(&commands).await?;
     let clock = answers.texts("TIME").ok().and_then(|time| clock(&time));
+    if form == Form::Whole {
+        // Whoever needs a script that the server did not take will hear so.
+        let _ = Scripts::read(&mut answers);
+    }
     let outcome = |operation: &&Operation| outcome(operation, &mut answers);
     let outcomes = operations.iter().map(outcome).collect();
     Ok((outcomes, clock))
@@ -107,8 +117,27 @@ fn clock(time: &[String]) -> Option<f64> {
 }
 
 /// The command for an operation that concerns one key.
-fn command(operation: &Operation, scripts: &Scripts, layout: &Layout) -> Option<Cmd> {
+fn command(operation: &Operation, scripts: &Scripts, layout: &Layout, form: Form) -> Option<Cmd> {
     let command = match operation {
+        Operation::Commit {
+            key,
+            expected: Expected::Present(revision),
+            bytes,
+            user_ids,
+        } if form == Form::Short => {
+            let record = layout.record(Partition::of(key), key);
+            let user_ids = write_user_ids(user_ids);
+            let hash = &scripts.replace;
+            let size_bytes = record.len() + hash.len() + user_ids.len() + bytes.len() + 32;
+            let mut command = Cmd::with_capacity(7, size_bytes);
+            command.arg("EVALSHA").arg(hash).arg(1).arg(record);
+            match revision.as_u64() {
+                Some(number) => command.arg(number),
+                None => command.arg(NEVER),
+            };
+            command.arg(user_ids).arg(&bytes[..]);
+            command
+        }
         Operation::Commit {
             key,
             expected,
@@ -194,6 +223,7 @@ fn written(
 ) -> Result<Outcome, Failure> {
     match answers.optional_text("EVALSHA")? {
         None => Ok(Outcome::Conflict),
+        Some(text) if text == OTHER_USERS => Err(Failure::OtherUsers),
         Some(text) => match text.parse() {
             Ok(number) => Ok(outcome(Revision::from_u64(number))),
             Err(_) => Err(Failure::Unexpected("EVALSHA")),

@@ -18,13 +18,13 @@ use super::failure::{Failure, storage_error};
 use super::link::{Link, Load, Maker, NotConnected, Session};
 use super::parameters::{Durability, RedisOptions};
 use super::queue::{Batch, Queue};
-use super::scripts::Scripts;
+use super::scripts::Form;
 use super::tls::Connector;
 use super::{BATCH_PATIENCE, CLOSE_PATIENCE, QUEUE_PATIENCE, RedisOpenError};
 use crate::storage::admission::Admission;
 use crate::storage::{Operation, Request, RequestErrorKind, Responder, StorageError};
 
-/// How often a request is sent that the server did not run for want of its script.
+/// How often a request is sent that the server has not done for want of its script, or of another.
 const ATTEMPTS: u32 = 4;
 /// The pause between attempts to connect while the storage is being opened.
 const OPEN_PAUSE: Duration = Duration::from_millis(250);
@@ -216,7 +216,12 @@ impl Engine {
         } = &**session;
         for attempt in 1.. {
             let operations: Vec<&Operation> = requests.iter().map(|r| &r.operation).collect();
-            let running = run_batch(connection, scripts, layout, &operations);
+            let form = if attempt == 1 {
+                Form::Short
+            } else {
+                Form::Whole
+            };
+            let running = run_batch(connection, scripts, layout, &operations, form);
             let (outcomes, clock) = match self.within_patience(session, running).await {
                 Ok(outcomes) => outcomes,
                 Err(error) => return answer_all(requests, &error),
@@ -230,7 +235,8 @@ impl Engine {
                     }
                     Err(failure) => failure,
                 };
-                if attempt < ATTEMPTS && is_script_missing(&failure) {
+                // The answer proves that nothing was done for it.
+                if attempt < ATTEMPTS && failure.may_be_sent_again() {
                     again.push(request);
                     continue;
                 }
@@ -244,13 +250,6 @@ impl Engine {
             requests = again;
             if requests.is_empty() {
                 return;
-            }
-            // The answers proved that these were not run.
-            if let Err(failure) = self
-                .within_patience(session, Scripts::load(connection))
-                .await
-            {
-                return fail(requests, &failure.to_string());
             }
         }
     }
@@ -292,7 +291,7 @@ impl Engine {
         let is_over = match failure {
             Failure::Lost(_) => true,
             Failure::Refused(refusal) => refusal.ends_connection(),
-            Failure::Unexpected(_) => false,
+            Failure::OtherUsers | Failure::Unexpected(_) => false,
         };
         if is_over {
             self.link.abandon(session, &failure.to_string());
@@ -320,10 +319,6 @@ impl Engine {
             self.answered.notify_one();
         }
     }
-}
-
-fn is_script_missing(failure: &Failure) -> bool {
-    matches!(failure, Failure::Refused(refusal) if refusal.is_script_missing())
 }
 
 fn writes(operation: &Operation) -> bool {

@@ -14,6 +14,8 @@ pub(super) enum Failure {
     Lost(String),
     /// The server has answered, and refuses.
     Refused(Refusal),
+    /// The record has other user ids, so the short form of a commit does not do.
+    OtherUsers,
     /// The server's answer makes no sense; what was asked.
     Unexpected(&'static str),
 }
@@ -23,6 +25,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Lost(text) => f.write_str(text),
             Self::Refused(refusal) => f.write_str(&refusal.text),
+            Self::OtherUsers => f.write_str("the record has other user ids"),
             Self::Unexpected(asked) => {
                 write!(f, "the answer to {asked} is none that Redis would give")
             }
@@ -45,7 +48,17 @@ impl Failure {
         match self {
             Self::Lost(_) => true,
             Self::Refused(refusal) => refusal.may_pass(),
-            Self::Unexpected(_) => false,
+            Self::OtherUsers | Self::Unexpected(_) => false,
+        }
+    }
+
+    /// Whether it proves that nothing was done, so that the request may be sent again; of all that can go
+    /// wrong, these two alone are answered by doing so.
+    pub(super) fn may_be_sent_again(&self) -> bool {
+        match self {
+            Self::OtherUsers => true,
+            Self::Refused(refusal) => refusal.code == "NOSCRIPT",
+            Self::Lost(_) | Self::Unexpected(_) => false,
         }
     }
 }
@@ -73,11 +86,6 @@ impl Refusal {
             code: code.to_owned(),
             text: format!("{code} {details}").trim_end().to_owned(),
         }
-    }
-
-    /// Whether the server does not know the script, and so has not run it.
-    pub(super) fn is_script_missing(&self) -> bool {
-        self.code == "NOSCRIPT"
     }
 
     /// Whether it is about the server's state, and not about what was asked of it.
@@ -134,6 +142,7 @@ pub(super) fn storage_error(failure: &Failure, writes: bool) -> StorageError {
     let (kind, proves_it) = match failure {
         Failure::Lost(_) => (RequestErrorKind::Backend, false),
         Failure::Refused(refusal) => (refusal.kind(), refusal.proves_nothing_was_written()),
+        Failure::OtherUsers => (RequestErrorKind::Misc, true),
         Failure::Unexpected(_) => (RequestErrorKind::Misc, false),
     };
     let what_happened = match writes {
