@@ -176,7 +176,7 @@ impl LockerState {
     }
 
     pub(super) fn acquire_granted(&mut self, cx: &mut Context<'_>) {
-        let until = cx.now + cx.config.request_timeout;
+        let until = cx.at.now + cx.config.request_timeout;
         let Phase::Acquire(acquire) = &mut self.phase else {
             return;
         };
@@ -187,7 +187,7 @@ impl LockerState {
                 });
                 self.acquire_step(Step::Fetching {
                     request,
-                    sent_at: cx.now,
+                    sent_at: cx.at.now,
                     until,
                 });
             }
@@ -335,7 +335,7 @@ impl LockerState {
             None => true,
             Some(session) if cx.claims.is_ours(&self.key, session.lock_id) => true,
             Some(session) => {
-                let times = (sent_at, cx.now);
+                let times = (sent_at, cx.at.now);
                 let unchanged_for = cx.watches.see(&self.key, reserved, session, times);
                 lease::is_expired(cx.config, session, clock, cx.wall, unchanged_for)
             }
@@ -349,7 +349,7 @@ impl LockerState {
             self.draft_found(document, expected, cx);
         } else {
             self.set_status(LoadStatus::SessionIsLocked);
-            let until = cx.now + cx.config.session_retry_cooldown;
+            let until = cx.at.now + cx.config.session_retry_cooldown;
             self.acquire_reset_failures();
             self.acquire_step(Step::Cooldown { until });
         }
@@ -442,7 +442,7 @@ impl LockerState {
         let Phase::Acquire(acquire) = &mut self.phase else {
             return false;
         };
-        let waits = cx.now < acquire.commit_from;
+        let waits = cx.at.now < acquire.commit_from;
         if waits {
             acquire.step = Step::Cooldown {
                 until: acquire.commit_from,
@@ -474,7 +474,7 @@ impl LockerState {
             user_ids,
         };
         let request = self.request(commit);
-        let (sent_at, until) = (cx.moment(), cx.now + cx.config.request_timeout);
+        let (sent_at, until) = (cx.at, cx.at.now + cx.config.request_timeout);
         self.acquire_step(Step::Committing {
             request,
             draft,

@@ -199,7 +199,7 @@ impl LockerState {
     /// The key is ours: the draft becomes the save data.
     pub(super) fn hold(&mut self, draft: SaveData, stored: Stored, cx: &mut Context<'_>) {
         let spread = 1.0 - cx.rng.f64();
-        let autosave = cx.now + spread * cx.config.maintain_session_period;
+        let autosave = cx.at.now + spread * cx.config.maintain_session_period;
         // An acquire that was found late has little lease left, or none.
         let last_call = cx.config.last_call(stored.sent_at.now);
         self.phase = Phase::Held(Box::new(Held {
@@ -229,7 +229,7 @@ impl LockerState {
         };
         let is_due = match held.step {
             Step::Resting | Step::OfferQueued => {
-                !self.wanted || self.forced > self.saved || cx.now >= held.next_autosave
+                !self.wanted || self.forced > self.saved || cx.at.now >= held.next_autosave
             }
             Step::PutOff { .. } => !is_wanted_by_host,
             _ => false,
@@ -257,7 +257,7 @@ impl LockerState {
                 let request = self.request(Operation::Fetch {
                     key: Arc::clone(&self.key),
                 });
-                let until = cx.now + cx.config.request_timeout;
+                let until = cx.at.now + cx.config.request_timeout;
                 self.hold_step(Step::Fetching {
                     request,
                     conflict: urgent,
@@ -341,8 +341,8 @@ impl LockerState {
             Ok(()) => self.call_save_hook(true),
             Err(message) => {
                 let last_call = cx.config.last_call(held.lease_from.now);
-                let may_wait = is_wanted_by_host && cx.now < last_call;
-                let until = (cx.now + cx.config.session_retry_cooldown).min(last_call);
+                let may_wait = is_wanted_by_host && cx.at.now < last_call;
+                let until = (cx.at.now + cx.config.session_retry_cooldown).min(last_call);
                 if may_wait {
                     held.step = Step::PutOff { until };
                 }
@@ -395,10 +395,10 @@ impl LockerState {
         let attempt = Attempt {
             number,
             covers,
-            sent_at: cx.moment(),
+            sent_at: cx.at,
             releases,
         };
-        let until = cx.now + cx.config.request_timeout;
+        let until = cx.at.now + cx.config.request_timeout;
         self.hold_step(Step::Committing {
             request,
             attempt,
@@ -626,13 +626,17 @@ impl LockerState {
 /// The first beat of the autosave after now; the session keeps its phase.
 fn next_beat(beat: f64, cx: &Context<'_>) -> f64 {
     let period = cx.config.maintain_session_period;
-    if beat > cx.now {
+    if beat > cx.at.now {
         return beat;
     }
-    let missed = ((cx.now - beat) / period).floor();
+    let missed = ((cx.at.now - beat) / period).floor();
     let next = beat + (missed + 1.0) * period;
     // So far from the epoch that the period is lost in rounding.
-    if next > cx.now { next } else { cx.now + period }
+    if next > cx.at.now {
+        next
+    } else {
+        cx.at.now + period
+    }
 }
 
 /// Notes a session's highest save, newest last, and drops the oldest session's beyond the limit.

@@ -231,7 +231,7 @@ impl LockerState {
         };
         // The load takes each change once, and is then over.
         if let Some(inbox) = held.inbox.as_mut().filter(|_| !is_loading) {
-            inbox.revive(cx.now);
+            inbox.revive(cx.at.now);
         }
         if held.has_new_changes() {
             held.step = Step::OfferQueued;
@@ -270,7 +270,7 @@ impl LockerState {
                 }
             }
         }
-        let until = cx.now + cx.config.session_retry_cooldown;
+        let until = cx.at.now + cx.config.session_retry_cooldown;
         if let Phase::Held(held) = &mut self.phase {
             held.step = Step::Resting;
             if let Some(inbox) = &mut held.inbox {

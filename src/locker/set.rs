@@ -101,8 +101,7 @@ pub(crate) struct LockerSet {
     inbox_hooks: InboxHooks,
     rng: fastrand::Rng,
     timeline: Timeline,
-    now: f64,
-    monotonic: f64,
+    at: Moment,
     wall: f64,
     clock: Option<ClockReading>,
     slots: Vec<Slot>,
@@ -200,8 +199,10 @@ impl LockerSet {
             inbox_hooks,
             rng: fastrand::Rng::with_seed(seed),
             timeline: Timeline::default(),
-            now: 0.0,
-            monotonic: 0.0,
+            at: Moment {
+                now: 0.0,
+                monotonic: 0.0,
+            },
             wall: 0.0,
             clock: None,
             slots: Vec::new(),
@@ -229,7 +230,7 @@ impl LockerSet {
     }
 
     pub fn now(&self) -> f64 {
-        self.now
+        self.at.now
     }
 
     pub fn config(&self) -> &Arc<Config> {
@@ -244,7 +245,7 @@ impl LockerSet {
     /// What the present update has left for others of the same store.
     pub fn rest(&self) -> Rest {
         Rest {
-            now: self.now,
+            now: self.at.now,
             wall: self.wall,
             requests: self.budget.requests,
             bytes: self.budget.bytes,
@@ -390,15 +391,17 @@ impl LockerSet {
     /// single lockers at one time share one budget.
     pub fn begin_update(&mut self, time: Time, monotonic: f64, wall: f64, scope: Scope) {
         self.timeline.pass(time);
-        self.now = self.timeline.now();
-        self.monotonic = monotonic;
+        self.at = Moment {
+            now: self.timeline.now(),
+            monotonic,
+        };
         self.wall = wall;
         self.is_waited_for = matches!(time, Time::Elapsed(_));
-        self.watches.begin_update(self.now);
+        self.watches.begin_update(self.at.now);
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
-        if self.now > self.budget.at || scope == Scope::All {
-            self.budget.at = self.now;
+        if self.at.now > self.budget.at || scope == Scope::All {
+            self.budget.at = self.at.now;
             self.budget.requests = self.config.requests_per_update;
             self.budget.bytes = self.config.bytes_per_update;
             self.budget.replies = self
@@ -484,10 +487,6 @@ impl LockerSet {
         let Some(locker) = entry.locker.as_deref_mut() else {
             return;
         };
-        let moment = Moment {
-            now: self.now,
-            monotonic: self.monotonic,
-        };
         while let Some(output) = locker.poll() {
             let task = match output {
                 Output::Event(event) => Task::Event(id, Arc::clone(locker.key()), event),
@@ -498,7 +497,7 @@ impl LockerSet {
                     Task::Hook(id, hook, call)
                 }
                 Output::Request(request, operation) => {
-                    entry.sent_at = Some(moment);
+                    entry.sent_at = Some(self.at);
                     entry.has_reply = false;
                     let before = entry.outstanding.replace(request);
                     self.budget.in_flight += u32::from(before.is_none());
@@ -576,12 +575,12 @@ impl LockerSet {
         let Some(&Timed { at, slot }) = self.timers.peek() else {
             return false;
         };
-        if at > self.now || self.budget.timers == 0 {
+        if at > self.at.now || self.budget.timers == 0 {
             return false;
         }
         self.budget.timers -= 1;
         self.timers.pop();
-        let now = self.now;
+        let now = self.at.now;
         let entry = &mut self.slots[slot as usize];
         if entry.armed != at {
             // An earlier timer of this slot has taken its place.
@@ -681,10 +680,10 @@ impl LockerSet {
         let requests = budget.requests.min(under_way);
         // One that has taken the last itself says nothing of how many others would have had room.
         let lacks_bytes = budget.bytes == 0 && budget.bytes_taken_by != Some(id.slot);
-        let may_go = self.is_waited_for || self.turns.may_go(place, requests, self.now);
+        let may_go = self.is_waited_for || self.turns.may_go(place, requests, self.at.now);
         let goes = may_go && self.spend_request().is_some();
         if !goes {
-            let place = self.turns.refuse(place, lacks_bytes, self.now);
+            let place = self.turns.refuse(place, lacks_bytes, self.at.now);
             self.slots[id.slot as usize].place = Some(place);
         }
         goes
@@ -777,8 +776,7 @@ impl LockerSet {
             migrators: &self.migrators,
             template: self.template.as_ref(),
             inbox_hooks: self.inbox_hooks,
-            now: self.now,
-            monotonic: self.monotonic,
+            at: self.at,
             wall: self.wall,
             clock: self.clock,
             rng: &mut self.rng,

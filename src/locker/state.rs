@@ -38,10 +38,8 @@ pub(crate) struct Context<'a> {
     /// The default document; without one, the create hook makes it.
     pub template: Option<&'a SaveData>,
     pub inbox_hooks: InboxHooks,
-    /// Monotonic seconds.
-    pub now: f64,
-    /// The same moment, or an earlier one, by the server's own clock.
-    pub monotonic: f64,
+    /// When the update began that something is handled in: what is handed over goes no earlier.
+    pub at: Moment,
     /// Unix seconds by this server's clock.
     pub wall: f64,
     /// The storage's clock as last reported.
@@ -52,25 +50,17 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// When the update began that something is handled in: what is handed over goes no earlier.
-    pub(super) fn moment(&self) -> Moment {
-        Moment {
-            now: self.now,
-            monotonic: self.monotonic,
-        }
-    }
-
     /// What an owner stamps its session with: whole Unix seconds, never early.
     pub(super) fn stamp(&self) -> f64 {
         let time = self
             .clock
-            .map_or(self.wall, |clock| clock.upper_bound(self.moment()));
+            .map_or(self.wall, |clock| clock.upper_bound(self.at));
         time.ceil()
     }
 
     /// When to try again after the `failures`th failure in a row.
     pub(super) fn retry_at(&mut self, failures: u32) -> f64 {
-        self.now + self.config.retry_delay(failures, self.rng.f64())
+        self.at.now + self.config.retry_delay(failures, self.rng.f64())
     }
 }
 

@@ -36,7 +36,7 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "takes the storage's time to have been told as the answer came",
         file: "src/locker/set.rs",
         original: "ClockReading::new(clock, sent_at)",
-        broken: "ClockReading::new(clock, Moment { now: self.now, monotonic: self.monotonic })",
+        broken: "ClockReading::new(clock, self.at)",
     },
     Mutation {
         law: 1,
@@ -51,7 +51,7 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "counts the lease of an acquire that is found late from when it is found",
         file: "src/locker/acquire.rs",
         original: "return self.acquired(document, revision, attempt.sent_at, cx);",
-        broken: "return self.acquired(document, revision, cx.moment(), cx);",
+        broken: "return self.acquired(document, revision, cx.at, cx);",
     },
     Mutation {
         law: 1,
@@ -61,7 +61,7 @@ pub const MUTATIONS: &[Mutation] = &[
             self.stored(attempt);
         }",
         broken: "if let Some(attempt) = landed {
-            self.stored(Attempt { sent_at: cx.moment(), ..attempt });
+            self.stored(Attempt { sent_at: cx.at, ..attempt });
         }",
     },
     Mutation {
@@ -76,8 +76,13 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 1,
         name: "counts the lease of a save by the host's time alone",
         file: "src/locker/hold.rs",
-        original: "cx.moment()",
-        broken: "Moment { monotonic: f64::INFINITY, ..cx.moment() }",
+        original: "Attempt { number, covers, sent_at: cx.at, releases, }",
+        broken: "Attempt {
+            number,
+            covers,
+            sent_at: crate::locker::time::Moment { monotonic: f64::INFINITY, ..cx.at },
+            releases,
+        }",
     },
     Mutation {
         law: 1,
