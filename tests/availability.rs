@@ -357,3 +357,55 @@ fn a_server_that_was_stopped_while_it_asked_for_a_key_does_not_take_it_too_early
     }
     assert!(!held.is_available().unwrap(), "taken after {seconds} s");
 }
+
+#[test]
+fn a_server_that_was_stopped_before_an_update_and_then_waits_does_not_take_a_key_too_early() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let owner = Server::new(&storage, &clock, 1);
+    let other = Server::new(&storage, &clock, 2);
+    let held = owner.load(KEY);
+    other.update();
+    clock.advance(1.0);
+    // The other's host has looked at its clock, and is stopped.
+    let long_ago = clock.now();
+    clock.advance(2000.0);
+    held.mark_force_save().unwrap();
+    // The owner is cut off from here on; it alone does not know.
+    owner.update();
+    let wanted = other.store.start_session(KEY, &[]).unwrap();
+    other.store.update(long_ago).unwrap();
+    wanted.wait_until_loaded(15.0).unwrap();
+    let mut seconds = 0.0;
+    while !wanted.is_available().unwrap() {
+        assert!(seconds < 4800.0, "never taken");
+        other.jump(1.0);
+        seconds += 1.0;
+    }
+    assert!(!held.is_available().unwrap(), "taken after {seconds} s");
+}
+
+#[test]
+fn a_server_whose_first_time_is_older_than_its_wait_does_not_take_a_key_too_early() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let owner = Server::new(&storage, &clock, 1);
+    let other = Server::new(&storage, &clock, 2);
+    let held = owner.load(KEY);
+    // The other's host has looked at its clock, for the first time, and is stopped.
+    let long_ago = clock.now();
+    clock.advance(2000.0);
+    held.mark_force_save().unwrap();
+    // The owner is cut off from here on; it alone does not know.
+    owner.update();
+    let wanted = other.store.start_session(KEY, &[]).unwrap();
+    wanted.wait_until_loaded(15.0).unwrap();
+    other.store.update(long_ago).unwrap();
+    let mut seconds = 0.0;
+    while !wanted.is_available().unwrap() {
+        assert!(seconds < 4800.0, "never taken");
+        other.jump(1.0);
+        seconds += 1.0;
+    }
+    assert!(!held.is_available().unwrap(), "taken after {seconds} s");
+}

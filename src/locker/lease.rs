@@ -40,8 +40,9 @@ struct Watch {
     lock_id: u64,
     updated_at: f64,
     save_number: u64,
-    /// A time at which the first of the unchanged sightings had been taken.
-    since: f64,
+    /// A time at which the first of the unchanged sightings had been taken; none before the host has told
+    /// one that it has read after it.
+    since: Option<f64>,
     /// When the newest of them was asked for: the session stood unchanged until then at least.
     until: f64,
 }
@@ -51,7 +52,7 @@ struct Watch {
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     by_key: HashMap<Arc<str>, Watch>,
-    /// The keys whose watches have begun at this time; no more than answers have come since.
+    /// The keys of those that do not count yet.
     new: Vec<Arc<str>>,
 }
 
@@ -59,21 +60,23 @@ pub(crate) struct Watches {
 const WATCHES_BEFORE_PRUNING: usize = 1024;
 
 impl Watches {
-    /// An update begins. What one sees may be younger than its own time, by as long as the server was
-    /// stopped or a hook ran; so a watch counts from the next time that is given.
-    pub(crate) fn begin_update(&mut self, now: f64) {
-        for key in std::mem::take(&mut self.new) {
-            match self.by_key.get_mut(&key) {
-                Some(watch) if now > watch.since => watch.since = now,
-                Some(_) => self.new.push(key),
-                None => {}
+    /// It is `now`, by a time that was read after all that has been seen so far: watches that have not
+    /// counted count from here. What is seen in an update may be younger than the time that the host has
+    /// told for it, by as long as the server was stopped before it or a hook ran.
+    pub(crate) fn count_from(&mut self, now: f64) {
+        for key in self.new.drain(..) {
+            if let Some(watch) = self.by_key.get_mut(&key) {
+                watch.since.get_or_insert(now);
             }
         }
     }
 
-    /// Lets every watch count from the next time that is given.
+    /// Lets every watch count anew.
     pub(crate) fn begin_anew(&mut self) {
         self.new = self.by_key.keys().cloned().collect();
+        for watch in self.by_key.values_mut() {
+            watch.since = None;
+        }
     }
 
     /// Notes a sighting, asked for at `sent_at` and taken at `received_at`; answers for how long
@@ -90,7 +93,7 @@ impl Watches {
             lock_id: session.lock_id,
             updated_at: session.updated_at,
             save_number,
-            since: received_at,
+            since: None,
             until: received_at,
         };
         self.prune(received_at);
@@ -101,10 +104,10 @@ impl Watches {
         };
         if let Some(watch) = self.by_key.get_mut(key).filter(is_same) {
             watch.until = watch.until.max(sent_at);
-            return watch.until - watch.since;
+            return watch.since.map_or(0.0, |since| watch.until - since);
         }
-        self.by_key.insert(Arc::clone(key), fresh);
-        if !self.new.contains(key) {
+        let before = self.by_key.insert(Arc::clone(key), fresh);
+        if before.is_none_or(|watch| watch.since.is_some()) {
             self.new.push(Arc::clone(key));
         }
         0.0
