@@ -112,6 +112,19 @@ impl Host {
         }
     }
 
+    /// Waits inside the library, as [`Server::wait_inside`] does.
+    pub fn wait_inside(&self, session: SessionId, seconds: f64) {
+        self.note(|| format!("waits inside for {session}, {seconds:.3} s at most"));
+        let answer = self.call(|server| server.wait_inside(session, seconds));
+        self.note(|| format!("the wait inside for {session} is over: {answer:?}"));
+        if let Some(answer) = answer {
+            self.world.ledger(|ledger| {
+                let wait = ledger.new_wait(session, None);
+                ledger.saved(wait, answer);
+            });
+        }
+    }
+
     pub fn give_up(&self, wait: WaitId) {
         let is_given_up = self.call(|server| server.give_up(wait));
         self.note(|| format!("give up {wait}: {is_given_up}"));

@@ -2,6 +2,7 @@
 //! they are told; [`crate::laws`] holds it against what is stored.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::chance::Chance;
 use crate::ids::{AskId, Key, PurchaseId, RemoteId, SendId, ServerId, SessionId, Token, WaitId};
@@ -145,6 +146,9 @@ pub struct ServerLedger {
     /// When its sender asked, the last time that this showed it the record, by key; as far as that is
     /// known.
     pub shown_to_sender: BTreeMap<Key, u64>,
+    /// The moments from the last update that was told a time long past until the next one. What is asked
+    /// for meanwhile has timed out by the host's time, however soon it is answered.
+    told_late: Range<u64>,
     /// The sessions that the host has, in the order they began.
     pub sessions: Vec<SessionId>,
     pub shares_lockers: bool,
@@ -153,8 +157,8 @@ pub struct ServerLedger {
     pub is_ending: bool,
     /// It has died: nobody hears what it says.
     pub is_dead: bool,
-    /// The last of its own remote changes that was offered, by key.
-    last_offered: BTreeMap<Key, u32>,
+    /// The last of its own remote changes that was offered, by key and the life of its record.
+    last_offered: BTreeMap<(Key, u32), u32>,
 }
 
 #[derive(Debug)]
@@ -327,6 +331,7 @@ impl Ledger {
             session_expiry: settings.session_expiry,
             request_timeout: settings.request_timeout,
             shown_to_sender: BTreeMap::new(),
+            told_late: 0..0,
             sessions: Vec::new(),
             shares_lockers: false,
             is_closed: false,
@@ -348,10 +353,20 @@ impl Ledger {
         }
     }
 
+    /// A server is about to be updated, with a time that is long past or not.
+    pub fn updated(&mut self, server: ServerId, is_late: bool) {
+        let moment = self.tick();
+        let told_late = &mut self.server(server).told_late;
+        match is_late {
+            true => *told_late = moment..u64::MAX,
+            false => told_late.end = told_late.end.min(moment),
+        }
+    }
+
     /// Somebody was shown a record, so many seconds after asking at this moment.
     pub fn shown(&mut self, (server, key): (ServerId, Key), role: Role, asked: u64, took: f64) {
         let server = &mut self.servers[server.index()];
-        if took >= server.request_timeout - JITTER_MAX_S {
+        if took >= server.request_timeout - JITTER_MAX_S || server.told_late.contains(&asked) {
             // Perhaps nobody listens any more.
             return;
         }
@@ -671,13 +686,19 @@ impl Ledger {
         };
         let is_first = !std::mem::replace(&mut change.is_offered, true);
         let (sender, sent_to, is_sent_again) = (change.sender, change.key, change.is_sent_again);
+        // An owner that does not know of an erasure yet has those that came before it.
+        let life = change.arrived.unwrap_or(self.keys[key.index()].life);
         if sent_to != key {
             self.breaks(5, || format!("{remote} to {sent_to} is offered to {key}"));
         }
         if !is_first || is_sent_again {
             return;
         }
-        let last = self.server(sender).last_offered.entry(key).or_default();
+        let last = self
+            .server(sender)
+            .last_offered
+            .entry((key, life))
+            .or_default();
         let before = *last;
         *last = before.max(remote.0);
         if before > remote.0 {

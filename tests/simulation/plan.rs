@@ -10,6 +10,9 @@ use crate::server::{Kind, Settings};
 /// By how much the time that a host gives to an update may run backwards.
 pub const JITTER_MAX_S: f64 = 1.0;
 
+/// The shortest request timeout of any seed.
+pub const TIMEOUT_LEAST_S: f64 = 3.0;
+
 /// The longest request timeout of any seed.
 pub const TIMEOUT_MOST_S: f64 = 8.0;
 
@@ -152,9 +155,13 @@ pub struct Plan {
     pub tick: f64,
     /// The share of updates whose time runs backwards, or stands still.
     pub jitter: f64,
-    /// The share of updates before which a server is stopped, when its host has looked at its clock.
+    /// The share of updates before which a server is stopped, when its host has looked at its clock. Every
+    /// other time the others go on meanwhile.
     pub stalls: f64,
-    /// How long a sleep of a drain takes.
+    /// The share of updates after which a host waits inside the library; of those before which a server was
+    /// stopped it is every other one.
+    pub waits: f64,
+    /// How long a sleep of a drain or a wait takes.
     pub nap: f64,
     /// Servers of version 2 take the place of those of version 1.
     pub rolls_upgrade: bool,
@@ -210,6 +217,10 @@ impl Plan {
             stalls: match is_calm {
                 true => 0.0,
                 false => seldom.one(&[0.0, 0.0, 0.003]),
+            },
+            waits: match is_calm {
+                true => 0.0,
+                false => seldom.one(&[0.0, 0.0, 0.001]),
             },
             nap: chance.one(&[0.05, 0.3, 1.0]),
             rolls_upgrade: chance.comes(0.4),
@@ -275,7 +286,7 @@ fn draw_settings(chance: &mut Chance) -> Settings {
             clock_tolerance: 10.0,
             session_retry_cooldown: 1.0,
             session_retry_ceiling: 5.0,
-            request_timeout: 3.0,
+            request_timeout: TIMEOUT_LEAST_S,
             ..plain
         },
         // Hardly within what is allowed.

@@ -21,6 +21,9 @@ use crate::world::World;
 /// The most sessions that a host has at a time.
 const SESSIONS_MAX: usize = 4;
 
+/// The longest wait of a host inside the library.
+const WAIT_MOST_S: f64 = 20.0;
+
 /// Drawn from the first number of a seed, so that seeds that follow each other have nothing in common.
 const SEEDS: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -41,10 +44,29 @@ pub(crate) struct Running {
     pub host: Host,
     pub clock: Arc<ServerClock>,
     pub game: Arc<Game>,
-    /// Since when each session waits for a lock that seems to be this server's own, in seconds in
-    /// which the server was updated.
-    own_locks: Vec<(SessionId, (u64, u64), f64)>,
+    own_locks: Vec<OwnLock>,
     updated_at: f64,
+    /// It is not updated, while others are.
+    stopped: Option<Stop>,
+}
+
+/// A host's thread has looked at its clock, and stands still before the update that it has looked for.
+#[derive(Clone, Copy)]
+struct Stop {
+    /// What the clock has shown.
+    now: f64,
+    /// Until when, by the world's time.
+    until: f64,
+}
+
+/// A session waits for a lock that seems to be its server's own.
+struct OwnLock {
+    session: SessionId,
+    last_save: (u64, u64),
+    /// When the storage has last let the server down with this key.
+    last_failure: Option<f64>,
+    /// For how long since then, in seconds in which the server was updated.
+    waited: f64,
 }
 
 /// How a simulation has ended.
@@ -179,6 +201,7 @@ impl Simulation {
             game,
             own_locks: Vec::new(),
             updated_at: self.world.now.get(),
+            stopped: None,
         }
     }
 
@@ -287,16 +310,13 @@ impl Simulation {
             false => 0.0,
         };
         let now = self.hosts[index].clock.monotonic() - back;
-        if self.plan.stalls > 0.0 && self.chance.comes(self.plan.stalls) {
-            let most = self.plan.settings.session_expiry * 1.5;
-            let seconds = self.chance.between(0.0, most);
-            self.world
-                .note(|| format!("before an update {seconds:.3} s pass"));
-            self.store.advance(seconds);
-        }
+        let Some((now, was_stopped)) = self.look_at_clock(index, now) else {
+            return;
+        };
         let running = &mut self.hosts[index];
+        let id = running.host.id;
+        self.world.ledger(|ledger| ledger.updated(id, was_stopped));
         if !running.host.update(now) {
-            let id = running.host.id;
             self.world
                 .breaks(10, || format!("an update of {id} was refused"));
         }
@@ -305,8 +325,51 @@ impl Simulation {
         let settings = self.plan.settings;
         // Where requests are scarce, a session that is held already may wait long until it is loaded.
         if settings.requests_per_update > 100 && settings.requests_in_flight > 100 {
-            let patience = settings.session_retry_cooldown + 3.0 * settings.request_timeout + 5.0;
-            running.check_own_locks(&self.world, passed, patience);
+            let patience = settings.session_retry_ceiling + 3.0 * settings.request_timeout + 5.0;
+            running.check_own_locks(&self.world, &self.store, passed, patience);
+        }
+        let share = if was_stopped { 0.5 } else { self.plan.waits };
+        if share > 0.0 && self.chance.comes(share) {
+            self.wait_inside(index);
+        }
+    }
+
+    /// The time that the host tells in the update it is about to make, and whether it was stopped since it has
+    /// looked at its clock, which shows `now`. None: it is stopped still.
+    fn look_at_clock(&mut self, index: usize, now: f64) -> Option<(f64, bool)> {
+        let real = self.world.now.get();
+        if let Some(stop) = self.hosts[index].stopped {
+            if self.plan.stalls > 0.0 && real < stop.until {
+                return None;
+            }
+            self.hosts[index].stopped = None;
+            return Some((stop.now, true));
+        }
+        if self.plan.stalls == 0.0 || !self.chance.comes(self.plan.stalls) {
+            return Some((now, false));
+        }
+        let most = self.plan.settings.session_expiry * 1.5;
+        let seconds = self.chance.between(0.0, most);
+        let id = self.hosts[index].host.id;
+        if self.chance.comes(0.5) {
+            self.world
+                .note(|| format!("{id} is stopped for {seconds:.3} s before an update"));
+            let until = real + seconds;
+            self.hosts[index].stopped = Some(Stop { now, until });
+            return None;
+        }
+        self.world
+            .note(|| format!("before an update of {id} {seconds:.3} s pass"));
+        self.store.advance(seconds);
+        Some((now, true))
+    }
+
+    /// A host waits inside the library for one of its sessions, which holds up all that it does.
+    fn wait_inside(&mut self, index: usize) {
+        let host = self.hosts[index].host.clone();
+        let sessions = self.world.ledger(|ledger| ledger.sessions_of(host.id));
+        if let Some(session) = self.chance.pick(&sessions) {
+            host.wait_inside(*session, self.chance.between(0.0, WAIT_MOST_S));
         }
     }
 
@@ -546,8 +609,9 @@ impl Running {
         }
     }
 
-    /// Law 3: no server waits for a lock of its own that nobody holds. It sees that with the next fetch.
-    fn check_own_locks(&mut self, world: &World, passed: f64, patience: f64) {
+    /// Law 3: no server waits for a lock of its own that nobody holds. It sees that with the next fetch, and
+    /// takes it with the commit after it, once the storage does what it is asked to.
+    fn check_own_locks(&mut self, world: &World, store: &Store, passed: f64, patience: f64) {
         let id = self.host.id;
         let waiting: Vec<_> = world.ledger(|ledger| {
             let sessions = &ledger.servers[id.index()].sessions;
@@ -560,27 +624,35 @@ impl Running {
                 let is_of_key = |other: &&SessionId| ledger.key_of(**other) == known.key;
                 let is_alone = sessions.iter().filter(is_of_key).count() == 1
                     && !ledger.has_gone_session(id, known.key);
-                (lock.server == id && is_alone && !known.is_ended).then_some((*session, last_save))
+                let is_waited_for = lock.server == id && is_alone && !known.is_ended;
+                is_waited_for.then_some((*session, known.key, last_save))
             });
             candidates.collect()
         });
         let mut kept = Vec::new();
-        for (session, last_save) in waiting {
+        for (session, key, last_save) in waiting {
             if self.host.status(session) != Status::Locked {
                 continue;
             }
             let before = self
                 .own_locks
                 .iter()
-                .find(|(other, lock, _)| (*other, *lock) == (session, last_save));
-            let waited = before.map_or(0.0, |(_, _, waited)| waited + passed);
+                .find(|wait| (wait.session, wait.last_save) == (session, last_save));
+            let last_failure = store.last_failure(id, key);
+            let waited = before.filter(|before| before.last_failure == last_failure);
+            let waited = waited.map_or(0.0, |before| before.waited + passed);
             if waited > patience {
                 world.breaks(3, || {
                     let lock_id = last_save.0;
                     format!("{session} of {id} waits for lock {lock_id}, which is {id}'s own")
                 });
             }
-            kept.push((session, last_save, waited));
+            kept.push(OwnLock {
+                session,
+                last_save,
+                last_failure,
+                waited,
+            });
         }
         self.own_locks = kept;
     }

@@ -9,7 +9,7 @@
 //! on its way may or may not arrive, nothing is answered.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use crate::ids::{Key, ServerId};
 use crate::inside::{self, Role};
 use crate::laws::Write;
 use crate::ledger::Ledger;
-use crate::plan::Weather;
+use crate::plan::{TIMEOUT_LEAST_S, Weather};
 use crate::world::World;
 
 /// The ids of a record's users, as they are stored.
@@ -110,6 +110,8 @@ struct State {
     silent: Vec<(ServerId, Box<dyn Answer>)>,
     /// The servers that have died.
     cut: BTreeSet<ServerId>,
+    /// When a server has last asked for a key in vain: what goes wrong, and what takes too long.
+    failed: BTreeMap<(ServerId, Key), f64>,
 }
 
 #[derive(Clone, Default)]
@@ -241,6 +243,7 @@ impl Store {
                 weather,
                 silent: Vec::new(),
                 cut: BTreeSet::new(),
+                failed: BTreeMap::new(),
             }),
         })
     }
@@ -289,6 +292,11 @@ impl Store {
         drop::<Vec<(ServerId, Box<dyn Answer>)>>(gone);
     }
 
+    /// When a server has last asked for this key and had no answer in time, or a failure; if it ever has.
+    pub fn last_failure(&self, server: ServerId, key: Key) -> Option<f64> {
+        self.state.lock().failed.get(&(server, key)).copied()
+    }
+
     /// Writes a record as a tool does, or erases it, whatever is there.
     pub fn put(&self, key: Key, text: Option<&str>) {
         let mut state = self.state.lock();
@@ -310,6 +318,10 @@ impl Store {
         state.requests += 1;
         let (number, now) = (state.requests, self.now());
         let fate = Fate::draw(&state.weather, &mut state.chance);
+        let is_in_time = fate.answers.is_some_and(|after| after < TIMEOUT_LEAST_S);
+        if !fate.is_true || !is_in_time {
+            state.failed.insert((server, ask.key()), now);
+        }
         let asked = Asked {
             at: now,
             key: ask.key(),

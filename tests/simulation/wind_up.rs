@@ -26,6 +26,7 @@ impl Simulation {
         self.world.ledger(|ledger| ledger.is_calm = false);
         self.store.heal();
         self.plan.stalls = 0.0;
+        self.plan.waits = 0.0;
         for running in &self.hosts {
             running.game.recover();
         }

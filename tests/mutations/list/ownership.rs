@@ -48,6 +48,13 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 1,
+        name: "lets a watch count from a time that was read before it",
+        file: "src/locker/set.rs",
+        original: "matches!(time, Time::Host(_)) && self.at.now > before",
+        broken: "true",
+    },
+    Mutation {
+        law: 1,
         name: "counts the lease of an acquire that is found late from when it is found",
         file: "src/locker/acquire.rs",
         original: "return self.acquired(document, revision, attempt.sent_at, cx);",

@@ -11,7 +11,7 @@ use session_locker::save_data::{RemoteChange, SaveData};
 use session_locker::storage::Storage;
 
 use super::rust_hooks::{self as rust, Draft, Live, Process, Waits, done};
-use super::{Document, Heard, Receipt, Server, Setup, Status};
+use super::{Document, Heard, Receipt, Server, Setup, Status, WaitAnswer};
 use crate::game::Game;
 use crate::ids::{AskId, Key, SendId, SessionId, WaitId};
 
@@ -290,6 +290,19 @@ impl Server for EasyHost {
 
     fn give_up(&self, wait: WaitId) -> bool {
         self.waits.lock().give_up(wait)
+    }
+
+    fn wait_inside(&self, session: SessionId, seconds: f64) -> Option<WaitAnswer> {
+        let profile = self.profile(session)?;
+        let outcome = match profile.is_loaded() {
+            true => profile.wait_until_changes_saved(seconds).ok().flatten(),
+            false => {
+                let _ = profile.wait_until_loaded(seconds);
+                None
+            }
+        };
+        self.poll();
+        outcome.map(rust::saved)
     }
 
     fn set_save_hook(&self, session: SessionId, transform: bool, on: bool) {

@@ -14,7 +14,7 @@ use session_locker::save_data::{RemoteChange, SaveData};
 use session_locker::storage::Storage;
 
 use super::rust_hooks::{self as rust, Draft, Live, Process, Waits, done};
-use super::{Document, Heard, Receipt, Server, Setup, Status};
+use super::{Document, Heard, Receipt, Server, Setup, Status, WaitAnswer};
 use crate::clock::ServerClock;
 use crate::game::Game;
 use crate::ids::{AskId, Key, SendId, SessionId, WaitId};
@@ -355,6 +355,13 @@ impl Server for LockerHost {
 
     fn give_up(&self, wait: WaitId) -> bool {
         self.waits.lock().give_up(wait)
+    }
+
+    fn wait_inside(&self, session: SessionId, seconds: f64) -> Option<WaitAnswer> {
+        // There is no wait for a locker to be loaded.
+        let locker = self.locker(session)?;
+        let outcome = locker.wait_until_changes_saved(seconds).ok().flatten();
+        outcome.map(rust::saved)
     }
 
     fn set_save_hook(&self, _: SessionId, _: bool, _: bool) {}

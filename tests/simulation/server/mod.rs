@@ -77,6 +77,10 @@ pub trait Server: Send + Sync {
         false
     }
 
+    /// Waits inside the library, for `seconds` at most: until the session is loaded, or, where it is
+    /// already, until what was changed so far is saved; for that, how it was answered. None: it was not.
+    fn wait_inside(&self, session: SessionId, seconds: f64) -> Option<WaitAnswer>;
+
     /// Switches a session's hook before saves on or off, where sessions have their own; it is
     /// [`Game::before_save`].
     fn set_save_hook(&self, session: SessionId, transform: bool, on: bool);

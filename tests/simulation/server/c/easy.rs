@@ -16,7 +16,7 @@ use super::settings::{Settings, fill_in, made};
 use super::storage::Storage;
 use super::user_data::{UserData, behind, drop_user_data, hand_over, take_back};
 use crate::ids::{AskId, Key, SendId, SessionId, WaitId};
-use crate::server::{Document, Receipt, Server, Setup, Status};
+use crate::server::{Document, Receipt, Server, Setup, Status, WaitAnswer};
 
 /// See the module's page.
 pub struct CEasyHost {
@@ -168,6 +168,24 @@ impl Server for CEasyHost {
 
     fn give_up(&self, wait: WaitId) -> bool {
         self.desk.give_up(wait)
+    }
+
+    fn wait_inside(&self, session: SessionId, seconds: f64) -> Option<WaitAnswer> {
+        let profile = self.profile(session)?;
+        let is_loaded = self.status(session) == Status::Loaded;
+        let was_saved = match is_loaded {
+            true => get(7, |was_saved| {
+                c!(profile_wait_until_changes_saved(
+                    profile, seconds, was_saved
+                ))
+            }),
+            false => call(c!(profile_wait_until_loaded(profile, seconds))).map(|()| 0),
+        };
+        if self.polls_events {
+            self.poll();
+        }
+        // A 0 does not tell what was not saved from what nobody knows of.
+        (was_saved.ok()? == 1).then_some(WaitAnswer::Saved)
     }
 
     fn set_save_hook(&self, session: SessionId, transform: bool, on: bool) {

@@ -21,7 +21,7 @@ use super::user_data::drop_user_data;
 use crate::clock::ServerClock;
 use crate::ids::{AskId, Key, SendId, SessionId, WaitId};
 use crate::inside::{self, Role};
-use crate::server::{Document, Heard, Receipt, Server, Setup, Status};
+use crate::server::{Document, Heard, Receipt, Server, Setup, Status, WaitAnswer};
 
 /// Keeps the sender's seed from the spec's.
 const SENDER: u64 = 0x5e4d;
@@ -260,6 +260,16 @@ impl Server for CLockerHost {
                     locker, callback, user_data, drop, connection
                 ))
             })
+    }
+
+    fn wait_inside(&self, session: SessionId, seconds: f64) -> Option<WaitAnswer> {
+        // There is no wait for a locker to be loaded.
+        let locker = self.locker(session)?;
+        let was_saved = get(7, |was_saved| {
+            c!(locker_wait_until_changes_saved(locker, seconds, was_saved))
+        });
+        // A 0 does not tell what was not saved from what nobody knows of.
+        (was_saved.ok()? == 1).then_some(WaitAnswer::Saved)
     }
 
     fn give_up(&self, wait: WaitId) -> bool {
