@@ -71,18 +71,20 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
         let _ = writeln!(stderr(), "\n{info}\nwhile replaying {input:?}");
         std::process::abort();
     }));
-    let mut count = 0;
     for folder in ["seeds", "corpus", "crashes"] {
-        for path in files(&root().join("fuzz").join(folder).join(target)) {
+        let paths = files(&root().join("fuzz").join(folder).join(target));
+        assert!(
+            folder == "crashes" || !paths.is_empty(),
+            "fuzz/{folder}/{target} has no inputs"
+        );
+        for path in paths {
             let input = fs::read(&path).expect("an input");
             *INPUT.lock() = Some(path);
             run(&input);
-            count += 1;
         }
     }
     *INPUT.lock() = None;
     panic::set_hook(before);
-    assert!(count > 0, "there is no corpus");
 }
 
 fn root() -> &'static Path {

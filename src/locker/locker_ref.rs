@@ -71,8 +71,8 @@ impl LockerRef {
         self.driver.is_available(self.id).unwrap_or(false)
     }
 
-    /// The same, save that its lease may be over: that is told by a clock.
-    pub(crate) fn is_available_within_lease(&self) -> bool {
+    /// Whether it is available unless its lease is over, which only a clock can tell.
+    pub(crate) fn may_be_available(&self) -> bool {
         self.query(|locker| locker.is_available(self.config(), Moment::LONG_AGO))
     }
 

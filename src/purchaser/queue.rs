@@ -231,7 +231,7 @@ impl Purchases {
             },
         };
         // However many wait for a session that is not there, no clock need be read for them.
-        let is_available = locker.is_available_within_lease() && locker.is_available();
+        let is_available = locker.may_be_available() && locker.is_available();
         if is_waiting && !is_available && !locker.is_gone() {
             // That is all there is to see.
             return false;
