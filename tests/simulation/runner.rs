@@ -211,7 +211,9 @@ impl Watch {
             let at = self.at.lock().clone();
             for (seed, since) in at.into_iter().flatten() {
                 if since.elapsed() > self.standstill {
-                    eprintln!("law 10: nothing moves any more: a lock is held, or a loop has no end (seed {seed})");
+                    eprintln!(
+                        "law 10: nothing moves any more: a lock is held, or a loop has no end (seed {seed})"
+                    );
                     std::process::abort();
                 }
             }
