@@ -4,11 +4,12 @@
 # make loom      what threads share without a lock, in every order in which they can meet
 # make sanitize  the tests under sanitizers and valgrind, which takes a while
 # make mutations mistakes in a copy of the library, which the simulated world must notice; WRITE, MUTATION
-# make demo      the examples, against a fresh database
+# make demo      the examples, against a fresh database; with STORAGE=postgres or redis on a server
 # make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
 # make fuzz      fuzzes for SECONDS (300) in all, or only a TARGET
 # make headers   writes anew what is generated from src/ffi
-# make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
+# make bench     the benchmarks; make bench-engines storages beside their raw clients; make
+#                bench-bindings the bindings of C++, C# and LuaJIT
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
 # make dist      an archive with the library for this platform, in build/dist or DIST
@@ -33,8 +34,9 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
-	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
+.PHONY: test tools demo-tools format lint docs rust-tests postgres-tests redis-tests library symbols c-tests \
+	two-libraries cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-engines \
+	bench-bindings clean
 
 test: tools format lint docs rust-tests simulation-tests mutations model-tests loom library symbols c-tests \
 	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples crash-tests install-tests
@@ -43,8 +45,12 @@ test: tools format lint docs rust-tests simulation-tests mutations model-tests l
 tools:
 	@tests/tools
 
+# Where the examples keep their records: nothing for SQLite, or a server, which is started for them.
+STORAGE :=
+ON_STORAGE := $(if $(filter-out sqlite,$(STORAGE)),EXAMPLE_STORAGE=$(STORAGE) tests/servers/$(STORAGE) run)
+
 demo-tools:
-	@tests/tools demo
+	@tests/tools demo $(STORAGE)
 
 format:
 	@printf '\n== Formatting\n'
@@ -70,7 +76,20 @@ docs:
 
 rust-tests:
 	@printf '\n== Rust tests, the header check among them\n'
-	@$(CARGO) test --locked --quiet
+	@tests/servers/redis run tests/servers/postgres run $(CARGO) test --locked --quiet
+
+# The part of them that is about one engine.
+postgres-tests:
+	@printf '\n== PostgreSQL\n'
+	@RUST_TEST_THREADS=8 tests/servers/postgres run $(CARGO) test --locked --quiet \
+		--test storage_conformance --test storage_postgres \
+		--test storage_postgres_servers -- --skip sqlite --skip memory --skip host_
+
+redis-tests:
+	@printf '\n== Redis\n'
+	@RUST_TEST_THREADS=8 tests/servers/redis run $(CARGO) test --locked --quiet \
+		--test storage_conformance --test storage_redis \
+		--test storage_redis_servers -- --skip sqlite --skip memory --skip host_
 
 # The simulated world, compiled to be fast and with all checks of debug builds; without SQLite, which it
 # does not need. Each seed is one world, each step one thing that happens in it.
@@ -182,8 +201,8 @@ examples: library
 	@tests/missing_tools $(LIB) build/examples
 
 demo: demo-tools library
-	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
-	@SKIP_MISSING=1 bindings/run $(LIB) build/examples
+	@$(ON_STORAGE) examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@SKIP_MISSING=1 $(ON_STORAGE) bindings/run $(LIB) build/examples
 
 # A share of what `make crashes` does.
 .PHONY: crash-tests crashes
@@ -193,10 +212,9 @@ crash-tests: library
 	@tests/crashes/run $(LIB) build/crashes 30 files
 
 KILLS = 1000
-STORAGE = sqlite
 SEED =
 crashes: demo-tools library
-	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(STORAGE)' $(SEED)
+	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(or $(STORAGE),sqlite)' $(SEED)
 
 # What was found and is not in the tree stays in build/fuzz; fuzz-corpora takes over what is worth keeping.
 .PHONY: fuzz fuzz-corpora
@@ -214,6 +232,11 @@ headers:
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
+
+# Engines beside the raw clients that they are made of, with servers of their own.
+bench-engines:
+	@tests/servers/postgres run tests/servers/redis run \
+		$(CARGO) bench --locked --quiet --bench engines
 
 # What the bindings add to a call.
 bench-bindings: tools library

@@ -1798,15 +1798,23 @@ SlStatus migrators_destroy(SlMigrators *migrators);
  *   is shared by all of this process that open the name;
  * - `sqlite:PATH` keeps them in an SQLite database, which is created if it is not there, and which
  *   any number of processes of one machine may use at once. With `?synchronous=normal` behind the
- *   path the last moments before a power failure may be lost; without, nothing acknowledged is.
+ *   path the last moments before a power failure may be lost; without, nothing acknowledged is;
+ * - `postgres://USER:PASSWORD@HOST/DATABASE` keeps them in a PostgreSQL database, for servers on many
+ *   machines; docs/storage.md has its parameters. Only in a build with the feature `postgres`;
+ * - `redis://USER:PASSWORD@HOST/DATABASE`, or `rediss://…` with TLS, keeps them in a Redis server. If that is
+ *   set so that it may lose what it has acknowledged, the log says so within this call; docs/storage.md has
+ *   what to set. Only in a build with the feature `redis`.
  *
  * Free the handle with `locker_storage_destroy`; what was created with it
- * keeps the storage open for as long as it lives. May block while a file is opened. Any thread.
+ * keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
+ * while a server is connected to. Any thread.
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_STORAGE (no such storage, or
  * it could not be opened; the message says why).
  */
-SlStatus locker_storage_open(const char *url, size_t url_length, SlStorage **storage);
+SlStatus locker_storage_open(const char *url,
+                             size_t url_length,
+                             SlStorage **storage);
 
 /**
  * Frees the handle of a storage. The storage itself closes when the last object that was created

@@ -17,10 +17,18 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "redis")]
+mod admission;
 pub mod memory;
 mod open;
 pub mod overlay;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod records;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(feature = "redis")]
+mod server_url;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 #[cfg(all(loom, test))]
@@ -196,6 +204,25 @@ pub enum RequestErrorKind {
     Backend,
 }
 
+impl RequestErrorKind {
+    /// The seed's `GetRequestErrorKind`: whose fault a failed request is, by the number and colon with
+    /// which messages of its platform begin. A message that begins otherwise, or with a number that is
+    /// not known, is `Misc`.
+    pub fn of_message(message: &str) -> Self {
+        let code = match message.split_once(':') {
+            Some((code, _)) if code.bytes().all(|byte| byte.is_ascii_digit()) => code,
+            _ => return Self::Misc,
+        };
+        match code {
+            "403" | "511" | "512" | "513" | "514" => Self::Script,
+            "502" => Self::Backend,
+            _ if code.starts_with('1') => Self::Script,
+            _ if code.starts_with('3') => Self::Backend,
+            _ => Self::Misc,
+        }
+    }
+}
+
 /// A request that failed. A commit or an erasure that failed **may have been written, or may
 /// still be written later**.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -330,5 +357,42 @@ impl ReplySink for Mailbox {
         let mut replies = self.replies.lock();
         replies.push(reply);
         self.filled.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_an_error_follows_the_number_it_begins_with() {
+        use RequestErrorKind::{Backend, Misc, Script};
+        let kinds = [
+            ("101: key is empty", Script),
+            ("1:", Script),
+            ("301: throttled", Backend),
+            ("31234: more", Backend),
+            ("401: no", Misc),
+            ("403: not in a group", Script),
+            ("4030: no", Misc),
+            ("501: cannot parse", Misc),
+            ("502: no answer", Backend),
+            ("503: no", Misc),
+            ("511: bad revision", Script),
+            ("514: too large", Script),
+            ("515: no", Misc),
+            ("599: no", Misc),
+            ("601: no", Misc),
+            ("", Misc),
+            (":", Misc),
+            ("1", Misc),
+            ("10a: no", Misc),
+            (" 101: no", Misc),
+            ("١: no", Misc),
+            ("disk is full", Misc),
+        ];
+        for (message, kind) in kinds {
+            assert_eq!(RequestErrorKind::of_message(message), kind, "{message}");
+        }
     }
 }

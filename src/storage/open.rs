@@ -5,26 +5,44 @@ use std::sync::Arc;
 
 use super::Storage;
 use super::memory::MemoryStorage;
+#[cfg(feature = "postgres")]
+use super::postgres::{PostgresOpenError, PostgresOptions, PostgresStorage};
+#[cfg(feature = "redis")]
+use super::redis::{RedisOpenError, RedisOptions, RedisStorage};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteOpenError, SqliteOptions, SqliteStorage, Synchronous};
+#[cfg(feature = "redis")]
+use crate::log::{Level, MODULE, log};
 
-/// The URLs this build knows, as an error message shows them.
-#[cfg(feature = "sqlite")]
-const KNOWN_URLS: &str = "`memory:`, `memory:NAME` and `sqlite:PATH`";
-#[cfg(not(feature = "sqlite"))]
-const KNOWN_URLS: &str = "`memory:` and `memory:NAME` (`sqlite:PATH` was left out of it)";
+/// The URLs this build knows, as an error message shows them, and those that it does not.
+fn known_urls() -> String {
+    let engines = [
+        ("`sqlite:PATH`", cfg!(feature = "sqlite")),
+        ("`postgres://…`", cfg!(feature = "postgres")),
+        ("`redis://…`", cfg!(feature = "redis")),
+    ];
+    let those = |known: bool| {
+        let urls = engines.iter().filter(|(_, is_known)| *is_known == known);
+        urls.map(|(url, _)| format!(", {url}")).collect::<String>()
+    };
+    let known = format!("`memory:`, `memory:NAME`{}", those(true));
+    match those(false).strip_prefix(", ") {
+        Some(left_out) => format!("{known} (left out of it: {left_out})"),
+        None => known,
+    }
+}
 
 /// Why a storage was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// The text does not begin with letters and a colon.
-    #[error("{url:?} is not a storage URL; this build knows {KNOWN_URLS}")]
+    #[error("{url:?} is not a storage URL; this build knows {}", known_urls())]
     NoScheme {
         /// The text.
         url: String,
     },
     /// No engine of this build goes by this name.
-    #[error("there is no storage `{scheme}:`; this build knows {KNOWN_URLS}")]
+    #[error("there is no storage `{scheme}:`; this build knows {}", known_urls())]
     UnknownScheme {
         /// What stands before the colon.
         scheme: String,
@@ -64,6 +82,14 @@ pub enum OpenError {
     #[cfg(feature = "sqlite")]
     #[error(transparent)]
     Sqlite(#[from] SqliteOpenError),
+    /// The database was not reached, or has refused.
+    #[cfg(feature = "postgres")]
+    #[error(transparent)]
+    Postgres(#[from] PostgresOpenError),
+    /// The server was not reached, or has refused.
+    #[cfg(feature = "redis")]
+    #[error(transparent)]
+    Redis(#[from] RedisOpenError),
 }
 
 /// Opens a built-in engine.
@@ -74,10 +100,15 @@ pub enum OpenError {
 /// | `memory:NAME` | the storage in memory of this name, shared within the process |
 /// | `sqlite:PATH` | the SQLite database at this path, relative or absolute |
 /// | `sqlite:PATH?synchronous=normal` | the same, faster and less durable (`full` is the default) |
+/// | `postgres://USER:PASSWORD@HOST/DATABASE` | the PostgreSQL database, with the feature `postgres` |
+/// | `redis://USER:PASSWORD@HOST`, `rediss://…` | the Redis server, with the feature `redis` |
 ///
 /// A path is taken as it is written, without percent-decoding, up to the first `?`; one with a
 /// question mark in it cannot be named. The forms `sqlite://…` and `sqlite::memory:` mean different
 /// things to different programs and are refused.
+///
+/// What an operator should know of a server that was found goes to the [log](crate::log), before this
+/// returns.
 ///
 /// # Errors
 ///
@@ -91,6 +122,10 @@ pub fn open(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
         "memory" => open_memory(rest),
         #[cfg(feature = "sqlite")]
         "sqlite" => open_sqlite(url, rest),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => open_postgres(url),
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" => open_redis(url),
         _ => {
             let scheme = scheme.to_owned();
             Err(OpenError::UnknownScheme { scheme })
@@ -146,9 +181,24 @@ fn open_sqlite(url: &str, rest: &str) -> Result<Arc<dyn Storage>, OpenError> {
     Ok(Arc::new(SqliteStorage::open(path.as_ref(), options)?))
 }
 
+#[cfg(feature = "postgres")]
+fn open_postgres(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
+    let options = PostgresOptions::from_url(url)?;
+    Ok(Arc::new(PostgresStorage::open(options)?))
+}
+
+#[cfg(feature = "redis")]
+fn open_redis(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
+    let storage = RedisStorage::open(RedisOptions::from_url(url)?)?;
+    for warning in storage.warnings() {
+        log(Level::Warning, &format!("{MODULE} {warning}"));
+    }
+    Ok(Arc::new(storage))
+}
+
 /// What stands before the `?`, and the parameters after it, in order. Text after the `?` that has
 /// no name is a parameter without one, for the engine to refuse.
-fn split_parameters(rest: &str) -> (&str, Vec<(&str, &str)>) {
+pub(super) fn split_parameters(rest: &str) -> (&str, Vec<(&str, &str)>) {
     let Some((before, parameters)) = rest.split_once('?') else {
         return (rest, Vec::new());
     };
