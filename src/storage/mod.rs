@@ -17,7 +17,7 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod admission;
 pub mod memory;
 mod open;
@@ -27,7 +27,9 @@ pub mod postgres;
 mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod server_tls;
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod server_url;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -37,9 +37,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
+use super::admission::{Admission, value_bytes};
+pub use super::server_tls::TlsRoots;
+pub use super::server_url::Host;
 use super::{Request, RequestErrorKind, Storage, StorageError};
-pub use parameters::{Host, PostgresOptions, SslMode, SslRoots};
-use queue::Admission;
+pub use parameters::{PostgresOptions, SslMode};
 
 /// The largest value, in bytes: a quarter of what the server takes as one message.
 pub const MAX_VALUE_BYTES: usize = 256_000_000;
@@ -160,7 +162,8 @@ impl PostgresStorage {
         let (requests, submitted) = unbounded_channel();
         let (opened, is_opened) = channel();
         let (ends, ended) = channel();
-        let admission = Arc::new(Admission::default());
+        let admission = Admission::new("PostgreSQL", MAX_QUEUED_REQUESTS, MAX_QUEUED_BYTES);
+        let admission = Arc::new(admission);
         let of_thread = Arc::clone(&admission);
         let thread = thread::Builder::new()
             .name("sl-postgres".to_owned())
@@ -191,7 +194,7 @@ impl Storage for PostgresStorage {
         let Some(requests) = &self.requests else {
             return;
         };
-        let size_bytes = queue::value_bytes(&request.operation);
+        let size_bytes = value_bytes(&request.operation);
         if size_bytes > MAX_VALUE_BYTES {
             let message = format!("a value of {size_bytes} bytes is too large for PostgreSQL");
             let error = StorageError::new(RequestErrorKind::Script, message);

@@ -38,9 +38,10 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::admission::{Admission, value_bytes};
+pub use super::server_tls::TlsRoots;
 pub use super::server_url::Host;
 use super::{Request, RequestErrorKind, Storage, StorageError};
-pub use parameters::{Durability, RedisOptions, TlsRoots};
+pub use parameters::{Durability, RedisOptions};
 
 /// The largest value, in bytes: half of what the server takes as one argument.
 pub const MAX_VALUE_BYTES: usize = 256_000_000;

@@ -4,12 +4,66 @@
 
 use std::fmt;
 
+use super::open::split_parameters;
+
 const MAX_HOSTS: usize = 16;
+
+/// The parts of a URL behind its scheme, `USER:PASSWORD@HOST:PORT,HOST:PORT/PATH?PARAMETER=VALUE&…`, of
+/// which each may be left out.
+pub(super) struct ServerUrl<'a> {
+    /// Without its escapes.
+    pub(super) user: Option<String>,
+    /// Without its escapes.
+    pub(super) password: Option<String>,
+    /// In the order of the URL; none if it names none.
+    pub(super) hosts: Vec<Host>,
+    /// What stands between the hosts and the parameters, as it is written.
+    pub(super) path: &'a str,
+    /// As they are written.
+    pub(super) parameters: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> ServerUrl<'a> {
+    /// Reads what stands behind `://`; what is wrong otherwise, without the password.
+    pub(super) fn read(rest: &'a str, default_port: u16) -> Result<Self, String> {
+        // So that no part of a password is ever taken for something else, and shown.
+        let end_of_hosts = rest.find(['/', '?']).unwrap_or(rest.len());
+        if rest[end_of_hosts..].contains('@') {
+            return Err(
+                "has an `@` behind its hosts; there write %40, and in a password %3A, %2F, %3F and \
+                 %40 for `:`, `/`, `?` and `@`"
+                    .to_owned(),
+            );
+        }
+        let (before, parameters) = split_parameters(rest);
+        let (authority, path) = before.split_once('/').unwrap_or((before, ""));
+        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = login.split_once(':').unwrap_or((login, ""));
+        let hosts = match hosts {
+            "" => Vec::new(),
+            hosts => read_hosts(hosts, default_port)?,
+        };
+        Ok(Self {
+            user: non_empty("user", user)?,
+            password: non_empty("password", password)?,
+            hosts,
+            path,
+            parameters,
+        })
+    }
+}
+
+/// A parameter's value without its escapes; what is wrong otherwise.
+pub(super) fn read_value(parameter: &str, text: &str) -> Result<String, String> {
+    let part = format!("parameter {parameter:?}");
+    non_empty(&part, text).map(Option::unwrap_or_default)
+}
 
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
-    /// Its name or address; or the path of its Unix socket, which begins with a slash.
+    /// Its name or address; or the path of its Unix socket (for PostgreSQL, of the directory that the
+    /// socket is in), which begins with a slash.
     pub name: String,
     /// Its port.
     pub port: u16,
@@ -29,7 +83,7 @@ impl fmt::Display for Host {
 }
 
 /// Reads `HOST:PORT,HOST:PORT`, of which a port may be left out; what is wrong otherwise.
-pub(super) fn read_hosts(hosts: &str, default_port: u16) -> Result<Vec<Host>, String> {
+fn read_hosts(hosts: &str, default_port: u16) -> Result<Vec<Host>, String> {
     let hosts = hosts.split(',').map(|host| read_host(host, default_port));
     let hosts: Vec<Host> = hosts.collect::<Result<_, _>>()?;
     if hosts.len() > MAX_HOSTS {
@@ -72,7 +126,7 @@ pub(super) fn non_empty(part: &str, text: &str) -> Result<Option<String>, String
 }
 
 /// The text with its %-escapes resolved; `None` if one is cut short, or the result is not UTF-8.
-pub(super) fn unescape(text: &str) -> Option<String> {
+fn unescape(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

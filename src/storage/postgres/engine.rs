@@ -16,9 +16,10 @@ use tokio_postgres::Error;
 
 use super::link::{Link, Maker, NotConnected, Session};
 use super::parameters::PostgresOptions;
-use super::queue::{Admission, Lane, Queue, Ripeness};
+use super::queue::{Lane, Queue, Ripeness};
 use super::tls::Connector;
 use super::{BATCH_PATIENCE, CLOSE_PATIENCE, PostgresOpenError, QUEUE_PATIENCE, failure};
+use crate::storage::admission::Admission;
 use crate::storage::{Operation, Outcome, Request, RequestErrorKind, Responder, StorageError};
 
 /// The most batches under way on one connection. More than one of a lane are sent only if they are

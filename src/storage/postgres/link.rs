@@ -12,7 +12,8 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::config::SslMode as ClientSslMode;
 use tokio_postgres::{Client, Config, Error};
 
-use super::parameters::{Host, PostgresOptions, SslMode};
+use super::Host;
+use super::parameters::{PostgresOptions, SslMode};
 use super::queue::{LANES, Lane};
 use super::schema::{self, CreateError, Names};
 use super::statements::{Prepared, Statements};

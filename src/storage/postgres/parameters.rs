@@ -1,12 +1,12 @@
 //! What a `postgres://` URL says: which server, which table, and how to talk to it. It opens nothing.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::PostgresOpenError;
 use crate::storage::OpenError;
-use crate::storage::open::split_parameters;
+use crate::storage::server_tls::TlsRoots;
+use crate::storage::server_url::{Host, ServerUrl, non_empty, read_value};
 
 const SCHEME: &str = "postgres";
 const KNOWN: &str = "`table`, `connections`, `connect_timeout`, `sslmode`, `sslrootcert`, \
@@ -17,7 +17,6 @@ const DEFAULT_TABLE: &str = "session_locker";
 /// The longest name of a table: PostgreSQL's names have 63 bytes, and what is added to it has 9.
 const MAX_TABLE_BYTES: usize = 54;
 const DEFAULT_PORT: u16 = 5432;
-const MAX_HOSTS: usize = 16;
 
 /// How to open a storage in PostgreSQL.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,7 +40,7 @@ pub struct PostgresOptions {
     /// Whether the connection is encrypted, and what of the server's certificate is checked.
     pub ssl_mode: SslMode,
     /// Which certificates are trusted.
-    pub ssl_roots: SslRoots,
+    pub tls_roots: TlsRoots,
     /// Whether an acknowledged commit has been flushed to the server's disk. Otherwise the last
     /// moment before a crash of the server may be lost.
     pub is_durable: bool,
@@ -50,25 +49,6 @@ pub struct PostgresOptions {
     pub prepares_statements: bool,
     /// What the server's own lists of connections show.
     pub application_name: String,
-}
-
-/// One server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Host {
-    /// Its name or address; or the directory of its Unix socket, which begins with a slash.
-    pub name: String,
-    /// Its port.
-    pub port: u16,
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, port } = self;
-        if name.contains(':') {
-            return write!(f, "[{name}]:{port}");
-        }
-        write!(f, "{name}:{port}")
-    }
 }
 
 /// Encryption, by PostgreSQL's own names for it.
@@ -86,15 +66,6 @@ pub enum SslMode {
     VerifyCa,
     /// Always encrypted, with a certificate that is vouched for and is the host's.
     VerifyFull,
-}
-
-/// Whom to trust with certificates.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SslRoots {
-    /// Whom the operating system trusts.
-    System,
-    /// The certificates in this file, in PEM.
-    File(PathBuf),
 }
 
 impl fmt::Debug for PostgresOptions {
@@ -126,7 +97,7 @@ impl Default for PostgresOptions {
             connections: 2,
             connect_timeout: Duration::from_secs(10),
             ssl_mode: SslMode::Prefer,
-            ssl_roots: SslRoots::System,
+            tls_roots: TlsRoots::System,
             is_durable: true,
             prepares_statements: true,
             application_name: "session-locker".to_owned(),
@@ -147,41 +118,26 @@ impl PostgresOptions {
             .iter()
             .find_map(|scheme| url.strip_prefix(scheme))
             .ok_or_else(|| problem("does not begin with `postgres://`"))?;
-        // So that no part of a password is ever taken for something else, and shown.
-        let end_of_hosts = rest.find(['/', '?']).unwrap_or(rest.len());
-        if rest[end_of_hosts..].contains('@') {
-            return Err(problem(
-                "has an `@` behind its hosts; there write %40, and in a password %3A, %2F, %3F and \
-                 %40 for `:`, `/`, `?` and `@`",
-            )
-            .into());
-        }
-        let (before, parameters) = split_parameters(rest);
-        let (authority, database) = match before.split_once('/') {
-            Some((authority, database)) => (authority, database),
-            None => (before, ""),
-        };
-        let (login, hosts) = match authority.rsplit_once('@') {
-            Some((login, hosts)) => (login, hosts),
-            None => ("", authority),
-        };
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, password),
-            None => (login, ""),
-        };
+        let ServerUrl {
+            user,
+            password,
+            hosts,
+            path,
+            parameters,
+        } = ServerUrl::read(rest, DEFAULT_PORT).map_err(problem)?;
+        let has_no_host = hosts.is_empty();
         let mut options = Self {
-            user: non_empty("user", user)?,
-            password: non_empty("password", password)?,
-            database: non_empty("database", database)?,
+            user,
+            password,
+            database: non_empty("database", path).map_err(problem)?,
             ..Self::default()
         };
-        if !hosts.is_empty() {
-            options.hosts = read_hosts(hosts)?;
+        if !has_no_host {
+            options.hosts = hosts;
         }
         for (name, value) in parameters {
-            let value = unescape(value)
-                .ok_or_else(|| problem(format!("has a bad %-escape in its parameter {name:?}")))?;
-            options.set(name, &value, hosts.is_empty())?;
+            let value = read_value(name, value).map_err(problem)?;
+            options.set(name, &value, has_no_host)?;
         }
         Ok(options)
     }
@@ -217,9 +173,9 @@ impl PostgresOptions {
                 return Err(invalid("the path of a file of certificates, or `system`"));
             }
             "sslrootcert" => {
-                self.ssl_roots = match value {
-                    "system" => SslRoots::System,
-                    path => SslRoots::File(path.into()),
+                self.tls_roots = match value {
+                    "system" => TlsRoots::System,
+                    path => TlsRoots::File(path.into()),
                 }
             }
             "synchronous_commit" => self.is_durable = on_or_off(name, value)?,
@@ -296,64 +252,6 @@ fn is_name(name: &str) -> bool {
             .all(|byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
-fn non_empty(part: &str, text: &str) -> Result<Option<String>, PostgresOpenError> {
-    let text =
-        unescape(text).ok_or_else(|| problem(format!("has a bad %-escape in its {part}")))?;
-    if text.contains('\0') {
-        return Err(problem(format!("has a NUL in its {part}")));
-    }
-    Ok(Some(text).filter(|text| !text.is_empty()))
-}
-
-fn read_hosts(hosts: &str) -> Result<Vec<Host>, PostgresOpenError> {
-    let hosts: Vec<Host> = hosts.split(',').map(read_host).collect::<Result<_, _>>()?;
-    if hosts.len() > MAX_HOSTS {
-        return Err(problem(format!(
-            "names {} hosts, of at most {MAX_HOSTS}",
-            hosts.len()
-        )));
-    }
-    Ok(hosts)
-}
-
-fn read_host(text: &str) -> Result<Host, PostgresOpenError> {
-    // The colons of an address of version 6 stand in brackets.
-    let (name, port) = match text.strip_prefix('[') {
-        Some(text) => {
-            let parts = text.split_once(']');
-            parts.ok_or_else(|| problem(format!("has no `]` after the address [{text:?}")))?
-        }
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
-    };
-    let port = match port.strip_prefix(':') {
-        Some(digits) => {
-            let port = digits.parse().ok().filter(|&port| port != 0);
-            port.ok_or_else(|| problem(format!("has {digits:?} where a port should be")))?
-        }
-        None if port.is_empty() => DEFAULT_PORT,
-        None => return Err(problem(format!("has {port:?} where a port should be"))),
-    };
-    match non_empty("host", name)? {
-        Some(name) => Ok(Host { name, port }),
-        None => Err(problem("has a port and no host")),
-    }
-}
-
-/// The text with its %-escapes resolved; `None` if one is cut short, or the result is not UTF-8.
-fn unescape(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let mut digit = || char::from(rest.next()?).to_digit(16);
-        bytes.push((digit()? * 16 + digit()?) as u8);
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,7 +310,7 @@ mod tests {
         assert_eq!(options.connections, 7);
         assert_eq!(options.connect_timeout, Duration::from_secs(3));
         assert_eq!(options.ssl_mode, SslMode::VerifyFull);
-        assert_eq!(options.ssl_roots, SslRoots::File("/etc/ca file.pem".into()));
+        assert_eq!(options.tls_roots, TlsRoots::File("/etc/ca file.pem".into()));
         assert!(!options.is_durable && !options.prepares_statements);
         assert_eq!(options.application_name, "arena 1");
     }

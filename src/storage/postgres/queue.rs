@@ -3,12 +3,12 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use super::QUEUE_PATIENCE;
 use super::statements::{expected, key_bytes};
-use super::{MAX_QUEUED_BYTES, MAX_QUEUED_REQUESTS, QUEUE_PATIENCE};
-use crate::storage::{Expected, Operation, Request, RequestErrorKind, StorageError};
+use crate::storage::admission::{Admission, value_bytes};
+use crate::storage::{Expected, Operation, Request};
 
 /// The most writes in one statement.
 const MAX_WRITES: usize = 500;
@@ -75,45 +75,6 @@ impl Lane {
             Self::Fetch => MAX_FETCHES,
             Self::List | Self::KeysOfUser => 1,
         }
-    }
-}
-
-/// What waits, counted where it is submitted.
-#[derive(Debug, Default)]
-pub(super) struct Admission {
-    requests: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Admission {
-    /// Counts a request in, if there is room for it.
-    pub(super) fn admit(&self, size_bytes: usize) -> Result<(), StorageError> {
-        let requests = self.requests.fetch_add(1, Ordering::Relaxed);
-        let bytes = self.bytes.fetch_add(size_bytes, Ordering::Relaxed);
-        let fits = bytes == 0 || bytes.saturating_add(size_bytes) <= MAX_QUEUED_BYTES;
-        if fits && requests < MAX_QUEUED_REQUESTS {
-            return Ok(());
-        }
-        self.release(size_bytes);
-        let message = format!(
-            "PostgreSQL: {requests} requests with {bytes} bytes wait for a connection, which is as \
-             many as may; nothing was written"
-        );
-        Err(StorageError::new(RequestErrorKind::Backend, message))
-    }
-
-    /// Counts a request out.
-    fn release(&self, size_bytes: usize) {
-        self.requests.fetch_sub(1, Ordering::Relaxed);
-        self.bytes.fetch_sub(size_bytes, Ordering::Relaxed);
-    }
-}
-
-/// The bytes of the value that an operation carries.
-pub(super) fn value_bytes(operation: &Operation) -> usize {
-    match operation {
-        Operation::Commit { bytes, .. } => bytes.len(),
-        _ => 0,
     }
 }
 
@@ -264,7 +225,7 @@ mod tests {
     use crate::storage::{Mailbox, RequestId, Responder, Revision};
 
     fn queue() -> Queue {
-        Queue::new(Arc::default())
+        Queue::new(Arc::new(Admission::new("Test", 10_000, 1 << 40)))
     }
 
     fn commit(key: &str, expected: Expected, size_bytes: usize) -> Operation {
@@ -358,25 +319,16 @@ mod tests {
     }
 
     #[test]
-    fn no_more_waits_than_may_and_what_is_taken_makes_room() {
-        let mut queue = queue();
-        let now = Instant::now();
-        let admission = Arc::clone(&queue.admission);
-        push(
-            &mut queue,
-            commit("large", at(1), MAX_QUEUED_BYTES * 2),
-            now,
-        );
-        let error = admission.admit(1).unwrap_err();
-        assert_eq!(error.kind, RequestErrorKind::Backend);
-        assert_eq!(admission.admit(0), Err(error));
-        queue.take(Lane::Replace);
-
-        for _ in 0..MAX_QUEUED_REQUESTS {
-            admission.admit(1).expect("there is room");
-        }
-        admission.admit(1).unwrap_err();
-        admission.release(1);
-        admission.admit(1).expect("there is room again");
+    fn what_is_taken_or_given_up_makes_room() {
+        let admission = Arc::new(Admission::new("Test", 2, 100));
+        let (mut queue, now) = (Queue::new(Arc::clone(&admission)), Instant::now());
+        push(&mut queue, commit("a", at(1), 60), now);
+        push(&mut queue, commit("b", at(1), 40), now);
+        admission.admit(0).expect_err("there are two");
+        assert_eq!(queue.take(Lane::Replace).len(), 2);
+        push(&mut queue, commit("c", at(1), 100), now);
+        admission.admit(1).expect_err("they are large");
+        assert_eq!(queue.take_all().len(), 1);
+        push(&mut queue, commit("d", at(1), 100), now);
     }
 }

@@ -17,13 +17,12 @@ use tokio_rustls::rustls::client::danger::{
     HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
 };
 use tokio_rustls::rustls::crypto::{self, CryptoProvider};
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
 };
 
-use super::{PostgresOpenError, PostgresOptions, SslMode, SslRoots};
+use super::{PostgresOpenError, PostgresOptions, SslMode, TlsRoots};
 
 /// Makes encrypted streams for one engine.
 #[derive(Clone)]
@@ -34,16 +33,16 @@ impl Connector {
     pub(super) fn new(options: &PostgresOptions) -> Result<Self, PostgresOpenError> {
         let provider = Arc::new(crypto::ring::default_provider());
         let failed = |problem: String| PostgresOpenError::Tls { problem };
-        let has_roots = matches!(options.ssl_roots, SslRoots::File(_));
+        let has_roots = matches!(options.tls_roots, TlsRoots::File(_));
         let verifier: Arc<dyn ServerCertVerifier> = match options.ssl_mode {
             SslMode::Disable | SslMode::Allow | SslMode::Prefer => {
                 Arc::new(Unchecked(Arc::clone(&provider)))
             }
             SslMode::Require if !has_roots => Arc::new(Unchecked(Arc::clone(&provider))),
             SslMode::Require | SslMode::VerifyCa => {
-                Arc::new(AnyName(chain_verifier(&options.ssl_roots, &provider)?))
+                Arc::new(AnyName(chain_verifier(&options.tls_roots, &provider)?))
             }
-            SslMode::VerifyFull => chain_verifier(&options.ssl_roots, &provider)?,
+            SslMode::VerifyFull => chain_verifier(&options.tls_roots, &provider)?,
         };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -57,36 +56,14 @@ impl Connector {
 
 /// What checks that a certificate is vouched for, and is the host's.
 fn chain_verifier(
-    roots: &SslRoots,
+    roots: &TlsRoots,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<WebPkiServerVerifier>, PostgresOpenError> {
     let failed = |problem: String| PostgresOpenError::Tls { problem };
-    let (certificates, place) = match roots {
-        SslRoots::System => {
-            let found = rustls_native_certs::load_native_certs();
-            (
-                found.certs,
-                "the operating system's certificates".to_owned(),
-            )
-        }
-        SslRoots::File(path) => {
-            let place = format!("the certificates in {path:?}");
-            let certificates = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| failed(format!("cannot read {place}: {error}")))?;
-            (certificates, place)
-        }
-    };
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(certificates);
-    if store.is_empty() {
-        return Err(failed(format!(
-            "there are none among {place} that can be trusted"
-        )));
-    }
-    WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+    let roots = Arc::new(roots.load().map_err(failed)?);
+    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
         .build()
-        .map_err(|error| failed(format!("{place}: {error}")))
+        .map_err(|error| failed(error.to_string()))
 }
 
 /// Takes any certificate: the connection is encrypted, with whomever.

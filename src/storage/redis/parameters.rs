@@ -1,13 +1,12 @@
 //! What a `redis://` URL says: which server, which keys, and how to talk to it. It opens nothing.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::RedisOpenError;
 use crate::storage::OpenError;
-use crate::storage::open::split_parameters;
-use crate::storage::server_url::{Host, non_empty, read_hosts, unescape};
+use crate::storage::server_tls::TlsRoots;
+use crate::storage::server_url::{Host, ServerUrl, read_value};
 
 const SCHEME: &str = "redis";
 const KNOWN: &str = "`prefix`, `durability`, `connect_timeout` and `tls_ca_cert_file`";
@@ -39,15 +38,6 @@ pub struct RedisOptions {
     pub tls_roots: TlsRoots,
     /// What to do about a server that may lose what was acknowledged.
     pub durability: Durability,
-}
-
-/// Whom to trust with certificates.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsRoots {
-    /// Whom the operating system trusts.
-    System,
-    /// The certificates in this file, in PEM.
-    File(PathBuf),
 }
 
 /// What to do about a server whose settings do not make every acknowledged commit durable.
@@ -106,46 +96,30 @@ impl RedisOptions {
             .iter()
             .find_map(|scheme| Some((*scheme == "rediss://", url.strip_prefix(scheme)?)))
             .ok_or_else(|| problem("does not begin with `redis://` or `rediss://`"))?;
-        // So that no part of a password is ever taken for something else, and shown.
-        let end_of_hosts = rest.find(['/', '?']).unwrap_or(rest.len());
-        if rest[end_of_hosts..].contains('@') {
-            return Err(problem(
-                "has an `@` behind its hosts; there write %40, and in a password %3A, %2F, %3F and \
-                 %40 for `:`, `/`, `?` and `@`",
-            )
-            .into());
-        }
-        let (before, parameters) = split_parameters(rest);
-        let (authority, database) = match before.split_once('/') {
-            Some((authority, database)) => (authority, database),
-            None => (before, ""),
-        };
-        let (login, hosts) = match authority.rsplit_once('@') {
-            Some((login, hosts)) => (login, hosts),
-            None => ("", authority),
-        };
-        let (user, password) = match login.split_once(':') {
-            Some((user, password)) => (user, password),
-            None => (login, ""),
-        };
-        let mut options = Self {
-            user: non_empty("user", user).map_err(problem)?,
-            password: non_empty("password", password).map_err(problem)?,
-            is_encrypted,
-            ..Self::default()
-        };
-        if options.user.is_some() && options.password.is_none() {
+        let ServerUrl {
+            user,
+            password,
+            hosts,
+            path,
+            parameters,
+        } = ServerUrl::read(rest, DEFAULT_PORT).map_err(problem)?;
+        if user.is_some() && password.is_none() {
             return Err(
                 problem("has a user and no password; a password alone is :PASSWORD@").into(),
             );
         }
+        let mut options = Self {
+            user,
+            password,
+            database: read_database(path)?,
+            is_encrypted,
+            ..Self::default()
+        };
         if !hosts.is_empty() {
-            options.hosts = read_hosts(hosts, DEFAULT_PORT).map_err(problem)?;
+            options.hosts = hosts;
         }
-        options.database = read_database(database)?;
         for (name, value) in parameters {
-            let value = unescape(value)
-                .ok_or_else(|| problem(format!("has a bad %-escape in its parameter {name:?}")))?;
+            let value = read_value(name, value).map_err(problem)?;
             options.set(name, &value)?;
         }
         Ok(options)

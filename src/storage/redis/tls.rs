@@ -6,12 +6,11 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::crypto;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::{RedisOpenError, RedisOptions, TlsRoots};
+use super::{RedisOpenError, RedisOptions};
 
 /// Makes encrypted streams for one engine.
 #[derive(Clone)]
@@ -24,7 +23,7 @@ impl Connector {
             return Ok(Self(None));
         }
         let failed = |problem: String| RedisOpenError::Tls { problem };
-        let roots = roots(&options.tls_roots).map_err(failed)?;
+        let roots = options.tls_roots.load().map_err(failed)?;
         let provider = Arc::new(crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -47,28 +46,4 @@ impl Connector {
         let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         connector.connect(name, stream).await.map(Ok)
     }
-}
-
-/// The certificates to trust; what is wrong otherwise.
-fn roots(roots: &TlsRoots) -> Result<RootCertStore, String> {
-    let (certificates, place) = match roots {
-        TlsRoots::System => {
-            let found = rustls_native_certs::load_native_certs();
-            let place = "the operating system's certificates".to_owned();
-            (found.certs, place)
-        }
-        TlsRoots::File(path) => {
-            let place = format!("the certificates in {path:?}");
-            let certificates = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| format!("cannot read {place}: {error}"))?;
-            (certificates, place)
-        }
-    };
-    let mut store = RootCertStore::empty();
-    store.add_parsable_certificates(certificates);
-    if store.is_empty() {
-        return Err(format!("there are none among {place} that can be trusted"));
-    }
-    Ok(store)
 }
