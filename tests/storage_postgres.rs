@@ -11,11 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use conformance::postgres::{admin_url, new_table, url};
-use conformance::{Asker, NEVER_WRITTEN, PATIENCE, absent, commit, erase, fetch, present};
-use postgres::proxy::{Proxy, Way};
+use conformance::proxy::{Proxy, Way};
+use conformance::{
+    Asker, NEVER_WRITTEN, PATIENCE, absent, all_replies, commit, erase, fetch, present, until,
+};
 use postgres::{
-    SqlSession, address, all_replies, is_encrypted, new_table_url, open, refused, sql, submit_all,
-    until, with_address, with_login,
+    SqlSession, address, is_encrypted, new_table_url, open, refused, sql, with_address, with_login,
 };
 use session_locker::storage::postgres::{MAX_QUEUED_REQUESTS, MAX_VALUE_BYTES, PostgresOpenError};
 use session_locker::storage::{Expected, Fetched, OpenError, Outcome, RequestErrorKind, Revision};
@@ -325,8 +326,8 @@ fn of_one_batch_each_commit_is_judged_on_its_own() {
     let asker = open(&url);
     let key = |n: u64| format!("key {n:03}");
     let created = (0..KEYS).map(|n| commit(&key(n), NEVER_WRITTEN, b"one", &[]));
-    let created = all_replies(&submit_all(&asker, created), KEYS as usize);
-    let revision = |n: u64| match &created[&n].result {
+    let created = asker.ask_all(created);
+    let revision = |n: u64| match &created[n as usize].result {
         Ok(Outcome::Committed(revision)) => revision.clone(),
         other => panic!("{other:?}"),
     };
@@ -345,8 +346,8 @@ fn of_one_batch_each_commit_is_judged_on_its_own() {
         2 => commit(&key(n), Expected::Absent(Some(revision(n))), b"two", &[]),
         _ => commit(&key(n), Expected::Present(revision(n)), b"two", &["u"]),
     };
-    let replies = submit_all(&asker, (0..KEYS).map(operation));
-    for (n, reply) in all_replies(&replies, KEYS as usize) {
+    let replies = asker.ask_all((0..KEYS).map(operation));
+    for (n, reply) in (0..).zip(replies) {
         let outcome = reply.result.expect("the storage works");
         match (n % 4, &outcome) {
             (0 | 2, Outcome::Conflict) => {
@@ -372,10 +373,10 @@ fn of_many_commits_for_one_key_in_flight_exactly_one_is_written() {
     for round in 0..10 {
         let value = |id: u64| format!("{round} {id}").into_bytes();
         let operations = (0..50).map(|id| commit("key", expected.clone(), &value(id), &[]));
-        let mut written = all_replies(&submit_all(&asker, operations), 50);
-        written.retain(|_, reply| *reply.result.as_ref().unwrap() != Outcome::Conflict);
+        let mut written: Vec<_> = (0..).zip(asker.ask_all(operations)).collect();
+        written.retain(|(_, reply)| *reply.result.as_ref().unwrap() != Outcome::Conflict);
         assert_eq!(written.len(), 1, "{written:?}");
-        let (id, reply) = written.into_iter().next().unwrap();
+        let (id, reply) = written.pop().unwrap();
         let Ok(Outcome::Committed(revision)) = reply.result else {
             panic!("{reply:?}");
         };
@@ -398,9 +399,9 @@ fn contend(url: &str) {
                     let mut left: Vec<u64> = (0..KEYS).map(order).collect();
                     while !left.is_empty() {
                         let fetches = left.iter().map(|&n| fetch(&key(n)));
-                        let found = all_replies(&submit_all(asker, fetches), left.len());
+                        let found = asker.ask_all(fetches);
                         let commits = left.iter().enumerate().map(|(place, &n)| {
-                            let (expected, count) = match &found[&(place as u64)].result {
+                            let (expected, count) = match &found[place].result {
                                 Ok(Outcome::Fetched(Fetched::Present {
                                     bytes, revision, ..
                                 })) => {
@@ -413,11 +414,10 @@ fn contend(url: &str) {
                             let next: u64 = count + 1;
                             commit(&key(n), expected, next.to_string().as_bytes(), &[])
                         });
-                        let written = all_replies(&submit_all(asker, commits), left.len());
-                        let mut place = 0;
+                        let written = asker.ask_all(commits);
+                        let mut replies = written.iter();
                         left.retain(|_| {
-                            place += 1;
-                            let result = &written[&(place - 1)].result;
+                            let result = &replies.next().unwrap().result;
                             *result.as_ref().expect("no failure") == Outcome::Conflict
                         });
                     }
@@ -467,13 +467,13 @@ fn a_connection_that_the_server_ends_costs_what_was_under_way_and_comes_back() {
         let expected = Expected::Present(revision.clone());
         commit(&n.to_string(), expected, b"2", &[])
     });
-    let replies = submit_all(&asker, commits);
+    let replies = asker.submit_all(commits);
     let of_engine = format!("FROM pg_stat_activity WHERE application_name = '{table}'");
     let waits = format!("SELECT 1 {of_engine} AND wait_event_type = 'Lock'");
     until(|| (!sql(&waits).is_empty()).then_some(()));
     sql(&format!("SELECT pg_terminate_backend(pid) {of_engine}"));
 
-    for (n, reply) in all_replies(&replies, KEYS as usize) {
+    for (n, reply) in all_replies(&replies).into_iter().enumerate() {
         match reply.result {
             // It was in another batch, which was through.
             Ok(outcome) => assert!(matches!(outcome, Outcome::Committed(_)) && n != 7),
@@ -511,14 +511,14 @@ fn a_deadlock_with_another_program_is_survived() {
         .unwrap();
     let commits = [("a", a), ("b", b)];
     let commits = commits.map(|(key, at)| commit(key, Expected::Present(at), b"2", &[]));
-    let replies = submit_all(&asker, commits);
+    let replies = asker.submit_all(commits);
     let waits = format!(
         "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{table}%'"
     );
     until(|| (!sql(&waits).is_empty()).then_some(()));
     other.run(&lock("a")).unwrap();
     other.run("COMMIT").unwrap();
-    for reply in all_replies(&replies, 2).into_values() {
+    for reply in all_replies(&replies) {
         assert!(
             matches!(reply.result, Ok(Outcome::Committed(_))),
             "{reply:?}"
@@ -535,12 +535,9 @@ fn what_is_submitted_while_the_server_is_away_is_done_when_it_is_back() {
     proxy.cut();
     // Before that, the engine has not heard that the connection is gone.
     until(|| (proxy.turned_away() > 0).then_some(()));
-    let replies = submit_all(
-        &asker,
-        [fetch("key"), commit("new", NEVER_WRITTEN, b"v", &[])],
-    );
+    let replies = asker.submit_all([fetch("key"), commit("new", NEVER_WRITTEN, b"v", &[])]);
     proxy.set(Way::Open);
-    for reply in all_replies(&replies, 2).into_values() {
+    for reply in all_replies(&replies) {
         reply.result.expect("the server is back in time");
     }
 }
@@ -552,10 +549,9 @@ fn what_waits_for_a_server_that_stays_away_is_answered_and_no_more_than_may_wait
     proxy.set(Way::Refuse);
     proxy.cut();
     let requests = MAX_QUEUED_REQUESTS + 10_000;
-    let replies = submit_all(&asker, (0..requests).map(|n| fetch(&format!("{n}"))));
-    let replies = all_replies(&replies, requests);
+    let replies = asker.ask_all((0..requests).map(|n| fetch(&n.to_string())));
     let errors: Vec<_> = replies
-        .into_values()
+        .into_iter()
         .map(|reply| reply.result.expect_err("nobody is there"))
         .collect();
     let is_from_the_backend = |kind| kind == RequestErrorKind::Backend;
@@ -594,15 +590,15 @@ fn thousands_of_commits_are_under_way_to_a_server_that_is_far_away() {
     let asker = open(&url);
     let key = |n: usize| format!("{n:04}");
     let create = (0..KEYS).map(|n| commit(&key(n), NEVER_WRITTEN, &[7; 1000], &[]));
-    let created = all_replies(&submit_all(&asker, create), KEYS);
-    let replace = (0..KEYS).map(|n| match &created[&(n as u64)].result {
+    let created = asker.ask_all(create);
+    let replace = (0..KEYS).map(|n| match &created[n].result {
         Ok(Outcome::Committed(revision)) => {
             let expected = Expected::Present(revision.clone());
             commit(&key(n), expected, &[8; 1000], &[])
         }
         other => panic!("{other:?}"),
     });
-    for reply in all_replies(&submit_all(&asker, replace), KEYS).into_values() {
+    for reply in asker.ask_all(replace) {
         assert!(
             matches!(reply.result, Ok(Outcome::Committed(_))),
             "{reply:?}"
@@ -653,9 +649,9 @@ fn a_storage_that_is_dropped_while_the_server_is_away_answers_what_was_submitted
     let asker = open(&url);
     proxy.set(Way::Refuse);
     proxy.cut();
-    let replies = submit_all(&asker, (0..100).map(|n| fetch(&n.to_string())));
+    let replies = asker.submit_all((0..100).map(|n| fetch(&n.to_string())));
     drop(asker);
-    for reply in all_replies(&replies, 100).into_values() {
+    for reply in all_replies(&replies) {
         reply.result.expect_err("nobody is there");
     }
 }

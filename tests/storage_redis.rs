@@ -10,11 +10,11 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
+use conformance::proxy::{Proxy, Way};
 use conformance::redis::url;
 use conformance::{
     Asker, NEVER_WRITTEN, PATIENCE, absent, all_replies, commit, erase, fetch, present, until,
 };
-use servers::proxy::Way;
 use servers::{address, behind_proxy, new_url, open, refused, run, run_words};
 use session_locker::storage::redis::{MAX_QUEUED_REQUESTS, MAX_VALUE_BYTES, RedisOpenError};
 use session_locker::storage::{
@@ -166,7 +166,7 @@ fn a_server_that_comes_up_while_the_storage_is_opened_is_found() {
 #[test]
 fn hosts_are_tried_in_order_and_a_unix_socket_is_one() {
     let (url, _) = new_url();
-    let proxy = servers::proxy::Proxy::new(&address(), Duration::ZERO);
+    let proxy = Proxy::new(&address(), Duration::ZERO);
     proxy.set(Way::Refuse);
     let both = format!("{},{}", proxy.address(), address());
     open(&url.replace(&address(), &both)).put("key", b"value");

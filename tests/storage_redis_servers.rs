@@ -8,15 +8,11 @@ mod conformance;
 mod servers;
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
-use conformance::{
-    Asker, NEVER_WRITTEN, PATIENCE, Replies, all_replies, commit, erase, fetch, present, until,
-};
+use conformance::certificates::Certificates;
+use conformance::known::{check_that_kills_lose_nothing, fetched};
+use conformance::{Asker, NEVER_WRITTEN, all_replies, commit, erase, fetch, present, until};
 use servers::server::{Server, free_port};
 use servers::{open, refused, run_words, try_run};
 use session_locker::log::{Level, set_sink};
@@ -28,129 +24,14 @@ use session_locker::storage::{
 
 // Death
 
-/// A key, and what is known of it.
-struct Known {
-    count: u64,
-    expected: Expected,
-    /// A commit of `count + 1` has failed, so it may be there.
-    is_unsettled: bool,
-}
-
-fn fetched(asker: &Asker, key: &str) -> Fetched {
-    let outcome = until(|| asker.try_ask(fetch(key)).ok());
-    match outcome {
-        Outcome::Fetched(fetched) => fetched,
-        other => panic!("a fetch was answered with {other:?}"),
-    }
-}
-
-fn stored(fetched: &Fetched) -> (u64, Expected) {
-    match fetched {
-        Fetched::Present {
-            bytes, revision, ..
-        } => {
-            let count = String::from_utf8_lossy(bytes).parse().unwrap();
-            (count, Expected::Present(revision.clone()))
-        }
-        Fetched::Absent { .. } => (0, NEVER_WRITTEN),
-    }
-}
-
 #[test]
 fn a_server_that_is_killed_while_it_commits_has_all_that_was_acknowledged() {
-    const KEYS: usize = 200;
-    let kills: usize = std::env::var("SESSION_LOCKER_TEST_KILLS")
-        .map_or(3, |kills| kills.parse().expect("a number of kills"));
     let mut server = Server::start(&[]);
     let asker = open(&server.url());
-    let key = |n: usize| format!("key {n:03}");
-    let new_known = |_| Known {
-        count: 0,
-        expected: NEVER_WRITTEN,
-        is_unsettled: false,
-    };
-    let mut all: Vec<Known> = (0..KEYS).map(new_known).collect();
-    let (mut acknowledged, mut unknown_and_written) = (0, 0);
-    for kill in 0..kills {
-        let mut round = Round::begin(&asker, &all);
-        let dies_after = acknowledged + 400 + 137 * (kill % 7);
-        while let Some((n, reply)) = round.next() {
-            match reply.result {
-                Ok(Outcome::Committed(revision)) => {
-                    all[n].count += 1;
-                    all[n].expected = Expected::Present(revision);
-                    acknowledged += 1;
-                    if acknowledged == dies_after {
-                        server.kill();
-                        server.restart();
-                    }
-                    // What waited meanwhile is done by the new one.
-                    if acknowledged < dies_after {
-                        round.submit(&asker, n, &all[n]);
-                    }
-                }
-                Ok(other) => panic!("{}: {other:?}", key(n)),
-                Err(error) => {
-                    assert_eq!(error.kind, RequestErrorKind::Backend, "{error}");
-                    all[n].is_unsettled = true;
-                }
-            }
-        }
-        for (n, known) in all.iter_mut().enumerate() {
-            let (count, expected) = stored(&fetched(&asker, &key(n)));
-            if known.is_unsettled && count == known.count + 1 {
-                unknown_and_written += 1;
-            } else {
-                let last_known = (known.count, &known.expected);
-                assert_eq!((count, &expected), last_known, "{}", key(n));
-            }
-            (known.count, known.expected, known.is_unsettled) = (count, expected, false);
-        }
-    }
-    println!(
-        "{kills} kills, {acknowledged} commits acknowledged, {unknown_and_written} written and not \
-         acknowledged"
-    );
-}
-
-/// One commit for each key under way, and the next when it has been acknowledged.
-struct Round {
-    sink: Arc<Replies>,
-    replies: Receiver<Reply>,
-    under_way: usize,
-}
-
-impl Round {
-    fn begin(asker: &Asker, all: &[Known]) -> Self {
-        let (sender, replies) = channel();
-        let mut round = Self {
-            sink: Arc::new(Replies(sender)),
-            replies,
-            under_way: 0,
-        };
-        for (n, known) in all.iter().enumerate() {
-            round.submit(asker, n, known);
-        }
-        round
-    }
-
-    fn submit(&mut self, asker: &Asker, n: usize, known: &Known) {
-        let value = (known.count + 1).to_string();
-        let (key, expected) = (format!("key {n:03}"), known.expected.clone());
-        let operation = commit(&key, expected, value.as_bytes(), &["u"]);
-        asker.submit_to(n as u64, operation, &self.sink);
-        self.under_way += 1;
-    }
-
-    /// The next answer, whichever comes first.
-    fn next(&mut self) -> Option<(usize, Reply)> {
-        if self.under_way == 0 {
-            return None;
-        }
-        self.under_way -= 1;
-        let reply = self.replies.recv_timeout(PATIENCE).expect("an answer");
-        Some((reply.id.0 as usize, reply))
-    }
+    check_that_kills_lose_nothing(&asker, || {
+        server.kill();
+        server.restart();
+    });
 }
 
 #[test]
@@ -472,40 +353,10 @@ fn a_server_that_has_forgotten_the_scripts_is_given_them_again() {
 
 // Encryption
 
-/// Certificates as an operator makes them: an authority, and one for `localhost` that it vouches for.
-fn make_certificates(folder: &Path) {
-    let openssl = |line: &str| {
-        let status = Command::new("openssl")
-            .args(line.split_whitespace())
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .expect("openssl is there");
-        assert!(status.success(), "openssl {line}");
-    };
-    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    for authority in ["ca", "other-ca"] {
-        openssl(&format!(
-            "req -x509 -days 2 -subj /CN={authority} {key} -keyout {authority}.key -out {authority}.crt"
-        ));
-    }
-    openssl(&format!(
-        "req -subj /CN=localhost {key} -keyout server.key -out server.csr"
-    ));
-    let names = "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n";
-    fs::write(folder.join("names"), names).unwrap();
-    openssl(
-        "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names \
-         -out server.crt",
-    );
-}
-
 #[test]
 fn a_connection_is_encrypted_with_whom_the_url_trusts() {
-    let folder = tempfile::tempdir().unwrap();
-    make_certificates(folder.path());
-    let path = |name: &str| folder.path().join(name).display().to_string();
+    let certificates = Certificates::new();
+    let path = |name: &str| certificates.path(name);
     let port = free_port().to_string();
     let _server = Server::start(&[
         "--tls-port",

@@ -4,9 +4,12 @@
 #![allow(dead_code)]
 
 pub mod c_host;
+pub mod certificates;
 pub mod host_style;
+pub mod known;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod proxy;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod storage_behaviour;

@@ -3,20 +3,15 @@
 // Every test file uses its own part of this.
 #![allow(dead_code)]
 
-pub mod proxy;
 pub mod server;
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use session_locker::storage::postgres::{PostgresOptions, PostgresStorage};
-use session_locker::storage::{OpenError, Operation, Reply, Storage};
+use session_locker::storage::{OpenError, Storage};
 
+use crate::conformance::Asker;
 use crate::conformance::postgres::{admin_url, new_table, url};
-use crate::conformance::{Asker, PATIENCE, Replies};
 
 /// Opens what a URL names.
 pub fn open(url: &str) -> Asker {
@@ -113,40 +108,4 @@ pub fn is_encrypted(url: &str, sql: impl Fn(&str) -> Vec<String>) -> bool {
     ));
     assert!(answer.windows(2).all(|two| two[0] == two[1]), "{answer:?}");
     answer[0] == "t"
-}
-
-/// Submits all of these at once; the replies, by the place of the request.
-pub fn submit_all(
-    asker: &Asker,
-    operations: impl IntoIterator<Item = Operation>,
-) -> Receiver<Reply> {
-    let (sender, replies) = channel();
-    let sink = Arc::new(Replies(sender));
-    for (id, operation) in operations.into_iter().enumerate() {
-        asker.submit_to(id as u64, operation, &sink);
-    }
-    replies
-}
-
-/// All replies, when there are no more to come.
-pub fn all_replies(replies: &Receiver<Reply>, count: usize) -> HashMap<u64, Reply> {
-    let replies: HashMap<u64, Reply> = (0..count)
-        .map(|_| replies.recv_timeout(PATIENCE * 2).expect("an answer"))
-        .map(|reply| (reply.id.0, reply))
-        .collect();
-    assert_eq!(replies.len(), count, "each request is answered once");
-    replies
-}
-
-/// Asks until the answer is as wanted, and gives up after a long time.
-pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE * 2;
-    loop {
-        if let Some(answer) = ask() {
-            return answer;
-        }
-        assert!(Instant::now() < deadline, "it never came true");
-        // It leaves the processor to whom it waits for; how long this is does not matter.
-        thread::park_timeout(Duration::from_millis(5));
-    }
 }

@@ -7,7 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use super::{sql_at, until};
+use super::sql_at;
+use crate::conformance::until;
 
 pub struct Server {
     folder: TempDir,

@@ -3,8 +3,6 @@
 // Every test file uses its own part of this.
 #![allow(dead_code)]
 
-#[path = "../postgres/proxy.rs"]
-pub mod proxy;
 pub mod server;
 
 use std::sync::Arc;
@@ -15,8 +13,8 @@ use session_locker::storage::redis::{RedisOptions, RedisStorage};
 use session_locker::storage::{OpenError, Storage};
 
 use crate::conformance::Asker;
+use crate::conformance::proxy::Proxy;
 use crate::conformance::redis::{new_prefix, url};
-use proxy::Proxy;
 
 /// Opens what a URL names.
 pub fn open(url: &str) -> Asker {

@@ -80,20 +80,19 @@ impl Shared {
     }
 
     fn accept(self: &Arc<Self>, client: TcpStream) {
+        let server = TcpStream::connect(&self.server);
+        // Whoever sets the way and then cuts finds every connection that was let through before.
+        let mut streams = self.streams.lock().unwrap();
         if self.way() == Way::Refuse {
             self.turned_away.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let Ok(server) = TcpStream::connect(&self.server) else {
-            return;
-        };
+        let Ok(server) = server else { return };
         for stream in [&client, &server] {
             stream.set_nodelay(true).unwrap();
-            self.streams
-                .lock()
-                .unwrap()
-                .push(stream.try_clone().unwrap());
+            streams.push(stream.try_clone().unwrap());
         }
+        drop(streams);
         self.pump(client.try_clone().unwrap(), server.try_clone().unwrap());
         self.pump(server, client);
     }
