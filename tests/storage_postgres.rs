@@ -148,6 +148,24 @@ fn hosts_are_tried_in_order_and_a_unix_socket_is_one() {
 }
 
 #[test]
+fn a_host_that_does_not_answer_leaves_time_for_the_others() {
+    let (url, _) = new_table_url();
+    let proxy = Proxy::new(address(&url), Duration::ZERO);
+    let hosts = format!("{},{}", proxy.address(), address(&url));
+    let url = with_address(&url, &hosts) + "&connections=1&connect_timeout=8";
+    // As a machine that has gone, when the storage is opened and when a connection is made again.
+    proxy.set(Way::Silent);
+    open(&url).put("key", b"value");
+
+    proxy.set(Way::Open);
+    let asker = open(&url);
+    proxy.set(Way::Silent);
+    proxy.cut();
+    let found = asker.fetch("key");
+    assert!(matches!(found, Fetched::Present { .. }), "{found:?}");
+}
+
+#[test]
 fn a_table_of_another_program_is_refused_and_left_as_it_is() {
     let (url, table) = new_table_url();
     sql(&format!(

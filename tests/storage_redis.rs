@@ -178,6 +178,24 @@ fn hosts_are_tried_in_order_and_a_unix_socket_is_one() {
 }
 
 #[test]
+fn a_host_that_does_not_answer_leaves_time_for_the_others() {
+    let (url, _) = new_url();
+    let proxy = Proxy::new(&address(), Duration::ZERO);
+    let hosts = format!("{},{}", proxy.address(), address());
+    let url = url.replace(&address(), &hosts) + "&connect_timeout=8";
+    // As a machine that has gone, when the storage is opened and when a connection is made again.
+    proxy.set(Way::Silent);
+    open(&url).put("key", b"value");
+
+    proxy.set(Way::Open);
+    let asker = open(&url);
+    proxy.set(Way::Silent);
+    proxy.cut();
+    let found = asker.fetch("key");
+    assert!(matches!(found, Fetched::Present { .. }), "{found:?}");
+}
+
+#[test]
 fn keys_of_another_program_or_of_a_newer_build_are_refused_and_left_as_they_are() {
     for (schema, says) in [
         ("saves", "not one of session-locker's"),

@@ -84,28 +84,20 @@ pub(super) fn run(
 async fn open(maker: &Maker) -> Result<Session, PostgresOpenError> {
     let patience = maker.options().connect_timeout;
     let deadline = Instant::now() + patience;
-    let mut last = None;
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match timeout(left, maker.open()).await {
-            Ok(Ok(session)) => return Ok(session),
-            Ok(Err(NotConnected::Refused(error))) => return Err(error),
-            Ok(Err(NotConnected::ForNow(message))) => last = Some(message),
-            Err(_) => {}
-        }
+        let message = match maker.open(deadline).await {
+            Ok(session) => return Ok(session),
+            Err(NotConnected::Refused(error)) => return Err(error),
+            Err(NotConnected::ForNow(message)) => message,
+        };
         if Instant::now() + OPEN_PAUSE >= deadline {
             return Err(PostgresOpenError::Unreachable {
                 waited_s: patience.as_secs(),
-                message: last.unwrap_or_else(|| format!("{:?} do not answer", hosts(maker))),
+                message,
             });
         }
         sleep(OPEN_PAUSE).await;
     }
-}
-
-fn hosts(maker: &Maker) -> Vec<String> {
-    let hosts = maker.options().hosts.iter();
-    hosts.map(ToString::to_string).collect()
 }
 
 /// Everything but the connections' own affairs.

@@ -60,6 +60,15 @@ impl NotConnected {
     }
 }
 
+/// Whether there is a table already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Schema {
+    /// It is made if it is not there.
+    Make,
+    /// It was there. If it has gone, it is not made: somebody may be putting it back.
+    Expect,
+}
+
 impl Maker {
     /// For one engine.
     pub(super) fn new(options: PostgresOptions, connector: Connector) -> Self {
@@ -79,44 +88,27 @@ impl Maker {
     }
 
     /// The first connection, which makes the table if need be.
-    pub(super) async fn open(&self) -> Result<Session, NotConnected> {
-        let connection = self.connect().await?;
-        let created = schema::create_if_missing(&connection.client, &self.names).await;
-        created.map_err(|error| match error {
-            CreateError::Lost(error) => connection.not_usable(&error),
-            CreateError::Refused(error) => NotConnected::Refused(error),
-        })?;
-        self.make_ready(connection).await
+    pub(super) async fn open(&self, deadline: Instant) -> Result<Session, NotConnected> {
+        self.connect(Schema::Make, deadline).await
     }
 
-    /// A later one. If the table has gone, this does not make it: somebody may be putting it back.
+    /// A later one.
     async fn reopen(&self) -> Result<Session, NotConnected> {
-        let connection = self.connect().await?;
-        self.make_ready(connection).await
+        let deadline = Instant::now() + self.options.connect_timeout;
+        self.connect(Schema::Expect, deadline).await
     }
 
-    async fn make_ready(&self, connection: Connection) -> Result<Session, NotConnected> {
-        let statements = Arc::clone(&self.statements);
-        let prepares = self.options.prepares_statements;
-        match Prepared::new(&connection.client, statements, prepares).await {
-            Ok(prepared) => Ok(Session {
-                connection,
-                prepared,
-                connector: self.connector.clone(),
-            }),
-            Err(error) => Err(connection.not_usable(&error)),
-        }
-    }
-
-    /// Tries the hosts in order, until one takes the connection and can be written to.
-    async fn connect(&self) -> Result<Connection, NotConnected> {
+    /// Tries the hosts in order, until one takes the connection and can be written to. Each may take its
+    /// share of the time that is left.
+    async fn connect(&self, schema: Schema, deadline: Instant) -> Result<Session, NotConnected> {
         let mut messages = Vec::new();
         let mut may_pass = false;
-        for host in &self.options.hosts {
-            let patience = self.options.connect_timeout;
-            let attempt = timeout(patience, self.connect_to(host)).await;
+        let hosts = &self.options.hosts;
+        for (host, hosts_left) in hosts.iter().zip((1..=hosts.len() as u32).rev()) {
+            let patience = deadline.saturating_duration_since(Instant::now()) / hosts_left;
+            let attempt = timeout(patience, self.connect_to(host, schema)).await;
             let failure = match attempt {
-                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Ok(session)) => return Ok(session),
                 Ok(Err(NotConnected::Refused(error @ PostgresOpenError::Refused { .. }))) => {
                     error_message(error)
                 }
@@ -128,7 +120,7 @@ impl Maker {
                 }
                 Err(_) => {
                     may_pass = true;
-                    format!("{host}: no answer within {} s", patience.as_secs())
+                    format!("{host}: no answer within {:.1} s", patience.as_secs_f64())
                 }
             };
             messages.push(failure);
@@ -141,7 +133,30 @@ impl Maker {
         })
     }
 
-    async fn connect_to(&self, host: &Host) -> Result<Connection, NotConnected> {
+    async fn connect_to(&self, host: &Host, schema: Schema) -> Result<Session, NotConnected> {
+        let connection = self.reach(host).await?;
+        let client = &connection.client;
+        if schema == Schema::Make {
+            let created = schema::create_if_missing(client, &self.names).await;
+            created.map_err(|error| match error {
+                CreateError::Lost(error) => connection.not_usable(&error),
+                CreateError::Refused(error) => NotConnected::Refused(error),
+            })?;
+        }
+        let statements = Arc::clone(&self.statements);
+        let prepares = self.options.prepares_statements;
+        match Prepared::new(client, statements, prepares).await {
+            Ok(prepared) => Ok(Session {
+                connection,
+                prepared,
+                connector: self.connector.clone(),
+            }),
+            Err(error) => Err(connection.not_usable(&error)),
+        }
+    }
+
+    /// A connection to a server that can be written to, and has no table of another's where ours should be.
+    async fn reach(&self, host: &Host) -> Result<Connection, NotConnected> {
         let modes: &[ClientSslMode] = match self.options.ssl_mode {
             SslMode::Disable => &[ClientSslMode::Disable],
             SslMode::Allow => &[ClientSslMode::Disable, ClientSslMode::Require],
@@ -232,6 +247,16 @@ struct Connection {
     end: Rc<RefCell<Option<String>>>,
     /// Moves bytes, and ends with the connection; taken by whoever waits for that.
     driver: Cell<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Connection {
+    /// Before it has come to anything, nobody else ends it: its driver would wait for a server that does
+    /// not answer.
+    fn drop(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.abort();
+        }
+    }
 }
 
 impl Connection {

@@ -94,16 +94,24 @@ impl Maker {
     }
 
     /// The first connection, which makes the schema key if need be.
-    pub(super) async fn open(&self) -> Result<Session, NotConnected> {
-        self.connect(Schema::Make).await
+    pub(super) async fn open(&self, deadline: Instant) -> Result<Session, NotConnected> {
+        self.connect(Schema::Make, deadline).await
     }
 
-    /// Tries the hosts in order, until one takes the connection and can be written to.
-    async fn connect(&self, schema: Schema) -> Result<Session, NotConnected> {
+    /// A later one.
+    async fn reopen(&self) -> Result<Session, NotConnected> {
+        let deadline = Instant::now() + self.options.connect_timeout;
+        self.connect(Schema::Expect, deadline).await
+    }
+
+    /// Tries the hosts in order, until one takes the connection and can be written to. Each may take its
+    /// share of the time that is left.
+    async fn connect(&self, schema: Schema, deadline: Instant) -> Result<Session, NotConnected> {
         let mut messages = Vec::new();
         let mut may_pass = false;
-        for host in &self.options.hosts {
-            let patience = self.options.connect_timeout;
+        let hosts = &self.options.hosts;
+        for (host, hosts_left) in hosts.iter().zip((1..=hosts.len() as u32).rev()) {
+            let patience = deadline.saturating_duration_since(Instant::now()) / hosts_left;
             let attempt = timeout(patience, self.connect_to(host, schema)).await;
             let failure = match attempt {
                 Ok(Ok(session)) => return Ok(session),
@@ -116,7 +124,7 @@ impl Maker {
                 }
                 Err(_) => {
                     may_pass = true;
-                    format!("{host}: no answer within {} s", patience.as_secs())
+                    format!("{host}: no answer within {:.1} s", patience.as_secs_f64())
                 }
             };
             messages.push(failure);
@@ -478,7 +486,7 @@ impl Link {
             }
             sleep(pause.mul_f64(0.1 + 0.9 * fastrand::f64())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            made = maker.connect(Schema::Expect).await;
+            made = maker.reopen().await;
         }
     }
 
