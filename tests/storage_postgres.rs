@@ -338,6 +338,19 @@ fn a_value_that_is_too_large_is_our_fault_and_costs_nobody_else_anything() {
 // Several at once
 
 #[test]
+fn a_panic_while_answering_costs_that_request_alone() {
+    let (url, _) = new_table_url();
+    let asker = open(&(url + "&connections=1"));
+    // As many as are ever under way at once.
+    for n in 0..10 {
+        let key = format!("{n:04}");
+        asker.submit_to_panic(commit(&key, NEVER_WRITTEN, b"1", &[]));
+        until(|| (asker.expected(&key) != NEVER_WRITTEN).then_some(()));
+    }
+    asker.put("key", b"value");
+}
+
+#[test]
 fn of_one_batch_each_commit_is_judged_on_its_own() {
     const KEYS: u64 = 400;
     let (url, _) = new_table_url();

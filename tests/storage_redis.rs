@@ -354,6 +354,21 @@ fn a_long_list_is_complete_and_in_order() {
 // Several at once
 
 #[test]
+fn a_panic_while_answering_costs_that_request_alone() {
+    let (url, prefix) = new_url();
+    let asker = open(&url);
+    // As many bytes as are ever under way at once.
+    let large = vec![0; 4 << 20];
+    for n in 0..8 {
+        let key = n.to_string();
+        asker.submit_to_panic(commit(&key, NEVER_WRITTEN, &large, &[]));
+        let records = format!("KEYS {prefix}:{{*}}:record:{key}");
+        until(|| (!run::<Vec<String>>(&records).is_empty()).then_some(()));
+    }
+    asker.put("key", b"value");
+}
+
+#[test]
 fn of_one_batch_each_commit_is_judged_on_its_own() {
     const KEYS: usize = 400;
     let (url, _) = new_url();

@@ -40,6 +40,15 @@ impl ReplySink for Replies {
     }
 }
 
+/// Something that takes no reply: it panics, as only a mistake of ours would.
+pub struct Panics;
+
+impl ReplySink for Panics {
+    fn deliver(&self, reply: Reply) {
+        panic!("as the test wants it: {reply:?}");
+    }
+}
+
 /// A storage, and the directory it lives in.
 pub struct Opened {
     pub storage: Arc<dyn Storage>,
@@ -68,6 +77,15 @@ impl Asker {
     pub fn submit_to(&self, id: u64, operation: Operation, sink: &Arc<Replies>) {
         let sink: Arc<dyn ReplySink> = Arc::<Replies>::clone(sink);
         let responder = Responder::new(RequestId(id), sink);
+        self.storage.submit(Request {
+            operation,
+            responder,
+        });
+    }
+
+    /// Submits a request whose answer makes the engine panic.
+    pub fn submit_to_panic(&self, operation: Operation) {
+        let responder = Responder::new(RequestId(0), Arc::new(Panics));
         self.storage.submit(Request {
             operation,
             responder,

@@ -197,7 +197,7 @@ impl Engine {
                 };
                 let batch = self.queue.borrow_mut().take(lane);
                 self.links[place].begin(lane);
-                spawn_local(Rc::clone(self).run(place, session, lane, batch));
+                spawn_local(Rc::clone(self).see_through(place, session, lane, batch));
             }
         }
         if let Some(time) = next
@@ -224,6 +224,21 @@ impl Engine {
             .filter_map(|(place, link)| Some((place, link, link.session()?)))
             .min_by_key(|(_, link, _)| link.all_in_flight())
             .map(|(place, _, session)| (place, session))
+    }
+
+    /// Runs a batch, and whatever has waited for that. A panic costs the batch, whose requests are answered
+    /// as given up when they are dropped, and nothing else.
+    async fn see_through(
+        self: Rc<Self>,
+        place: usize,
+        session: Rc<Session>,
+        lane: Lane,
+        batch: Vec<Request>,
+    ) {
+        let _ = spawn_local(Rc::clone(&self).run(place, session, lane, batch)).await;
+        self.links[place].end(lane);
+        self.answered.notify_one();
+        self.dispatch();
     }
 
     /// A batch from here to its answers.
@@ -258,10 +273,6 @@ impl Engine {
         };
         drop(operations);
         answer(responders, result);
-        drop(session);
-        link.end(lane);
-        self.answered.notify_one();
-        self.dispatch();
     }
 
     /// Answers what has waited for too long.

@@ -183,17 +183,21 @@ impl Engine {
             let taken = self.queue.borrow_mut().take(self.link.load());
             let Some((batch, load)) = taken else { break };
             self.link.begin(load);
-            spawn_local(Rc::clone(self).run(session, batch, load));
+            spawn_local(Rc::clone(self).see_through(session, batch, load));
         }
     }
 
-    /// A batch from here to its answers.
-    async fn run(self: Rc<Self>, session: Rc<Session>, batch: Batch, load: Load) {
-        match batch {
-            Batch::Keyed(requests) => self.run_keyed(&session, requests).await,
-            Batch::List(request) => self.run_list(&session, request).await,
-        }
-        drop(session);
+    /// Runs a batch, and whatever has waited for that. A panic costs the batch, whose requests are answered
+    /// as given up when they are dropped, and nothing else.
+    async fn see_through(self: Rc<Self>, session: Rc<Session>, batch: Batch, load: Load) {
+        let engine = Rc::clone(&self);
+        let running = spawn_local(async move {
+            match batch {
+                Batch::Keyed(requests) => engine.run_keyed(&session, requests).await,
+                Batch::List(request) => engine.run_list(&session, request).await,
+            }
+        });
+        let _ = running.await;
         self.link.end(load);
         self.answered.notify_one();
         self.dispatch();
