@@ -178,6 +178,65 @@ fn a_server_that_has_too_few_replicas_takes_no_commits() {
 }
 
 #[test]
+fn a_server_that_cannot_save_its_snapshot_takes_no_commits_and_no_erasures_until_it_can() {
+    let server = Server::start(&[]);
+    let asker = open(&server.url());
+    let revision = asker.put_for("key", b"value", &["u"]);
+    // A folder stands where the snapshot should be, and the server is to make one now and then.
+    let snapshot = server.folder().join("dump.rdb");
+    std::fs::create_dir(&snapshot).unwrap();
+    run_words::<()>(&server.url(), &["CONFIG", "SET", "save", "3600 1000000"]).unwrap();
+    server.run::<String>("BGSAVE");
+    let has_failed = || {
+        server
+            .run::<String>("INFO persistence")
+            .contains("status:err")
+    };
+    until(|| has_failed().then_some(()));
+    let replace = Expected::Present(revision.clone());
+    for operation in [
+        commit("key", replace.clone(), b"2", &["u"]),
+        commit("key", replace.clone(), b"2", &["v"]),
+        commit("new", NEVER_WRITTEN, b"1", &["u"]),
+        erase("key", None),
+    ] {
+        check_refusal(&asker.try_ask(operation).unwrap_err(), "MISCONF");
+    }
+    assert_eq!(fetched(&asker, "key"), present(b"value", &revision, &["u"]));
+    assert_eq!(asker.keys_of_user("u"), ["key"]);
+    std::fs::remove_dir(&snapshot).unwrap();
+    server.run::<String>("BGSAVE");
+    until(|| (!has_failed()).then_some(()));
+    assert!(asker.commit("key", replace, b"2").is_some());
+}
+
+#[test]
+fn a_server_that_is_loading_its_data_is_waited_for() {
+    const KEYS: usize = 6000;
+    let mut server = Server::start(&[]);
+    let asker = open(&server.url());
+    let key = |n: usize| n.to_string();
+    let created = asker.ask_all((0..KEYS).map(|n| commit(&key(n), NEVER_WRITTEN, b"1", &[])));
+    // As many microseconds for each command of its log.
+    server.restart_slowly(&["--key-load-delay", "200"]);
+    assert!(
+        server
+            .run::<String>("INFO persistence")
+            .contains("loading:1")
+    );
+    let error = refused(&format!("{}?connect_timeout=2", server.url()));
+    let is_unreachable = matches!(error, OpenError::Redis(RedisOpenError::Unreachable { .. }));
+    assert!(is_unreachable, "{error}");
+    assert!(error.to_string().contains("LOADING"), "{error}");
+    let replies = asker.submit_all((0..KEYS).map(|n| fetch(&key(n))));
+    server.run::<()>("CONFIG SET key-load-delay 0");
+    for (reply, created) in all_replies(&replies).iter().zip(&created) {
+        let found = present(b"1", &committed(created), &[]);
+        assert_eq!(reply.result, Ok(Outcome::Fetched(found)));
+    }
+}
+
+#[test]
 fn a_server_that_becomes_a_replica_is_left_until_it_takes_writes_again() {
     let server = Server::start(&[]);
     let asker = open(&server.url());

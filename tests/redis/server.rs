@@ -40,6 +40,10 @@ impl Server {
         server
     }
 
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -52,6 +56,17 @@ impl Server {
     pub fn run<T: FromRedisValue>(&self, command: &str) -> T {
         let answer = try_run(&self.url(), command);
         answer.unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// Starts it with this option too, and waits for no more than that it says something.
+    pub fn restart_slowly(&mut self, option: &[&str]) {
+        self.kill();
+        let options = self.options.len();
+        self.options
+            .extend(option.iter().map(|&word| word.to_owned()));
+        self.process = Some(self.spawn());
+        self.options.truncate(options);
+        until(|| try_run::<redis::Value>(&self.url(), "CONFIG GET port").ok());
     }
 
     /// Starts it, if it is not running.

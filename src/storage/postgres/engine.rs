@@ -84,12 +84,18 @@ pub(super) fn run(
 async fn open(maker: &Maker) -> Result<Session, PostgresOpenError> {
     let patience = maker.options().connect_timeout;
     let deadline = Instant::now() + patience;
+    let mut message = String::new();
     loop {
-        let message = match maker.open(deadline).await {
+        match maker.open(deadline).await {
             Ok(session) => return Ok(session),
             Err(NotConnected::Refused(error)) => return Err(error),
-            Err(NotConnected::ForNow(message)) => message,
-        };
+            // What the end of the time cuts short has less to say than what was before it.
+            Err(NotConnected::ForNow(last)) => {
+                if message.is_empty() || Instant::now() < deadline {
+                    message = last;
+                }
+            }
+        }
         if Instant::now() + OPEN_PAUSE >= deadline {
             return Err(PostgresOpenError::Unreachable {
                 waited_s: patience.as_secs(),
