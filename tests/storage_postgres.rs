@@ -656,6 +656,40 @@ fn a_server_that_takes_fewer_connections_is_served_by_those() {
 }
 
 #[test]
+fn a_statement_that_the_server_cuts_short_has_failed_and_its_connection_is_kept() {
+    let (url, table) = new_table_url();
+    let asker = open(&url);
+    let revision = asker.put("key", b"1");
+    for (setting, code, says) in [
+        ("lock_timeout", "55P03", "nothing was written"),
+        ("statement_timeout", "57014", "may have been written"),
+    ] {
+        let role = format!("{table}_{setting}");
+        sql(&format!(
+            "CREATE ROLE {role} LOGIN PASSWORD 'p' IN ROLE game;
+             ALTER ROLE {role} SET {setting} = '100ms'"
+        ));
+        let url = with_login(&url, &format!("{role}:p"));
+        let impatient = open(&(url + "&connections=1&application_name=" + &role));
+        let process = "SELECT pid FROM pg_stat_activity WHERE application_name = ";
+        let process = || sql(&format!("{process} '{role}'"));
+        let before = process();
+        let other = SqlSession::connect(&admin_url()).unwrap();
+        let lock = format!("BEGIN; SELECT 1 FROM {table} WHERE key = 'key' FOR UPDATE");
+        other.run(&lock).unwrap();
+        let expected = Expected::Present(revision.clone());
+        let operation = commit("key", expected, b"2", &[]);
+        let error = impatient.try_ask(operation).unwrap_err();
+        assert_eq!(error.kind, RequestErrorKind::Backend, "{error}");
+        assert!(error.message.contains(code), "{error}");
+        assert!(error.message.contains(says), "{error}");
+        other.run("ROLLBACK").unwrap();
+        assert_eq!(impatient.fetch("key"), present(b"1", &revision, &[]));
+        assert_eq!(process(), before);
+    }
+}
+
+#[test]
 fn a_table_that_goes_away_is_a_failure_of_every_request_until_it_is_back() {
     let (url, table) = new_table_url();
     let asker = open(&url);

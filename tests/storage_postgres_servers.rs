@@ -13,7 +13,7 @@ use conformance::known::{check_that_kills_lose_nothing, fetched};
 use conformance::{NEVER_WRITTEN, commit, present, until};
 use postgres::server::Server;
 use postgres::{is_encrypted, open, refused};
-use session_locker::storage::postgres::PostgresOpenError;
+use session_locker::storage::postgres::{PostgresOpenError, PostgresOptions, PostgresStorage};
 use session_locker::storage::{Expected, OpenError, Outcome, RequestErrorKind};
 
 // Death
@@ -50,6 +50,22 @@ fn what_is_acknowledged_is_durable_though_the_server_is_set_otherwise_unless_the
     server.restart();
     let found = fetched(&asker, "key");
     assert_ne!(found, present(b"lost", &revision, &[]), "it was to be lost");
+}
+
+#[test]
+fn a_server_that_never_flushes_is_warned_of() {
+    let warnings = |server: &Server| {
+        let options = PostgresOptions::from_url(&server.url()).unwrap();
+        PostgresStorage::open(options).unwrap().warnings().to_vec()
+    };
+    let server = Server::start(&["fsync=off"]);
+    let all = warnings(&server);
+    let [warning] = &all[..] else {
+        panic!("{all:?}");
+    };
+    assert!(warning.contains("`fsync` is off"), "{warning}");
+    assert!(warning.contains(&server.address()), "{warning}");
+    assert_eq!(warnings(&Server::start(&[])), [""; 0]);
 }
 
 // Change of mind

@@ -11,7 +11,7 @@ use super::postgres::{PostgresOpenError, PostgresOptions, PostgresStorage};
 use super::redis::{RedisOpenError, RedisOptions, RedisStorage};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteOpenError, SqliteOptions, SqliteStorage, Synchronous};
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 use crate::log::{Level, MODULE, log};
 
 /// The URLs this build knows, as an error message shows them, and those that it does not.
@@ -183,17 +183,24 @@ fn open_sqlite(url: &str, rest: &str) -> Result<Arc<dyn Storage>, OpenError> {
 
 #[cfg(feature = "postgres")]
 fn open_postgres(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
-    let options = PostgresOptions::from_url(url)?;
-    Ok(Arc::new(PostgresStorage::open(options)?))
+    let storage = PostgresStorage::open(PostgresOptions::from_url(url)?)?;
+    warn(storage.warnings());
+    Ok(Arc::new(storage))
 }
 
 #[cfg(feature = "redis")]
 fn open_redis(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
     let storage = RedisStorage::open(RedisOptions::from_url(url)?)?;
-    for warning in storage.warnings() {
+    warn(storage.warnings());
+    Ok(Arc::new(storage))
+}
+
+/// Says in the log what an operator should know of a server that was found.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+fn warn(warnings: &[String]) {
+    for warning in warnings {
         log(Level::Warning, &format!("{MODULE} {warning}"));
     }
-    Ok(Arc::new(storage))
 }
 
 /// What stands before the `?`, and the parameters after it, in order. Text after the `?` that has

@@ -137,6 +137,7 @@ pub struct PostgresStorage {
     /// `None` once closed.
     requests: Option<UnboundedSender<Request>>,
     admission: Arc<Admission>,
+    warnings: Vec<String>,
     /// Disconnected when the thread has ended.
     ended: Mutex<Receiver<Never>>,
     thread: Option<JoinHandle<()>>,
@@ -175,17 +176,24 @@ impl PostgresStorage {
                 message: error.to_string(),
             })?;
         // The storage waits for the thread's end too if it could not be opened.
-        let storage = Self {
+        let mut storage = Self {
             requests: Some(requests),
             admission,
+            warnings: Vec::new(),
             ended: Mutex::new(ended),
             thread: Some(thread),
         };
-        let result = is_opened.recv().unwrap_or_else(|_| {
+        storage.warnings = is_opened.recv().unwrap_or_else(|_| {
             let message = "its thread has ended".to_owned();
             Err(PostgresOpenError::NotStarted { message })
-        });
-        result.map(|()| storage)
+        })?;
+        Ok(storage)
+    }
+
+    /// What an operator should know of the server that was found: why it may lose what was acknowledged, if
+    /// it may. [`open`](super::open()) says it in the log.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 }
 

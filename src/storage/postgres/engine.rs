@@ -38,6 +38,9 @@ const LOOKUP_THREADS: usize = 2;
 /// How long connections may take to say goodbye.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
 
+/// What opening has come to: what an operator should know of the server, or why there is none.
+pub(super) type Opened = Result<Vec<String>, PostgresOpenError>;
+
 /// The life of the thread: opens, says into `opened` how that went, and serves until nobody can submit
 /// any more.
 pub(super) fn run(
@@ -45,7 +48,7 @@ pub(super) fn run(
     connector: Connector,
     submitted: UnboundedReceiver<Request>,
     admission: Arc<Admission>,
-    opened: &Sender<Result<(), PostgresOpenError>>,
+    opened: &Sender<Opened>,
 ) {
     let runtime = Builder::new_current_thread()
         .enable_io()
@@ -66,8 +69,8 @@ pub(super) fn run(
         let maker = Maker::new(options, connector);
         match open(&maker).await {
             Ok(first) => {
+                let _ = opened.send(Ok(first.weakness().into_iter().collect()));
                 let engine = Engine::start(maker, first, admission);
-                let _ = opened.send(Ok(()));
                 engine.serve(submitted).await;
             }
             Err(error) => drop(opened.send(Err(error))),

@@ -172,7 +172,7 @@ impl Maker {
                 _ => break,
             }
         }
-        let connection = result.map_err(|error| not_usable(host, &error))?;
+        let mut connection = result.map_err(|error| not_usable(host, &error))?;
         let found = schema::inspect(&connection.client, &self.names).await;
         let found = found.map_err(|error| connection.not_usable(&error))?;
         found.table(&self.names).map_err(NotConnected::Refused)?;
@@ -180,6 +180,7 @@ impl Maker {
             let message = format!("{host}: the database is read-only");
             return Err(NotConnected::ForNow(message));
         }
+        connection.flushes = found.flushes;
         Ok(connection)
     }
 
@@ -217,6 +218,7 @@ impl Maker {
         Ok(Connection {
             client,
             host: host.clone(),
+            flushes: true,
             end,
             driver: Cell::new(Some(driver)),
         })
@@ -243,6 +245,8 @@ fn not_usable(host: &Host, error: &Error) -> NotConnected {
 struct Connection {
     client: Client,
     host: Host,
+    /// Whether the server flushes to its disk at all.
+    flushes: bool,
     /// What ended it.
     end: Rc<RefCell<Option<String>>>,
     /// Moves bytes, and ends with the connection; taken by whoever waits for that.
@@ -281,6 +285,17 @@ impl Session {
     ) -> Result<(Vec<Outcome>, Option<f64>), Error> {
         let client = &self.connection.client;
         self.prepared.run_batch(client, lane, operations).await
+    }
+
+    /// What an operator should know of the server: why what was acknowledged may be lost, if it may.
+    pub(super) fn weakness(&self) -> Option<String> {
+        let Connection { host, flushes, .. } = &self.connection;
+        (!flushes).then(|| {
+            format!(
+                "PostgreSQL at {host}: `fsync` is off: a crash of its machine may lose anything, or all. Set \
+                 `fsync = on`"
+            )
+        })
     }
 
     /// Forgets old tombstones; whether there may be more of them.

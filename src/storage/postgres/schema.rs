@@ -75,6 +75,8 @@ impl Names {
 pub(super) struct Found {
     /// Whether nothing can be written here: a standby, or a database that was set so.
     pub(super) is_read_only: bool,
+    /// Whether the server flushes to its disk at all.
+    pub(super) flushes: bool,
     /// The table, if there is one of this name: its comment.
     table: Option<Option<String>>,
 }
@@ -111,7 +113,7 @@ pub(super) async fn inspect(client: &Client, names: &Names) -> Result<Found, Err
     let table = &names.table;
     let sql = format!(
         "SELECT current_setting('transaction_read_only'), to_regclass('{table}') IS NOT NULL, \
-         obj_description(to_regclass('{table}'), 'pg_class')"
+         obj_description(to_regclass('{table}'), 'pg_class'), current_setting('fsync', true)"
     );
     let messages = client.simple_query(&sql).await?;
     let row = messages.iter().find_map(|message| match message {
@@ -122,6 +124,7 @@ pub(super) async fn inspect(client: &Client, names: &Names) -> Result<Found, Err
     let is_there = column(1) == Some("t");
     Ok(Found {
         is_read_only: column(0) == Some("on"),
+        flushes: column(3) != Some("off"),
         table: is_there.then(|| column(2).map(str::to_owned)),
     })
 }
@@ -184,9 +187,9 @@ mod tests {
     fn found(comment: Option<&str>) -> Result<bool, PostgresOpenError> {
         let names = Names::new(&PostgresOptions::default());
         let table = Some(comment.map(str::to_owned));
-        let is_read_only = false;
         Found {
-            is_read_only,
+            is_read_only: false,
+            flushes: true,
             table,
         }
         .table(&names)
