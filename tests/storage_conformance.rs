@@ -77,8 +77,8 @@ conformance! {
 #[cfg(feature = "postgres")]
 conformance! {
     postgres => conformance::postgres::open("");
-    postgres_behind_a_pooler => conformance::postgres::open(
-        "&connections=1&prepared_statements=off&synchronous_commit=off"
+    postgres_prepared => conformance::postgres::open(
+        "&connections=1&prepared_statements=on&synchronous_commit=off"
     );
 }
 

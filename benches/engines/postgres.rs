@@ -30,7 +30,7 @@ pub fn run() {
             Box::new(Raw::new(&url, keys, size_bytes, 2, 500)),
             engine("the engine", ""),
             engine("one connection", "&connections=1"),
-            engine("not prepared", "&prepared_statements=off"),
+            engine("prepared", "&prepared_statements=on"),
         ]);
     }
 }

@@ -100,8 +100,10 @@ pub enum OpenError {
 /// | `memory:NAME` | the storage in memory of this name, shared within the process |
 /// | `sqlite:PATH` | the SQLite database at this path, relative or absolute |
 /// | `sqlite:PATH?synchronous=normal` | the same, faster and less durable (`full` is the default) |
-/// | `postgres://USER:PASSWORD@HOST/DATABASE` | the PostgreSQL database, with the feature `postgres` |
-/// | `redis://USER:PASSWORD@HOST`, `rediss://…` | the Redis server, with the feature `redis` |
+/// | `postgres://USER:PASSWORD@HOST/DATABASE` | the PostgreSQL database |
+/// | `redis://USER:PASSWORD@HOST`, `rediss://…` | the Redis server, the latter with TLS |
+///
+/// The features `sqlite`, `postgres` and `redis`, which the default build has, can leave the last three out.
 ///
 /// A path is taken as it is written, without percent-decoding, up to the first `?`; one with a
 /// question mark in it cannot be named. The forms `sqlite://…` and `sqlite::memory:` mean different

@@ -41,6 +41,16 @@ pub(super) fn ends_connection(error: &Error) -> bool {
         || matches!(&code.code()[..2], "08" | "57") && *code != SqlState::QUERY_CANCELED
 }
 
+/// Whether what was prepared is not there, or is there already: then not all that was said on this
+/// connection has come to the same server process.
+fn is_of_pooler(error: &Error) -> bool {
+    let codes = [
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
+    ];
+    error.code().is_some_and(|code| codes.contains(code))
+}
+
 /// Whether the same attempt to connect may go well a moment later: nobody listens, or the server
 /// says that it is busy with itself. A wrong password or name stays wrong.
 pub(super) fn may_pass(error: &Error) -> bool {
@@ -95,7 +105,14 @@ pub(super) fn text(error: &Error) -> String {
         return text;
     };
     let mut text = format!("{} (SQLSTATE {}", server.message(), server.code().code());
-    for more in [server.detail(), server.hint()].into_iter().flatten() {
+    let of_pooler = is_of_pooler(error).then_some(
+        "a pooler seems to give out connections for one transaction: leave \
+         `prepared_statements=on` out of the URL",
+    );
+    for more in [server.detail(), server.hint(), of_pooler]
+        .into_iter()
+        .flatten()
+    {
         text = format!("{text}; {more}");
     }
     text + ")"

@@ -44,8 +44,9 @@ pub struct PostgresOptions {
     /// Whether an acknowledged commit has been flushed to the server's disk. Otherwise the last
     /// moment before a crash of the server may be lost.
     pub is_durable: bool,
-    /// Whether statements are prepared once for each connection. Otherwise each is sent whole, for
-    /// a pooler between us and the server that gives every transaction to another connection.
+    /// Whether statements are prepared once for each connection, which spares the server their planning.
+    /// Otherwise each is sent whole, and any pooler may stand in between: one that gives every transaction
+    /// to another connection, and is not told of it, would run what somebody else has prepared.
     pub prepares_statements: bool,
     /// What the server's own lists of connections show.
     pub application_name: String,
@@ -99,7 +100,7 @@ impl Default for PostgresOptions {
             ssl_mode: SslMode::Prefer,
             tls_roots: TlsRoots::System,
             is_durable: true,
-            prepares_statements: true,
+            prepares_statements: false,
             application_name: "session-locker".to_owned(),
         }
     }
@@ -305,13 +306,13 @@ mod tests {
     fn parameters_set_what_they_name() {
         let url = "postgres://h/d?connections=7&connect_timeout=3&sslmode=verify-full\
                    &sslrootcert=/etc/ca%20file.pem&synchronous_commit=off\
-                   &prepared_statements=off&application_name=arena%201";
+                   &prepared_statements=on&application_name=arena%201";
         let options = read(url);
         assert_eq!(options.connections, 7);
         assert_eq!(options.connect_timeout, Duration::from_secs(3));
         assert_eq!(options.ssl_mode, SslMode::VerifyFull);
         assert_eq!(options.tls_roots, TlsRoots::File("/etc/ca file.pem".into()));
-        assert!(!options.is_durable && !options.prepares_statements);
+        assert!(!options.is_durable && options.prepares_statements);
         assert_eq!(options.application_name, "arena 1");
     }
 
