@@ -764,10 +764,13 @@ namespace SessionLocker.Native
         ///    any number of processes of one machine may use at once. With `?synchronous=normal` behind the
         ///    path the last moments before a power failure may be lost; without, nothing acknowledged is;
         ///  - `postgres://USER:PASSWORD@HOST/DATABASE` keeps them in a PostgreSQL database, for servers on many
-        ///    machines; docs/storage.md has its parameters. Only in a build with the feature `postgres`;
+        ///    machines; docs/storage.md has its parameters;
         ///  - `redis://USER:PASSWORD@HOST/DATABASE`, or `rediss://…` with TLS, keeps them in a Redis server. If that is
         ///    set so that it may lose what it has acknowledged, the log says so within this call; docs/storage.md has
-        ///    what to set. Only in a build with the feature `redis`.
+        ///    what to set.
+        ///
+        ///  The library as it is built by default has all of them. Cargo's features `sqlite`, `postgres` and `redis` can
+        ///  leave them out; the message of the error says what this one has.
         ///
         ///  Free the handle with `locker_storage_destroy`; what was created with it
         ///  keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
@@ -781,7 +784,8 @@ namespace SessionLocker.Native
 
         /// <summary>
         ///  Frees the handle of a storage. The storage itself closes when the last object that was created
-        ///  with it is destroyed too; one that the host brought has its `drop` called then.
+        ///  with it is destroyed too; one that the host brought has its `drop` called then, and one on a server
+        ///  waits until what was asked of it is done, for five seconds at most.
         ///
         ///  Any thread. Errors: SL_ERROR_INVALID_HANDLE.
         /// </summary>
