@@ -722,6 +722,34 @@ fn a_storage_that_is_dropped_while_the_server_is_away_answers_what_was_submitted
 }
 
 #[test]
+fn a_storage_that_is_dropped_while_the_server_hangs_has_answered_everything_then() {
+    const CONNECTIONS: usize = 12;
+    let (url, table) = new_table_url();
+    let url = format!("{url}&connections={CONNECTIONS}&application_name={table}");
+    let asker = open(&url);
+    let key = |n: usize| n.to_string();
+    let revisions: Vec<Revision> = (0..CONNECTIONS).map(|n| asker.put(&key(n), b"1")).collect();
+    let of_engine = format!("FROM pg_stat_activity WHERE application_name = '{table}'");
+    until(|| (sql(&format!("SELECT pid {of_engine}")).len() == CONNECTIONS).then_some(()));
+    // All keys are locked, so each connection has a batch that does not end.
+    let other = SqlSession::connect(&admin_url()).unwrap();
+    let lock = format!("BEGIN; SELECT 1 FROM {table} FOR UPDATE");
+    other.run(&lock).unwrap();
+    let waits = format!("SELECT pid {of_engine} AND wait_event_type = 'Lock'");
+    let mut replies = Vec::new();
+    for (n, revision) in revisions.into_iter().enumerate() {
+        replies.push(asker.submit(commit(&key(n), Expected::Present(revision), b"2", &[])));
+        until(|| (sql(&waits).len() == n + 1).then_some(()));
+    }
+    drop(asker);
+    for replies in replies {
+        let reply = replies.try_recv().expect("it is answered");
+        reply.result.expect_err("it was not to be written yet");
+    }
+    other.run("ROLLBACK").unwrap();
+}
+
+#[test]
 fn a_server_without_encryption_is_taken_if_sslmode_lets_it() {
     let (url, _) = new_table_url();
     for mode in ["disable", "allow", "prefer"] {

@@ -35,7 +35,7 @@ const PURGE_PERIOD: Duration = Duration::from_secs(600);
 const OPEN_PAUSE: Duration = Duration::from_millis(250);
 /// How many threads look up host names: it is the one thing that blocks.
 const LOOKUP_THREADS: usize = 2;
-/// How long connections may take to say goodbye.
+/// How long all connections together may take to say goodbye.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What opening has come to: what an operator should know of the server, or why there is none.
@@ -161,8 +161,12 @@ impl Engine {
         let _ = timeout(CLOSE_PATIENCE, self.finish()).await;
         let left = self.queue.borrow_mut().take_all();
         fail(left, "the storage was closed before a connection was free");
+        let _ = timeout(GOODBYE_PATIENCE, self.close_links()).await;
+    }
+
+    async fn close_links(&self) {
         for link in &self.links {
-            let _ = timeout(GOODBYE_PATIENCE, link.close()).await;
+            link.close().await;
         }
     }
 
