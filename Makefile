@@ -74,9 +74,10 @@ docs:
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 	@echo "documentation: no warnings"
 
+# Those of servers wait for most of their time: for what is over after ten seconds, or twenty.
 rust-tests:
 	@printf '\n== Rust tests, the header check among them\n'
-	@tests/servers/redis run tests/servers/postgres run $(CARGO) test --locked --quiet
+	@RUST_TEST_THREADS=8 tests/servers/redis run tests/servers/postgres run $(CARGO) test --locked --quiet
 
 # The part of them that is about one engine.
 postgres-tests:

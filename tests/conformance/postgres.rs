@@ -32,7 +32,8 @@ pub fn new_table() -> String {
 
 /// A storage in a table of its own.
 pub fn open(parameters: &str) -> Opened {
-    let url = format!("{}?table={}{parameters}", url(), new_table());
+    let table = new_table();
+    let url = format!("{}?table={table}&connect_timeout=60{parameters}", url());
     let storage: Arc<dyn storage::Storage> =
         storage::open(&url).unwrap_or_else(|error| panic!("{url}: {error}"));
     let directory = None;

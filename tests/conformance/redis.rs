@@ -24,7 +24,8 @@ pub fn new_prefix() -> String {
 
 /// A storage of its own, in a database of the server.
 pub fn open(database: &str) -> Opened {
-    let url = format!("{}{database}?prefix={}", url(), new_prefix());
+    let prefix = new_prefix();
+    let url = format!("{}{database}?prefix={prefix}&connect_timeout=60", url());
     let storage: Arc<dyn storage::Storage> =
         storage::open(&url).unwrap_or_else(|error| panic!("{url}: {error}"));
     let directory = None;

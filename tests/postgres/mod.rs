@@ -31,10 +31,11 @@ pub fn refused(url: &str) -> OpenError {
     }
 }
 
-/// The URL of a table that is not there yet, on the server of all tests.
+/// The URL of a table that is not there yet, on the server of all tests, for a machine that is busy.
 pub fn new_table_url() -> (String, String) {
     let table = new_table();
-    (format!("{}?table={table}", url()), table)
+    let url = format!("{}?table={table}&connect_timeout=60", url());
+    (url, table)
 }
 
 /// `url`, as another role with another password.
