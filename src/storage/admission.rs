@@ -4,7 +4,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Operation, RequestErrorKind, StorageError};
+pub(super) use super::stats::value_bytes;
+use super::{RequestErrorKind, StorageError};
 
 /// What waits for a server, counted where it is submitted.
 #[derive(Debug)]
@@ -51,14 +52,6 @@ impl Admission {
     pub(super) fn release(&self, size_bytes: usize) {
         self.requests.fetch_sub(1, Ordering::Relaxed);
         self.bytes.fetch_sub(size_bytes, Ordering::Relaxed);
-    }
-}
-
-/// The bytes of the value that an operation carries.
-pub(super) fn value_bytes(operation: &Operation) -> usize {
-    match operation {
-        Operation::Commit { bytes, .. } => bytes.len(),
-        _ => 0,
     }
 }
 

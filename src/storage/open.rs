@@ -1,9 +1,12 @@
 //! Opens a built-in engine by its URL, so that a game starts embedded and moves to a cluster by
 //! changing one string.
 
+use std::borrow::Cow;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::Storage;
+use super::budget::{Budget, Limits, MAX_LIMIT};
 use super::memory::MemoryStorage;
 #[cfg(feature = "postgres")]
 use super::postgres::{PostgresOpenError, PostgresOptions, PostgresStorage};
@@ -13,6 +16,10 @@ use super::redis::{RedisOpenError, RedisOptions, RedisStorage};
 use super::sqlite::{SqliteOpenError, SqliteOptions, SqliteStorage, Synchronous};
 #[cfg(feature = "redis")]
 use crate::log::{Level, MODULE, log};
+
+/// The parameters that every storage has.
+const PER_SECOND: &str = "requests_per_second";
+const IN_FLIGHT: &str = "requests_in_flight";
 
 /// The URLs this build knows, as an error message shows them, and those that it does not.
 fn known_urls() -> String {
@@ -48,7 +55,10 @@ pub enum OpenError {
         scheme: String,
     },
     /// The engine has no such parameter.
-    #[error("`{scheme}:` has no parameter {parameter:?}; it knows {known}")]
+    #[error(
+        "`{scheme}:` has no parameter {parameter:?}; it knows {known}, and as every storage \
+         `{PER_SECOND}` and `{IN_FLIGHT}`"
+    )]
     UnknownParameter {
         /// The engine.
         scheme: &'static str,
@@ -107,6 +117,9 @@ pub enum OpenError {
 /// question mark in it cannot be named. The forms `sqlite://…` and `sqlite::memory:` mean different
 /// things to different programs and are refused.
 ///
+/// Every one of them takes a [`budget`](super::budget) of requests: `requests_per_second=N` and
+/// `requests_in_flight=N`, each 1 to 1 000 000, are parameters of any URL.
+///
 /// What an operator should know of a server that was found goes to the [log](crate::log), before this
 /// returns.
 ///
@@ -114,27 +127,71 @@ pub enum OpenError {
 ///
 /// Whatever is unknown is refused and named; what the engine itself refuses is passed on.
 pub fn open(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
-    let Some((scheme, rest)) = url.split_once(':') else {
+    let Some((scheme, _)) = url.split_once(':') else {
         let url = url.to_owned();
         return Err(OpenError::NoScheme { url });
     };
-    match scheme {
-        "memory" => open_memory(rest),
+    let (scheme, open): (_, fn(&str) -> _) = match scheme {
+        "memory" => ("memory", open_memory),
         #[cfg(feature = "sqlite")]
-        "sqlite" => open_sqlite(url, rest),
+        "sqlite" => ("sqlite", open_sqlite),
         #[cfg(feature = "postgres")]
-        "postgres" | "postgresql" => open_postgres(url),
+        "postgres" | "postgresql" => ("postgres", open_postgres),
         #[cfg(feature = "redis")]
-        "redis" | "rediss" => open_redis(url),
+        "redis" | "rediss" => ("redis", open_redis),
         _ => {
             let scheme = scheme.to_owned();
-            Err(OpenError::UnknownScheme { scheme })
+            return Err(OpenError::UnknownScheme { scheme });
         }
-    }
+    };
+    let (url, limits) = split_limits(scheme, url)?;
+    Ok(Arc::new(Budget::new(open(&url)?, limits)))
 }
 
-fn open_memory(rest: &str) -> Result<Arc<dyn Storage>, OpenError> {
-    let (name, parameters) = split_parameters(rest);
+/// Takes the parameters that every storage has out of a URL.
+fn split_limits<'a>(
+    scheme: &'static str,
+    url: &'a str,
+) -> Result<(Cow<'a, str>, Limits), OpenError> {
+    let mut limits = Limits::default();
+    let (before, parameters) = split_parameters(url);
+    let (common, own): (Vec<_>, Vec<_>) = parameters
+        .into_iter()
+        .partition(|(parameter, _)| [PER_SECOND, IN_FLIGHT].contains(parameter));
+    if common.is_empty() {
+        return Ok((url.into(), limits));
+    }
+    for (parameter, value) in common {
+        let limit = limit(value).ok_or_else(|| OpenError::InvalidParameter {
+            scheme,
+            parameter: parameter.to_owned(),
+            value: value.to_owned(),
+            allowed: "a number from 1 to 1000000",
+        })?;
+        match parameter {
+            PER_SECOND => limits.per_second = Some(limit),
+            _ => limits.in_flight = Some(limit),
+        }
+    }
+    let mut url = before.to_owned();
+    for (index, (parameter, value)) in own.into_iter().enumerate() {
+        url.push(if index == 0 { '?' } else { '&' });
+        url.push_str(parameter);
+        url.push('=');
+        url.push_str(value);
+    }
+    Ok((url.into(), limits))
+}
+
+/// What stands in a URL as a limit: digits alone.
+fn limit(value: &str) -> Option<NonZeroU32> {
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = value.parse::<NonZeroU32>().ok()?;
+    (is_number && limit.get() <= MAX_LIMIT).then_some(limit)
+}
+
+fn open_memory(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
+    let (name, parameters) = split_parameters(without_scheme(url));
     if let Some((parameter, _)) = parameters.into_iter().next() {
         return Err(OpenError::UnknownParameter {
             scheme: "memory",
@@ -149,9 +206,9 @@ fn open_memory(rest: &str) -> Result<Arc<dyn Storage>, OpenError> {
 }
 
 #[cfg(feature = "sqlite")]
-fn open_sqlite(url: &str, rest: &str) -> Result<Arc<dyn Storage>, OpenError> {
+fn open_sqlite(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
     const SCHEME: &str = "sqlite";
-    let (path, parameters) = split_parameters(rest);
+    let (path, parameters) = split_parameters(without_scheme(url));
     if path.is_empty() || path.starts_with("//") || path.starts_with(":memory:") {
         let url = url.to_owned();
         return Err(OpenError::NoPath { url });
@@ -194,6 +251,10 @@ fn open_redis(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
         log(Level::Warning, &format!("{MODULE} {warning}"));
     }
     Ok(Arc::new(storage))
+}
+
+fn without_scheme(url: &str) -> &str {
+    url.split_once(':').map_or(url, |(_, rest)| rest)
 }
 
 /// What stands before the `?`, and the parameters after it, in order. Text after the `?` that has
