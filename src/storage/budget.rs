@@ -81,8 +81,6 @@ struct Line {
     passed_over: ByPriority,
     /// When those of the last second went, oldest first; kept only where that is limited.
     gone_at: VecDeque<f64>,
-    /// The latest time that was told.
-    now: f64,
 }
 
 impl Budget {
@@ -214,9 +212,8 @@ enum Entered {
 impl Gate {
     fn enter(&self, request: Request, now: f64, meter: &Meter) -> Entered {
         let mut line = self.line.lock();
-        line.now = line.now.max(now);
-        if line.is_empty() && self.may_go(&mut line, meter) {
-            self.note_gone(&mut line, meter);
+        if line.is_empty() && self.may_go(&mut line, now, meter) {
+            self.note_gone(&mut line, now, meter);
             return Entered::Through(request);
         }
         if let Some(error) = line.refusal(&request) {
@@ -230,31 +227,29 @@ impl Gate {
     /// Takes the next that may go out of the line, and counts it as in flight.
     fn next(&self, now: f64, meter: &Meter) -> Option<Request> {
         let mut line = self.line.lock();
-        line.now = line.now.max(now);
-        if line.is_empty() || !self.may_go(&mut line, meter) {
+        if line.is_empty() || !self.may_go(&mut line, now, meter) {
             return None;
         }
         let request = line.pop()?;
         self.has_waiting.store(!line.is_empty(), Ordering::Release);
-        self.note_gone(&mut line, meter);
+        self.note_gone(&mut line, now, meter);
         Some(request)
     }
 
     /// Whether one more may go. That the line is locked is what keeps two from going in one place:
     /// answers that come meanwhile only make more room.
-    fn may_go(&self, line: &mut Line, meter: &Meter) -> bool {
+    fn may_go(&self, line: &mut Line, now: f64, meter: &Meter) -> bool {
         let has_place = |limit: NonZeroU32| meter.in_flight() < limit.get().into();
         self.limits.in_flight.is_none_or(has_place)
             && self.limits.per_second.is_none_or(|limit| {
-                line.forget_gone();
+                line.forget_gone(now);
                 line.gone_at.len() < limit.get() as usize
             })
     }
 
-    fn note_gone(&self, line: &mut Line, meter: &Meter) {
+    fn note_gone(&self, line: &mut Line, now: f64, meter: &Meter) {
         meter.count_in_flight();
         if self.limits.per_second.is_some() {
-            let now = line.now;
             line.gone_at.push_back(now);
         }
     }
@@ -322,9 +317,10 @@ impl Line {
             .or(first)
     }
 
-    /// Forgets who has gone a second ago and longer.
-    fn forget_gone(&mut self) {
-        let is_over = |gone_at: &f64| *gone_at + A_SECOND <= self.now;
+    /// Forgets who has gone a second ago and longer. Of two threads the one that looked at the clock first
+    /// may come second; then it is remembered for as long as the other.
+    fn forget_gone(&mut self, now: f64) {
+        let is_over = |gone_at: &f64| *gone_at + A_SECOND <= now;
         while self.gone_at.front().is_some_and(is_over) {
             self.gone_at.pop_front();
         }
