@@ -16,7 +16,8 @@
 # make clean     removes what was built
 
 # The C examples, in the order in which they tell their story.
-EXAMPLES := quickstart two_servers game_server purchases remote_changes migrations salvage import_original host_storage
+EXAMPLES := quickstart two_servers game_server purchases remote_changes migrations salvage import_original host_storage \
+	copy_storage
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
@@ -35,11 +36,12 @@ SONAME := $(word 2,$(NAMES))
 .NOTPARALLEL:
 
 .PHONY: test tools demo-tools format lint docs rust-tests postgres-tests redis-tests library symbols c-tests \
-	two-libraries cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-engines \
+	two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests demo headers bench bench-engines \
 	bench-bindings clean
 
 test: tools format lint docs rust-tests simulation-tests mutations model-tests loom library symbols c-tests \
-	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples crash-tests install-tests
+	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests \
+	crash-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -190,15 +192,29 @@ lua-tests: library
 	@printf '\n== LuaJIT\n'
 	@tests/lua/run $(LIB) build/lua
 
+# All of them on SQLite, and the one in C on each server; with STORAGE=postgres or redis all on that one.
 stories: library
 	@printf '\n== One story in each language\n'
+ifeq ($(STORAGE),)
 	@tests/story/run $(LIB) build/story
+	@STORY_STORAGE=postgres tests/servers/postgres run tests/story/run $(LIB) build/story c
+	@STORY_STORAGE=redis tests/servers/redis run tests/story/run $(LIB) build/story c
+else
+	@STORY_STORAGE=$(STORAGE) $(ON_STORAGE) tests/story/run $(LIB) build/story
+endif
 
 examples: library
 	@EXAMPLE_STANDARDS="c99 c11 c17 c++17" examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
+	@EXAMPLE_STORAGE=postgres tests/servers/postgres run examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@EXAMPLE_STORAGE=redis tests/servers/redis run examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@bindings/run $(LIB) build/examples
 	@tests/missing_tools $(LIB) build/examples
+
+# Copies a storage from engine to engine.
+copy-tests: library
+	@printf '\n== Moving from engine to engine\n'
+	@tests/servers/postgres run tests/servers/redis run tests/copy/run $(LIB) build/copy
 
 demo: demo-tools library
 	@$(ON_STORAGE) examples-c/run $(LIB) build/examples shared $(EXAMPLES)
