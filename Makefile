@@ -5,7 +5,8 @@
 # make sanitize  the tests under sanitizers and valgrind, which takes a while
 # make mutations mistakes in a copy of the library, which the simulated world must notice; WRITE, MUTATION
 # make demo      the examples, against a fresh database; with STORAGE=postgres or redis on a server
-# make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
+# make crashes   kills game servers: KILLS (1000), STORAGE (sqlite, files, postgres or redis), SERVER_KILLS (of a
+#                database server, 200), SEED (by chance)
 # make fuzz      fuzzes for SECONDS (300) in all, or only a TARGET
 # make headers   writes anew what is generated from src/ffi
 # make bench     the benchmarks; make bench-engines storages beside their raw clients; make
@@ -226,11 +227,14 @@ crash-tests: library
 	@printf '\n== Servers that are killed\n'
 	@tests/crashes/run $(LIB) build/crashes 60 sqlite
 	@tests/crashes/run $(LIB) build/crashes 30 files
+	@tests/crashes/run $(LIB) build/crashes 30 postgres 5
+	@tests/crashes/run $(LIB) build/crashes 30 redis 10
 
 KILLS = 1000
+SERVER_KILLS = $(if $(filter postgres redis,$(STORAGE)),200,0)
 SEED =
 crashes: demo-tools library
-	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(or $(STORAGE),sqlite)' $(SEED)
+	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(or $(STORAGE),sqlite)' '$(SERVER_KILLS)' $(SEED)
 
 # What was found and is not in the tree stays in build/fuzz; fuzz-corpora takes over what is worth keeping.
 .PHONY: fuzz fuzz-corpora
