@@ -42,7 +42,7 @@ SONAME := $(word 2,$(NAMES))
 
 test: tools format lint docs rust-tests simulation-tests mutations model-tests loom library symbols c-tests \
 	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests \
-	crash-tests install-tests
+	crash-tests partition-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
@@ -222,13 +222,18 @@ demo: demo-tools library
 	@SKIP_MISSING=1 $(ON_STORAGE) bindings/run $(LIB) build/examples
 
 # A share of what `make crashes` does.
-.PHONY: crash-tests crashes
+.PHONY: crash-tests crashes partition-tests
 crash-tests: library
 	@printf '\n== Servers that are killed\n'
 	@tests/crashes/run $(LIB) build/crashes 60 sqlite
 	@tests/crashes/run $(LIB) build/crashes 30 files
 	@tests/crashes/run $(LIB) build/crashes 30 postgres 5
 	@tests/crashes/run $(LIB) build/crashes 30 redis 10
+
+# A game server that is cut off from the storage, on two engines at a time.
+partition-tests: library
+	@printf '\n== A server that is cut off\n'
+	@tests/partition/run $(LIB) build/partition postgres redis
 
 KILLS = 1000
 SERVER_KILLS = $(if $(filter postgres redis,$(STORAGE)),200,0)
