@@ -5,12 +5,7 @@
 //! `make crashes` compiles the server and runs this. Chance is drawn from a seed, but much of what is done
 //! next depends on what the servers are doing at that moment, so a run never repeats exactly.
 
-#![cfg(all(
-    feature = "sqlite",
-    feature = "postgres",
-    feature = "redis",
-    unix
-))]
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "redis", unix))]
 
 #[path = "../conformance/mod.rs"]
 mod conformance;

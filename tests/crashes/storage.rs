@@ -92,9 +92,8 @@ impl Storage {
         match self {
             Self::Sqlite(database) => {
                 let database = Connection::open(database).unwrap();
-                let last = database.query_row("SELECT last FROM revision", [], |row| {
-                    row.get::<_, i64>(0)
-                });
+                let last =
+                    database.query_row("SELECT last FROM revision", [], |row| row.get::<_, i64>(0));
                 Some(last.unwrap().cast_unsigned())
             }
             Self::Files(folder) => {
