@@ -10,7 +10,7 @@
 # make fuzz      fuzzes for SECONDS (300) in all, or only a TARGET
 # make headers   writes anew what is generated from src/ffi
 # make bench     the benchmarks; make bench-engines storages beside their raw clients; make
-#                bench-bindings the bindings of C++, C# and LuaJIT
+#                bench-bindings the bindings of C++, C# and LuaJIT; make bench-frames whether a frame waits
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
 # make dist      an archive with the library for this platform, in build/dist or DIST
@@ -38,7 +38,7 @@ SONAME := $(word 2,$(NAMES))
 
 .PHONY: test tools demo-tools format lint docs rust-tests postgres-tests redis-tests library symbols c-tests \
 	two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests demo headers bench bench-engines \
-	bench-bindings clean
+	bench-bindings bench-frames clean
 
 test: tools format lint docs rust-tests simulation-tests mutations model-tests loom library symbols c-tests \
 	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests \
@@ -262,6 +262,11 @@ bench:
 bench-engines:
 	@tests/servers/postgres run tests/servers/redis run \
 		$(CARGO) bench --locked --quiet --bench engines
+
+# The frames of a game whose servers are far away, down, or silent; about five minutes.
+bench-frames:
+	@tests/servers/postgres run tests/servers/redis run \
+		$(CARGO) bench --locked --quiet --bench frames
 
 # What the bindings add to a call.
 bench-bindings: tools library
