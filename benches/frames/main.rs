@@ -22,7 +22,7 @@ use proxy::{Proxy, Way};
 use session_locker::easy::{EasyStore, Profile, ProfileEvent, Status};
 use session_locker::locker::Config;
 use session_locker::storage;
-use support::{Frames, load, store};
+use support::{Frames, store};
 use thread_usage::Usage;
 
 const SESSIONS: usize = 10_000;
@@ -36,6 +36,7 @@ const FRAME: Duration = Duration::from_nanos(1_000_000_000 / 60);
 const DISTANCE: Duration = Duration::from_millis(100);
 /// Longer than the engines keep what they cannot send, and than they wait for an answer.
 const PHASE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_secs(300);
 const LIMIT: Duration = Duration::from_millis(1);
 
 fn main() {
@@ -81,7 +82,7 @@ fn run(name: &str, url: &str) {
     };
     let store = store(&storage, DOCUMENT_BYTES, config);
     let frames = Frames::new();
-    let profiles = load(&store, &frames, SESSIONS);
+    let profiles = load(&store, &frames);
     let mut game = Game {
         store,
         profiles,
@@ -101,6 +102,22 @@ fn run(name: &str, url: &str) {
     proxy.cut();
     proxy.set(Way::Open);
     game.report(name, "is back again", PHASE);
+}
+
+/// Starts all sessions, and waits until they are loaded, in frames: the machine has more to do than that.
+fn load(store: &EasyStore, frames: &Frames) -> Vec<Profile> {
+    let start = |number| store.start_session(&format!("Player_{number}"), &[]);
+    let profiles: Vec<Profile> = (0..SESSIONS)
+        .map(|number| start(number).expect("a session"))
+        .collect();
+    let begun = Instant::now();
+    while !profiles.iter().all(Profile::is_loaded) {
+        assert!(begun.elapsed() < PATIENCE, "the sessions are not loaded");
+        store.update(frames.now()).expect("an update");
+        store.poll_events(usize::MAX);
+        thread::sleep(FRAME);
+    }
+    profiles
 }
 
 /// What stands between the login and the database.
