@@ -6,6 +6,8 @@
 //! next depends on what the servers are doing at that moment, so a run never repeats exactly.
 
 #![cfg(all(feature = "sqlite", feature = "postgres", feature = "redis", unix))]
+// The modules of both servers bring the same network along, which is not used here.
+#![allow(clippy::duplicate_mod)]
 
 #[path = "../conformance/mod.rs"]
 mod conformance;
