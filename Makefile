@@ -4,18 +4,21 @@
 # make loom      what threads share without a lock, in every order in which they can meet
 # make sanitize  the tests under sanitizers and valgrind, which takes a while
 # make mutations mistakes in a copy of the library, which the simulated world must notice; WRITE, MUTATION
-# make demo      the examples, against a fresh database
-# make crashes   kills game servers: KILLS (1000), STORAGE (sqlite or files), SEED (by chance)
+# make demo      the examples, against a fresh database; with STORAGE=postgres or redis on a server
+# make crashes   kills game servers: KILLS (1000), STORAGE (sqlite, files, postgres or redis), SERVER_KILLS (of a
+#                database server, 200), SEED (by chance)
 # make fuzz      fuzzes for SECONDS (300) in all, or only a TARGET
 # make headers   writes anew what is generated from src/ffi
-# make bench     the benchmarks; make bench-bindings those of C++, C# and LuaJIT
+# make bench     the benchmarks; make bench-engines storages beside their raw clients; make
+#                bench-bindings the bindings of C++, C# and LuaJIT; make bench-frames whether a frame waits
 # make install   the library for programs of this machine; PREFIX, LIBDIR, INCLUDEDIR, DATADIR, DESTDIR
 # make uninstall what was installed, from the same PREFIX and DESTDIR
 # make dist      an archive with the library for this platform, in build/dist or DIST
 # make clean     removes what was built
 
 # The C examples, in the order in which they tell their story.
-EXAMPLES := quickstart two_servers game_server purchases remote_changes migrations salvage import_original host_storage
+EXAMPLES := quickstart two_servers game_server purchases remote_changes migrations salvage import_original host_storage \
+	copy_storage
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
@@ -33,18 +36,24 @@ SONAME := $(word 2,$(NAMES))
 # The tools come first, and one compiler at a time is enough for them.
 .NOTPARALLEL:
 
-.PHONY: test tools demo-tools format lint docs rust-tests library symbols c-tests two-libraries \
-	cpp-tests csharp-tests lua-tests stories examples demo headers bench bench-bindings clean
+.PHONY: test tools demo-tools format lint docs rust-tests postgres-tests redis-tests library symbols c-tests \
+	two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests demo headers bench bench-engines \
+	bench-bindings bench-frames clean
 
 test: tools format lint docs rust-tests simulation-tests mutations model-tests loom library symbols c-tests \
-	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples crash-tests install-tests
+	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests \
+	crash-tests partition-tests install-tests
 	@printf '\nmake test: everything passed\n'
 
 tools:
 	@tests/tools
 
+# Where the examples keep their records: nothing for SQLite, or a server, which is started for them.
+STORAGE :=
+ON_STORAGE := $(if $(filter-out sqlite,$(STORAGE)),EXAMPLE_STORAGE=$(STORAGE) tests/servers/$(STORAGE) run)
+
 demo-tools:
-	@tests/tools demo
+	@tests/tools demo $(STORAGE)
 
 format:
 	@printf '\n== Formatting\n'
@@ -68,9 +77,23 @@ docs:
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
 	@echo "documentation: no warnings"
 
+# Those of servers wait for most of their time: for what is over after ten seconds, or twenty.
 rust-tests:
 	@printf '\n== Rust tests, the header check among them\n'
-	@$(CARGO) test --locked --quiet
+	@RUST_TEST_THREADS=8 tests/servers/redis run tests/servers/postgres run $(CARGO) test --locked --quiet
+
+# The part of them that is about one engine.
+postgres-tests:
+	@printf '\n== PostgreSQL\n'
+	@RUST_TEST_THREADS=8 tests/servers/postgres run $(CARGO) test --locked --quiet \
+		--test storage_conformance --test storage_postgres \
+		--test storage_postgres_servers -- --skip sqlite --skip memory --skip host_ --skip redis
+
+redis-tests:
+	@printf '\n== Redis\n'
+	@RUST_TEST_THREADS=8 tests/servers/redis run $(CARGO) test --locked --quiet \
+		--test storage_conformance --test storage_redis \
+		--test storage_redis_servers -- --skip sqlite --skip memory --skip host_ --skip postgres
 
 # The simulated world, compiled to be fast and with all checks of debug builds; without SQLite, which it
 # does not need. Each seed is one world, each step one thing that happens in it.
@@ -171,32 +194,53 @@ lua-tests: library
 	@printf '\n== LuaJIT\n'
 	@tests/lua/run $(LIB) build/lua
 
+# All of them on SQLite, and the one in C on each server; with STORAGE=postgres or redis all on that one.
 stories: library
 	@printf '\n== One story in each language\n'
+ifeq ($(STORAGE),)
 	@tests/story/run $(LIB) build/story
+	@STORY_STORAGE=postgres tests/servers/postgres run tests/story/run $(LIB) build/story c
+	@STORY_STORAGE=redis tests/servers/redis run tests/story/run $(LIB) build/story c
+else
+	@STORY_STORAGE=$(STORAGE) $(ON_STORAGE) tests/story/run $(LIB) build/story
+endif
 
 examples: library
 	@EXAMPLE_STANDARDS="c99 c11 c17 c++17" examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@examples-c/run $(LIB) build/examples static $(EXAMPLES)
+	@EXAMPLE_STORAGE=postgres tests/servers/postgres run examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@EXAMPLE_STORAGE=redis tests/servers/redis run examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@bindings/run $(LIB) build/examples
 	@tests/missing_tools $(LIB) build/examples
 
+# Copies a storage from engine to engine.
+copy-tests: library
+	@printf '\n== Moving from engine to engine\n'
+	@tests/servers/postgres run tests/servers/redis run tests/copy/run $(LIB) build/copy
+
 demo: demo-tools library
-	@examples-c/run $(LIB) build/examples shared $(EXAMPLES)
-	@SKIP_MISSING=1 bindings/run $(LIB) build/examples
+	@$(ON_STORAGE) examples-c/run $(LIB) build/examples shared $(EXAMPLES)
+	@SKIP_MISSING=1 $(ON_STORAGE) bindings/run $(LIB) build/examples
 
 # A share of what `make crashes` does.
-.PHONY: crash-tests crashes
+.PHONY: crash-tests crashes partition-tests
 crash-tests: library
 	@printf '\n== Servers that are killed\n'
 	@tests/crashes/run $(LIB) build/crashes 60 sqlite
 	@tests/crashes/run $(LIB) build/crashes 30 files
+	@tests/crashes/run $(LIB) build/crashes 30 postgres 5
+	@tests/crashes/run $(LIB) build/crashes 30 redis 10
+
+# A game server that is cut off from the storage, on two engines at a time.
+partition-tests: library
+	@printf '\n== A server that is cut off\n'
+	@tests/partition/run $(LIB) build/partition postgres redis
 
 KILLS = 1000
-STORAGE = sqlite
+SERVER_KILLS = $(if $(filter postgres redis,$(STORAGE)),200,0)
 SEED =
 crashes: demo-tools library
-	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(STORAGE)' $(SEED)
+	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(or $(STORAGE),sqlite)' '$(SERVER_KILLS)' $(SEED)
 
 # What was found and is not in the tree stays in build/fuzz; fuzz-corpora takes over what is worth keeping.
 .PHONY: fuzz fuzz-corpora
@@ -214,6 +258,16 @@ headers:
 
 bench:
 	@$(CARGO) bench --locked --quiet --bench calls --bench figures --bench purchases
+
+# Engines beside the raw clients that they are made of, with servers of their own.
+bench-engines:
+	@tests/servers/postgres run tests/servers/redis run \
+		$(CARGO) bench --locked --quiet --bench engines
+
+# The frames of a game whose servers are far away, down, or silent; about five minutes.
+bench-frames:
+	@tests/servers/postgres run tests/servers/redis run \
+		$(CARGO) bench --locked --quiet --bench frames
 
 # What the bindings add to a call.
 bench-bindings: tools library

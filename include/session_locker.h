@@ -16,8 +16,8 @@
  *   already is overwritten, not freed.
  * - Structs that the host fills begin with struct_size and are filled by their init function first.
  *   A host compiled against an older or newer header goes on working. Of those that the library fills,
- *   SlUnsaved and SlUnsent need struct_size set by the host, and SlProductCall and SlStorageCommit say
- *   how large they are. SlText, SlBuffer, SlEvent and SlErrorReport never change their size.
+ *   SlRequestStats, SlUnsaved and SlUnsent need struct_size set by the host, and SlProductCall and
+ *   SlStorageCommit say how large they are. SlText, SlBuffer, SlEvent and SlErrorReport never change their size.
  * - Errors that are not repeated below: every function that takes a handle may give SL_ERROR_PANIC,
  *   where a bug in the library was caught, and every one that gives a handle SL_ERROR_LIMIT, with 16
  *   million of the kind alive.
@@ -69,6 +69,12 @@
 
 /** An object. */
 #define SL_VALUE_OBJECT 6
+
+/** How many buckets `latencies` of an SlRequestStats has. */
+#define SL_LATENCY_BUCKETS 24
+
+/** The bound of the first bucket of `latencies`, in microseconds. */
+#define SL_LATENCY_FIRST_US 16
 
 /** The most keys that one call of `locker_storage_list` gives. */
 #define SL_MAX_LISTED_KEYS 10000
@@ -514,6 +520,89 @@ typedef void (*SlDrop)(void *user_data);
  */
 typedef SlMigrator SlPatcher;
 
+/**
+ * What was asked of a storage, how it has answered, and who waits: the figures of a storage, from
+ * `locker_storage_get_stats`, or those of a store's sessions and sends, from `easy_store_get_stats`.
+ * All count from when it was opened or created, save those that say *now*.
+ *
+ * Each request is in one place: `fetches` + `commits` + `erasures` + `lists` is the sum of `latencies`
+ * (all that were answered), `refused`, `given_up` and `in_flight`, and for a storage the three
+ * `waiting_` too. Figures of what other threads are using meanwhile may be a few requests apart.
+ */
+typedef struct SlRequestStats {
+    /** `sizeof(SlRequestStats)`, set by the host before the call that fills it. */
+    uint32_t struct_size;
+    /** 0. */
+    uint32_t reserved;
+    /** Fetches asked. */
+    uint64_t fetches;
+    /** Commits asked: acquires, saves, releases, and remote changes sent. */
+    uint64_t commits;
+    /** Erasures asked. */
+    uint64_t erasures;
+    /** Lists asked, of keys or of a user's keys. */
+    uint64_t lists;
+    /**
+     * How many of these were asked because the request before, of the same session or of a send to the
+     * same key, had failed, was not answered in time, or had met a conflict.
+     */
+    uint64_t retries;
+    /** Answers that were a conflict: somebody else had written. */
+    uint64_t conflicts;
+    /** Answers that were a failure of the kind SL_REQUEST_ERROR_SCRIPT. */
+    uint64_t failures_script;
+    /** Answers that were a failure of the kind SL_REQUEST_ERROR_MISC. */
+    uint64_t failures_misc;
+    /** Answers that were a failure of the kind SL_REQUEST_ERROR_BACKEND. */
+    uint64_t failures_backend;
+    /**
+     * Requests whose answer a store has stopped waiting for, mostly because it did not come within
+     * `request_timeout`. 0 for a storage, which does not know.
+     */
+    uint64_t given_up;
+    /**
+     * Requests that were refused because too many waited for the storage's limits; they are not among
+     * the failures. 0 for a store, to which they are failures like others.
+     */
+    uint64_t refused;
+    /** Bytes of the values that fetches have brought. */
+    uint64_t bytes_read;
+    /** Bytes of the values of all commits asked, whatever became of them. */
+    uint64_t bytes_written;
+    /** Requests that were handed over and are not answered, now. */
+    uint64_t in_flight;
+    /**
+     * The most of them there ever were. For a store, the most of its sessions and the most of its
+     * sends, added.
+     */
+    uint64_t most_in_flight;
+    /**
+     * How many saves wait, now: for a storage, for its limits; for a store, for the limits of its config.
+     */
+    uint64_t waiting_saves;
+    /** How many loads wait, now. */
+    uint64_t waiting_loads;
+    /** How many others wait, now: remote changes on their way, and tools. */
+    uint64_t waiting_others;
+    /**
+     * The most saves that ever waited: for a storage, at any time; for a store, at the end of an update.
+     */
+    uint64_t most_waiting_saves;
+    /** The most loads that ever waited. */
+    uint64_t most_waiting_loads;
+    /** The most others that ever waited. */
+    uint64_t most_waiting_others;
+    /**
+     * How many answers took how long. Bucket 0 has those that took less than SL_LATENCY_FIRST_US (16)
+     * microseconds; the bound doubles from each to the next, so that bucket i has those that took less
+     * than 16 · 2^i microseconds and at least half of that; the last, 23, has all from 67 seconds on.
+     * The time of a storage is that of the engine: from when it was asked, after all waiting, until it
+     * answered. The time of a store is from the update that asked to the update that took the answer,
+     * waiting for the storage's limits included.
+     */
+    uint64_t latencies[24];
+} SlRequestStats;
+
 /** A text among many: the element of an array of texts that the host passes in. */
 typedef struct SlText {
     /** UTF-8; NULL only with a length of 0. */
@@ -619,6 +708,15 @@ typedef struct SlStorageCallbacks {
      * be NULL.
      */
     SlDrop drop;
+    /**
+     * The callbacks are called for no more requests than these in any second: 1 to 1 000 000, or 0 for
+     * as many as are asked (0). What may not go yet waits as `locker_storage_open` says.
+     */
+    uint32_t requests_per_second;
+    /**
+     * No more requests than these are unanswered at any time: 1 to 1 000 000, or 0 for any number (0).
+     */
+    uint32_t requests_in_flight;
 } SlStorageCallbacks;
 
 /**
@@ -1798,19 +1896,48 @@ SlStatus migrators_destroy(SlMigrators *migrators);
  *   is shared by all of this process that open the name;
  * - `sqlite:PATH` keeps them in an SQLite database, which is created if it is not there, and which
  *   any number of processes of one machine may use at once. With `?synchronous=normal` behind the
- *   path the last moments before a power failure may be lost; without, nothing acknowledged is.
+ *   path the last moments before a power failure may be lost; without, nothing acknowledged is;
+ * - `postgres://USER:PASSWORD@HOST/DATABASE` keeps them in a PostgreSQL database, for servers on many
+ *   machines; docs/storage.md has its parameters;
+ * - `redis://USER:PASSWORD@HOST/DATABASE`, or `rediss://…` with TLS, keeps them in a Redis server. If that is
+ *   set so that it may lose what it has acknowledged, the log says so within this call; docs/storage.md has
+ *   what to set.
+ *
+ * The library as it is built by default has all of them. Cargo's features `sqlite`, `postgres` and `redis` can
+ * leave them out; the message of the error says what this one has.
+ *
+ * Each of them takes limits, as parameters behind a `?` and with `&` between them (1 to 1 000 000): with
+ * `requests_per_second=N` no more than N requests go to the engine in any second, with
+ * `requests_in_flight=N` no more than N are unanswered at any time. What may not go yet waits, saves
+ * before loads before sends and tools, until it is let go in an update of a store, locker or sender, or
+ * in a tool's call. With 65 536 requests or 256 MiB of values waiting, another one fails, with nothing
+ * written.
  *
  * Free the handle with `locker_storage_destroy`; what was created with it
- * keeps the storage open for as long as it lives. May block while a file is opened. Any thread.
+ * keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
+ * while a server is connected to. Any thread.
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_STORAGE (no such storage, or
  * it could not be opened; the message says why).
  */
-SlStatus locker_storage_open(const char *url, size_t url_length, SlStorage **storage);
+SlStatus locker_storage_open(const char *url,
+                             size_t url_length,
+                             SlStorage **storage);
+
+/**
+ * What was asked of a storage by all that were created with it and by tools, and how it has answered, in
+ * `stats`, whose `struct_size` the host has set. Any thread; also inside callbacks. It costs about a
+ * microsecond.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` that is none).
+ */
+SlStatus locker_storage_get_stats(const SlStorage *storage,
+                                  SlRequestStats *stats);
 
 /**
  * Frees the handle of a storage. The storage itself closes when the last object that was created
- * with it is destroyed too; one that the host brought has its `drop` called then.
+ * with it is destroyed too; one that the host brought has its `drop` called then, and one on a server
+ * waits until what was asked of it is done, for five seconds at most.
  *
  * Any thread. Errors: SL_ERROR_INVALID_HANDLE.
  */
@@ -1944,7 +2071,7 @@ SlStatus locker_storage_callbacks_init(SlStorageCallbacks *callbacks,
  * with `locker_storage_destroy`. Any thread.
  *
  * Errors: SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` of no version, a field of a newer
- * version, a needed callback missing).
+ * version, a needed callback missing), SL_ERROR_OUT_OF_RANGE (a limit).
  */
 SlStatus locker_storage_open_host(const SlStorageCallbacks *callbacks,
                                   void *user_data,
@@ -2133,6 +2260,18 @@ SlStatus easy_store_poll_event(const SlEasyStore *store,
                                SlEvent *events,
                                size_t capacity,
                                size_t *count);
+
+/**
+ * What the store's sessions and sends have asked of the storage, how it has answered, and how many wait
+ * for the limits of the store's config, in `stats`, whose `struct_size` the host has set. All that use
+ * the storage, and who waits for its own limits, are in `locker_storage_get_stats`; the look at a gift's
+ * recipient is there alone. Any thread; also inside callbacks. It costs about a microsecond.
+ *
+ * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` that is none),
+ * SL_ERROR_PANIC.
+ */
+SlStatus easy_store_get_stats(const SlEasyStore *store,
+                              SlRequestStats *stats);
 
 /**
  * Begins shutdown: no session or send starts any more, all sessions are saved and end, and remote

@@ -10,8 +10,6 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::storage::RequestErrorKind;
-
 /// How much a message matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -123,24 +121,6 @@ fn replace_in_order(message: &str, stand_ins: &[(&str, &str)]) -> String {
     parts.collect::<Vec<_>>().join(stand_in)
 }
 
-/// The seed's `GetRequestErrorKind`: whose fault a failed request is, by the number and colon with
-/// which messages of its platform begin. A message that begins otherwise, or with a number that is
-/// not known, is `Misc`.
-pub fn request_error_kind(message: &str) -> RequestErrorKind {
-    use RequestErrorKind::{Backend, Misc, Script};
-    let code = match message.split_once(':') {
-        Some((code, _)) if code.bytes().all(|byte| byte.is_ascii_digit()) => code,
-        _ => return Misc,
-    };
-    match code {
-        "403" | "511" | "512" | "513" | "514" => Script,
-        "502" => Backend,
-        _ if code.starts_with('1') => Script,
-        _ if code.starts_with('3') => Backend,
-        _ => Misc,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,37 +155,5 @@ mod tests {
         assert_eq!(same, "[SessionLocker][7]");
         let other = log_prefix_create(true, "7", Some("9"), Some("Ann"));
         assert_eq!(other, "[SessionLocker][Ann]:[7 / 9]");
-    }
-
-    #[test]
-    fn the_kind_of_an_error_follows_the_number_it_begins_with() {
-        use RequestErrorKind::{Backend, Misc, Script};
-        let kinds = [
-            ("101: key is empty", Script),
-            ("1:", Script),
-            ("301: throttled", Backend),
-            ("31234: more", Backend),
-            ("401: no", Misc),
-            ("403: not in a group", Script),
-            ("4030: no", Misc),
-            ("501: cannot parse", Misc),
-            ("502: no answer", Backend),
-            ("503: no", Misc),
-            ("511: bad revision", Script),
-            ("514: too large", Script),
-            ("515: no", Misc),
-            ("599: no", Misc),
-            ("601: no", Misc),
-            ("", Misc),
-            (":", Misc),
-            ("1", Misc),
-            ("10a: no", Misc),
-            (" 101: no", Misc),
-            ("١: no", Misc),
-            ("disk is full", Misc),
-        ];
-        for (message, kind) in kinds {
-            assert_eq!(request_error_kind(message), kind, "{message}");
-        }
     }
 }

@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 use header::functions;
 
 /// The files of `src/ffi` that hold exports, in the order in which the header tells of them.
-const SOURCES: [&str; 28] = [
+const SOURCES: [&str; 29] = [
     "status",
     "error",
     "text",
     "callback",
     "save_data",
     "migrator",
+    "stats",
     "storage",
     "storage_host",
     "storage_request",

@@ -74,6 +74,20 @@ conformance! {
     overlay_over_sqlite => over(sqlite(""));
 }
 
+#[cfg(feature = "postgres")]
+conformance! {
+    postgres => conformance::postgres::open("");
+    postgres_prepared => conformance::postgres::open(
+        "&connections=1&prepared_statements=on&synchronous_commit=off"
+    );
+}
+
+#[cfg(feature = "redis")]
+conformance! {
+    redis => conformance::redis::open("");
+    redis_in_another_database => conformance::redis::open("/3");
+}
+
 fn in_memory(storage: Arc<dyn session_locker::storage::Storage>) -> Opened {
     let directory = None;
     Opened { storage, directory }

@@ -35,6 +35,7 @@
 #include "session_locker/result.hpp"
 #include "session_locker/save_data.hpp"
 #include "session_locker/sender.hpp"
+#include "session_locker/stats.hpp"
 #include "session_locker/storage.hpp"
 #include "session_locker/storage_host.hpp"
 #include "session_locker/store.hpp"

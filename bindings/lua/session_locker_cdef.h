@@ -16,6 +16,10 @@ static const int SL_VALUE_ARRAY = 5;
 
 static const int SL_VALUE_OBJECT = 6;
 
+static const int SL_LATENCY_BUCKETS = 24;
+
+static const int SL_LATENCY_FIRST_US = 16;
+
 static const int SL_MAX_LISTED_KEYS = 10000;
 
 static const int SL_EXPECTED_PRESENT = 0;
@@ -223,6 +227,33 @@ typedef void (*SlDrop)(void *user_data);
 
 typedef SlMigrator SlPatcher;
 
+typedef struct SlRequestStats {
+    uint32_t struct_size;
+    uint32_t reserved;
+    uint64_t fetches;
+    uint64_t commits;
+    uint64_t erasures;
+    uint64_t lists;
+    uint64_t retries;
+    uint64_t conflicts;
+    uint64_t failures_script;
+    uint64_t failures_misc;
+    uint64_t failures_backend;
+    uint64_t given_up;
+    uint64_t refused;
+    uint64_t bytes_read;
+    uint64_t bytes_written;
+    uint64_t in_flight;
+    uint64_t most_in_flight;
+    uint64_t waiting_saves;
+    uint64_t waiting_loads;
+    uint64_t waiting_others;
+    uint64_t most_waiting_saves;
+    uint64_t most_waiting_loads;
+    uint64_t most_waiting_others;
+    uint64_t latencies[24];
+} SlRequestStats;
+
 typedef struct SlText {
     const char *data;
     size_t length;
@@ -267,6 +298,8 @@ typedef struct SlStorageCallbacks {
                              const char *user_id,
                              size_t user_id_length);
     SlDrop drop;
+    uint32_t requests_per_second;
+    uint32_t requests_in_flight;
 } SlStorageCallbacks;
 
 typedef struct SlClock {
@@ -711,6 +744,8 @@ SlStatus migrators_destroy(SlMigrators *migrators);
 
 SlStatus locker_storage_open(const char *url, size_t url_length, SlStorage **storage);
 
+SlStatus locker_storage_get_stats(const SlStorage *storage, SlRequestStats *stats);
+
 SlStatus locker_storage_destroy(SlStorage *storage);
 
 SlStatus locker_storage_fetch(const SlStorage *storage,
@@ -829,6 +864,8 @@ SlStatus easy_store_poll_event(const SlEasyStore *store,
                                SlEvent *events,
                                size_t capacity,
                                size_t *count);
+
+SlStatus easy_store_get_stats(const SlEasyStore *store, SlRequestStats *stats);
 
 SlStatus easy_store_close(const SlEasyStore *store);
 

@@ -13,7 +13,7 @@ use crate::locker::{
 use crate::purchaser::Purchases;
 use crate::remote_change::{SendCallback, SendError, SendId, SenderOptions, Sending};
 use crate::save_data::{RemoteChange, SaveData};
-use crate::storage::Storage;
+use crate::storage::{RequestStats, Storage};
 
 use super::profile::Profile;
 use super::profiles::{Entry, Profiles};
@@ -260,6 +260,14 @@ impl EasyStore {
     pub fn touches(&self) -> Result<u64, LockerError> {
         let lockers = self.0.driver.set()?.touches();
         Ok(lockers + self.0.sending.touches()?)
+    }
+
+    /// What the store's sessions and sends have asked of the storage, how it answered, and how many wait
+    /// for the store's own limits. (The look at a gift's recipient is counted by the storage alone.)
+    pub fn stats(&self) -> Result<RequestStats, LockerError> {
+        let mut stats = self.0.driver.set()?.stats().clone();
+        stats.add(&self.0.sending.stats()?);
+        Ok(stats)
     }
 
     /// Moves up to `most` unread events to the host, oldest first.

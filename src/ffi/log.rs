@@ -15,6 +15,7 @@ use super::status::*;
 use super::storage_request::SlRequestErrorKind;
 use super::text::{SlBuffer, lend_text};
 use crate::log::{self, Level, Sink};
+use crate::storage::RequestErrorKind;
 
 /// The steps of a session, with `verbose_logs`.
 pub const SL_LOG_DEBUG: i32 = 0;
@@ -158,7 +159,7 @@ pub unsafe extern "C" fn session_locker_request_error_kind(
     boundary(|| {
         let message = text!(message, message_length);
         let kind = out!(kind);
-        kind.set(error_kind_number(log::request_error_kind(message)));
+        kind.set(error_kind_number(RequestErrorKind::of_message(message)));
         Ok(())
     })
 }

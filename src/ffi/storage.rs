@@ -3,15 +3,17 @@
 
 use std::ffi::{c_char, c_void};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
 use super::boundary::boundary;
+use super::config;
 use super::error::{FfiError, FfiResult};
 use super::handle::{self, Kind};
 use super::number;
+use super::stats::SlRequestStats;
 use super::status::*;
 use super::text::{SlBuffer, SlText};
 use crate::storage::{
@@ -40,10 +42,26 @@ pub const SL_MAX_LISTED_KEYS: usize = 10_000;
 ///   is shared by all of this process that open the name;
 /// - `sqlite:PATH` keeps them in an SQLite database, which is created if it is not there, and which
 ///   any number of processes of one machine may use at once. With `?synchronous=normal` behind the
-///   path the last moments before a power failure may be lost; without, nothing acknowledged is.
+///   path the last moments before a power failure may be lost; without, nothing acknowledged is;
+/// - `postgres://USER:PASSWORD@HOST/DATABASE` keeps them in a PostgreSQL database, for servers on many
+///   machines; docs/storage.md has its parameters;
+/// - `redis://USER:PASSWORD@HOST/DATABASE`, or `rediss://…` with TLS, keeps them in a Redis server. If that is
+///   set so that it may lose what it has acknowledged, the log says so within this call; docs/storage.md has
+///   what to set.
+///
+/// The library as it is built by default has all of them. Cargo's features `sqlite`, `postgres` and `redis` can
+/// leave them out; the message of the error says what this one has.
+///
+/// Each of them takes limits, as parameters behind a `?` and with `&` between them (1 to 1 000 000): with
+/// `requests_per_second=N` no more than N requests go to the engine in any second, with
+/// `requests_in_flight=N` no more than N are unanswered at any time. What may not go yet waits, saves
+/// before loads before sends and tools, until it is let go in an update of a store, locker or sender, or
+/// in a tool's call. With 65 536 requests or 256 MiB of values waiting, another one fails, with nothing
+/// written.
 ///
 /// Free the handle with `locker_storage_destroy`; what was created with it
-/// keeps the storage open for as long as it lives. May block while a file is opened. Any thread.
+/// keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
+/// while a server is connected to. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_STORAGE (no such storage, or
 /// it could not be opened; the message says why).
@@ -63,8 +81,29 @@ pub unsafe extern "C" fn locker_storage_open(
     })
 }
 
+/// What was asked of a storage by all that were created with it and by tools, and how it has answered, in
+/// `stats`, whose `struct_size` the host has set. Any thread; also inside callbacks. It costs about a
+/// microsecond.
+///
+/// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` that is none).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn locker_storage_get_stats(
+    storage: *const SlStorage,
+    stats: *mut SlRequestStats,
+) -> SlStatus {
+    boundary(|| {
+        let storage = handle::get(storage)?;
+        // SAFETY: the export's own contract, rule 4 of `ffi`.
+        let out = unsafe { config::Fill::new("stats", stats) }?;
+        // Every storage with a handle counts.
+        out.set(storage.stats().unwrap_or_default().into());
+        Ok(())
+    })
+}
+
 /// Frees the handle of a storage. The storage itself closes when the last object that was created
-/// with it is destroyed too; one that the host brought has its `drop` called then.
+/// with it is destroyed too; one that the host brought has its `drop` called then, and one on a server
+/// waits until what was asked of it is done, for five seconds at most.
 ///
 /// Any thread. Errors: SL_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
@@ -351,7 +390,7 @@ fn ask(
         operation,
         responder,
     });
-    match answer.wait(timeout) {
+    match answer.wait(storage, timeout) {
         Some(reply) => Ok(reply.result?),
         None => {
             let message = "the storage has not answered in time";
@@ -367,17 +406,30 @@ struct Answer {
     arrived: Condvar,
 }
 
+/// How often a wait looks whether a request that waits for the storage's limits may go.
+const TICK: Duration = Duration::from_millis(1);
+
 impl Answer {
-    fn wait(&self, timeout: Option<Duration>) -> Option<Reply> {
-        let mut reply = self.reply.lock();
-        match timeout {
-            Some(timeout) => {
-                let missing = |reply: &mut Option<Reply>| reply.is_none();
-                self.arrived.wait_while_for(&mut reply, missing, timeout);
+    fn wait(&self, storage: &dyn Storage, timeout: Option<Duration>) -> Option<Reply> {
+        // A time that the clock cannot tell is no limit.
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            // Without a lock: the storage may answer inside.
+            let still_waits = storage.tick();
+            let next_look = still_waits.then(|| Instant::now() + TICK);
+            let mut reply = self.reply.lock();
+            let missing = |reply: &mut Option<Reply>| reply.is_none();
+            match until.into_iter().chain(next_look).min() {
+                Some(at) => {
+                    self.arrived.wait_while_until(&mut reply, missing, at);
+                }
+                None => self.arrived.wait_while(&mut reply, missing),
             }
-            None => self.arrived.wait_while(&mut reply, |reply| reply.is_none()),
+            let is_over = until.is_some_and(|until| Instant::now() >= until);
+            if reply.is_some() || is_over {
+                return reply.take();
+            }
         }
-        reply.take()
     }
 }
 

@@ -1,17 +1,19 @@
 //! Storages that the host brings: its callbacks behind the library's storage contract.
 
 use std::ffi::{c_char, c_void};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::boundary::boundary;
 use super::callback::{SlDrop, UserData};
 use super::config::{self, Versioned};
-use super::error::{FfiError, run_hook};
+use super::error::{FfiError, FfiResult, run_hook};
 use super::handle;
 use super::status::*;
 use super::storage::SlStorage;
 use super::storage_request::{self, Asked, OpenRequests, SlStorageRequest};
 use super::text::{SlText, lend_text};
+use crate::storage::budget::{Budget, Limits, MAX_LIMIT};
 use crate::storage::{Expected, Operation, Outcome, Request, Revision, Storage};
 
 /// What must be true of a key: its record is there, at the given revision.
@@ -129,10 +131,14 @@ pub struct SlStorageCallbacks {
     /// Called once, when the storage's handle and all that was created with it are destroyed. May
     /// be NULL.
     pub drop: SlDrop,
+    /// The callbacks are called for no more requests than these in any second: 1 to 1 000 000, or 0 for
+    /// as many as are asked (0). What may not go yet waits as `locker_storage_open` says.
+    pub requests_per_second: u32,
+    /// No more requests than these are unanswered at any time: 1 to 1 000 000, or 0 for any number (0).
+    pub requests_in_flight: u32,
 }
 
-// SAFETY: `repr(C)`, the size first, then integers and optional function pointers without padding;
-// 56 bytes.
+// SAFETY: `repr(C)`, the size first, then integers and optional function pointers without padding.
 unsafe impl Versioned for SlStorageCallbacks {
     const NAME: &'static str = "SlStorageCallbacks";
     const FIRST_SIZE: usize = 56;
@@ -147,6 +153,8 @@ unsafe impl Versioned for SlStorageCallbacks {
             list: None,
             keys_of_user: None,
             drop: None,
+            requests_per_second: 0,
+            requests_in_flight: 0,
         }
     }
 }
@@ -174,7 +182,7 @@ pub unsafe extern "C" fn locker_storage_callbacks_init(
 /// with `locker_storage_destroy`. Any thread.
 ///
 /// Errors: SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` of no version, a field of a newer
-/// version, a needed callback missing).
+/// version, a needed callback missing), SL_ERROR_OUT_OF_RANGE (a limit).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_storage_open_host(
     callbacks: *const SlStorageCallbacks,
@@ -193,17 +201,33 @@ pub unsafe extern "C" fn locker_storage_open_host(
         if let Some((field, _)) = needed.iter().find(|(_, is_there)| !is_there) {
             return Err(FfiError::argument(field, "is NULL"));
         }
+        let limits = Limits {
+            per_second: limit(
+                "callbacks.requests_per_second",
+                callbacks.requests_per_second,
+            )?,
+            in_flight: limit("callbacks.requests_in_flight", callbacks.requests_in_flight)?,
+        };
         let user_data = UserData::new(user_data, callbacks.drop);
         let host = Arc::new(HostStorage {
             callbacks,
             user_data: Arc::clone(&user_data),
             requests: OpenRequests::default(),
         });
-        let opened = handle::insert::<SlStorage>(host)?;
+        let opened = handle::insert::<SlStorage>(Arc::new(Budget::new(host, limits)))?;
         user_data.accept();
         storage.set(opened);
         Ok(())
     })
+}
+
+/// A limit of the host's; 0 for none.
+fn limit(field: &str, limit: u32) -> FfiResult<Option<NonZeroU32>> {
+    if limit > MAX_LIMIT {
+        let message = format!("{field} is {limit}; it must be 0 to {MAX_LIMIT}");
+        return Err(FfiError::new(SL_ERROR_OUT_OF_RANGE, message));
+    }
+    Ok(NonZeroU32::new(limit))
 }
 
 /// The host's callbacks as an engine.

@@ -222,6 +222,7 @@ impl Driver {
 
     /// The clocks are the host's, and are read with no lock held.
     fn begin_update(&self, now: Option<f64>, scope: Scope) -> Result<(), LockerError> {
+        self.storage.tick();
         let (monotonic, wall) = (self.clock.monotonic(), self.clock.wall());
         let mut set = self.set()?;
         let mut told_at = self.told_at.lock();

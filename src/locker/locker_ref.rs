@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::save_data::ProductId;
-use crate::storage::{Operation, ReplySink, Request, RequestId, Responder};
+use crate::storage::{Operation, Priority, ReplySink, Request, RequestId, Responder};
 
 use super::config::Config;
 use super::credit::CreditError;
@@ -170,7 +170,7 @@ impl LockerRef {
             return false;
         }
         let operation = Operation::Fetch { key: key.into() };
-        let responder = Responder::new(id, sink);
+        let responder = Responder::new(id, sink).with_priority(Priority::Load);
         if self.disables_apis() {
             responder.answer(Ok(no_storage::outcome(&operation)));
             return true;

@@ -12,7 +12,10 @@ use std::sync::Arc;
 
 use crate::migration::Migrators;
 use crate::save_data::SaveData;
-use crate::storage::{Fetched, Mailbox, Operation, Outcome, Reply, Request, RequestId, Responder};
+use crate::storage::{
+    Answer, Fetched, Mailbox, Operation, Outcome, Priority, Reply, Request, RequestId,
+    RequestStats, Responder,
+};
 
 use super::claims::Claims;
 use super::config::Config;
@@ -71,8 +74,10 @@ struct Slot {
     armed: f64,
     /// The request whose reply its locker waits for.
     outstanding: Option<RequestId>,
-    /// When that request was handed over.
+    /// When that request was handed over; none once it is answered, or where no storage is asked.
     sent_at: Option<Moment>,
+    /// The last request failed, was not answered in time or met a conflict: the next one is a retry.
+    came_to_nothing: bool,
     /// The last sequence number of the locker that was here before.
     sequence: u32,
     locker: Option<Box<LockerState>>,
@@ -84,6 +89,15 @@ enum Queue {
     Urgent,
     Saves,
     Loads,
+}
+
+impl Queue {
+    fn priority(self) -> Priority {
+        match self {
+            Self::Urgent | Self::Saves => Priority::Save,
+            Self::Loads => Priority::Load,
+        }
+    }
 }
 
 /// A point in time and a slot; the earliest is the greatest, as the heap wants it.
@@ -123,6 +137,7 @@ pub(crate) struct LockerSet {
     /// The update is a step of a blocking wait, which updates nobody else.
     is_waited_for: bool,
     touches: u64,
+    stats: RequestStats,
 }
 
 /// What the present update may still do, and what is under way.
@@ -221,12 +236,18 @@ impl LockerSet {
             budget,
             is_waited_for: false,
             touches: 0,
+            stats: RequestStats::default(),
         }
     }
 
     /// How many times a locker has had something to do.
     pub fn touches(&self) -> u64 {
         self.touches
+    }
+
+    /// What the lockers have asked of the storage, and who waits to ask.
+    pub fn stats(&self) -> &RequestStats {
+        &self.stats
     }
 
     pub fn now(&self) -> f64 {
@@ -296,6 +317,7 @@ impl LockerSet {
         let verbose_logs = self.config.verbose_logs;
         let locker = LockerState::new(start, data, verbose_logs, (slot, entry.sequence));
         entry.locker = Some(Box::new(locker));
+        entry.came_to_nothing = false;
         let id = LockerId {
             slot,
             generation: entry.generation,
@@ -434,6 +456,8 @@ impl LockerSet {
                 || self.fire_timer(scope)
                 || self.grant_next(scope);
             if !went_on {
+                let waiting = self.stats.waiting;
+                self.stats.most_waiting.raise_to(&waiting);
                 return None;
             }
         }
@@ -503,19 +527,23 @@ impl LockerSet {
                     Task::Hook(id, hook, call)
                 }
                 Output::Request(request, operation) => {
-                    entry.sent_at = Some(self.at);
                     entry.has_reply = false;
+                    let is_retry = std::mem::take(&mut entry.came_to_nothing);
                     let before = entry.outstanding.replace(request);
                     self.budget.in_flight += u32::from(before.is_none());
                     if let Operation::Commit { bytes, .. } = &operation {
                         self.budget.take_bytes(bytes.len(), slot);
                     }
                     let mailbox = Arc::clone(&self.mailbox);
-                    let responder = Responder::new(request, mailbox);
+                    let responder = Responder::new(request, mailbox)
+                        .with_priority(priority_of(&operation, locker))
+                        .with_retry(is_retry);
                     if locker.disables_apis() {
                         responder.answer(Ok(no_storage::outcome(&operation)));
                         continue;
                     }
+                    entry.sent_at = Some(self.at);
+                    self.stats.count_request(&operation, is_retry);
                     Task::Submit(Request {
                         operation,
                         responder,
@@ -534,6 +562,9 @@ impl LockerSet {
             entry.outstanding = None;
             entry.has_reply = false;
             self.budget.in_flight -= 1;
+            if entry.sent_at.take().is_some() {
+                self.stats.count_given_up();
+            }
         }
     }
 
@@ -553,7 +584,10 @@ impl LockerSet {
         if entry.queued.is_some_and(|queued| queued <= queue) {
             return;
         }
-        entry.queued = Some(queue);
+        if let Some(before) = entry.queued.replace(queue) {
+            self.stats.waiting[before.priority()] -= 1;
+        }
+        self.stats.waiting[queue.priority()] += 1;
         match intent {
             Intent::Urgent => self.urgent.push_back(slot),
             Intent::Save { lease_end } => self.saves.push(Timed {
@@ -601,6 +635,7 @@ impl LockerSet {
             .as_deref()
             .is_some_and(|locker| locker.deadline() <= now)
         {
+            entry.came_to_nothing |= entry.outstanding.is_some();
             self.handle(slot, scope, |locker, cx| locker.handle_timeout(cx));
         } else {
             self.arm(slot);
@@ -644,8 +679,13 @@ impl LockerSet {
         let Some(entry) = entry else { return true };
         entry.has_reply = false;
         let clock = clock.filter(|clock| clock.is_finite());
-        if let (Some(clock), Some(sent_at)) = (clock, entry.sent_at) {
-            self.clock = Some(ClockReading::new(clock, sent_at));
+        if let Some(sent_at) = entry.sent_at.take() {
+            if let Some(clock) = clock {
+                self.clock = Some(ClockReading::new(clock, sent_at));
+            }
+            let answer = Answer::of(&result);
+            entry.came_to_nothing = answer.is_nothing();
+            self.stats.count_answer(answer, self.at.now - sent_at.now);
         }
         self.handle(slot_of(id) as u32, scope, |locker, cx| {
             locker.handle_reply(id, result, clock, cx)
@@ -702,30 +742,43 @@ impl LockerSet {
     }
 
     fn next_granted(&mut self) -> Option<u32> {
-        if let Some(slot) = pop(&mut self.urgent, Queue::Urgent, &mut self.slots) {
+        if let Some(slot) = self.pop(Queue::Urgent) {
             return Some(slot);
         }
         if self.loads.is_empty() && self.saves.is_empty() {
             return None;
         }
         self.spend_request()?;
-        let budget = &mut self.budget;
-        let loads_first = budget.saves_in_a_row >= A_TENTH && !self.loads.is_empty();
+        let loads_first = self.budget.saves_in_a_row >= A_TENTH && !self.loads.is_empty();
         let save = if loads_first {
             None
         } else {
-            pop_save(&mut self.saves, &mut self.slots)
+            self.pop(Queue::Saves)
         };
-        budget.saves_in_a_row = if save.is_some() {
-            budget.saves_in_a_row + 1
+        self.budget.saves_in_a_row = if save.is_some() {
+            self.budget.saves_in_a_row + 1
         } else {
             0
         };
-        let load_or_save = |set: &mut Self| {
-            let load = pop(&mut set.loads, Queue::Loads, &mut set.slots);
-            load.or_else(|| pop_save(&mut set.saves, &mut set.slots))
-        };
-        save.or_else(|| load_or_save(self))
+        save.or_else(|| self.pop(Queue::Loads))
+            .or_else(|| self.pop(Queue::Saves))
+    }
+
+    /// Takes the first slot out of a queue; of saves, the one with the shortest lease.
+    fn pop(&mut self, queue: Queue) -> Option<u32> {
+        loop {
+            let slot = match queue {
+                Queue::Urgent => self.urgent.pop_front(),
+                Queue::Saves => self.saves.pop().map(|timed| timed.slot),
+                Queue::Loads => self.loads.pop_front(),
+            }?;
+            let queued = &mut self.slots[slot as usize].queued;
+            if *queued == Some(queue) {
+                *queued = None;
+                self.stats.waiting[queue.priority()] -= 1;
+                return Some(slot);
+            }
+        }
     }
 
     /// Takes one request from the budget for somebody who works on lockers. Half of the budget is left
@@ -793,26 +846,12 @@ impl LockerSet {
     }
 }
 
-/// Takes the first slot.
-fn pop(from: &mut VecDeque<u32>, queue: Queue, slots: &mut [Slot]) -> Option<u32> {
-    let mut next = || from.pop_front();
-    std::iter::from_fn(&mut next).find(|slot| leaves(*slot, queue, slots))
-}
-
-/// Takes the slot with the shortest lease.
-fn pop_save(from: &mut BinaryHeap<Timed>, slots: &mut [Slot]) -> Option<u32> {
-    let mut next = || from.pop().map(|timed| timed.slot);
-    std::iter::from_fn(&mut next).find(|slot| leaves(*slot, Queue::Saves, slots))
-}
-
-/// Whether the slot stood in this queue, which it leaves.
-fn leaves(slot: u32, queue: Queue, slots: &mut [Slot]) -> bool {
-    let queued = &mut slots[slot as usize].queued;
-    let stood_here = *queued == Some(queue);
-    if stood_here {
-        *queued = None;
+/// What a locker asks to keep what it holds goes first.
+fn priority_of(operation: &Operation, locker: &LockerState) -> Priority {
+    match operation {
+        Operation::Fetch { .. } if !locker.is_held() => Priority::Load,
+        _ => Priority::Save,
     }
-    stood_here
 }
 
 /// The slot that a request's id names.

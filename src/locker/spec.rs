@@ -312,6 +312,11 @@ pub(crate) fn new_driver(
         true => Arc::new(ReadOnlyOverlay::new(storage, None)),
         false => storage,
     };
+    if let Some(most) = storage.most_in_flight() {
+        // What would only wait before the storage waits here, where the shortest lease goes first and no
+        // time for an answer runs.
+        config.requests_in_flight = config.requests_in_flight.min(most.get());
+    }
     let template = template.map(|template| config.stamp_new(template));
     let template = template.transpose().map_err(LockerError::Template)?;
     let config = Arc::new(config);

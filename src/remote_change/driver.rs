@@ -10,7 +10,7 @@ use crate::locker::{
 };
 use crate::log::{self, Level};
 use crate::save_data::{SaveData, UnsentChange};
-use crate::storage::Storage;
+use crate::storage::{RequestStats, Storage};
 
 use super::set::{Allowance, Ended, Left, SendSet, Setup, Task};
 use super::{
@@ -123,6 +123,10 @@ impl Sending {
         Ok(self.set.lock()?.is_sending())
     }
 
+    pub fn stats(&self) -> Result<RequestStats, LockerError> {
+        Ok(self.set.lock()?.stats())
+    }
+
     pub fn touches(&self) -> Result<u64, LockerError> {
         Ok(self.set.lock()?.touches())
     }
@@ -138,6 +142,7 @@ impl Sending {
         allowance: Allowance,
         host: &dyn SendHost,
     ) -> Result<(), LockerError> {
+        self.storage.tick();
         self.set.lock()?.begin_update(time, wall, allowance);
         while let Some(task) = self.next_task()? {
             match task {

@@ -13,7 +13,10 @@ use hashbrown::HashMap;
 
 use crate::locker::{Config, ErrorReport, LockerError, Time, Timeline};
 use crate::save_data::{RemoteChange, SaveData, UnsentChange};
-use crate::storage::{Fetched, Mailbox, Operation, Outcome, Reply, Request, RequestId, Responder};
+use crate::storage::{
+    Answer, Fetched, Mailbox, Operation, Outcome, Reply, Request, RequestId, RequestStats,
+    Responder,
+};
 
 use super::driver::Prepared;
 use super::job::{Context, Intent, Job, Pending};
@@ -70,6 +73,10 @@ pub(super) struct Outputs<'a> {
     bytes: &'a mut usize,
     slot: u32,
     sequence: &'a mut u32,
+    now: f64,
+    sent_at: &'a mut Option<f64>,
+    came_to_nothing: &'a mut bool,
+    stats: &'a mut RequestStats,
 }
 
 struct Slot {
@@ -77,6 +84,10 @@ struct Slot {
     sequence: u32,
     /// When its timer is due.
     armed: f64,
+    /// When the request was handed over that is not answered.
+    sent_at: Option<f64>,
+    /// The last request failed, was not answered in time or met a conflict: the next one is a retry.
+    came_to_nothing: bool,
     /// Stands in a queue for a grant.
     is_queued: bool,
     job: Option<Box<Job>>,
@@ -128,6 +139,7 @@ pub(super) struct SendSet {
     is_closed: bool,
     budget: Budget,
     touches: u64,
+    stats: RequestStats,
 }
 
 #[derive(Default)]
@@ -185,6 +197,7 @@ impl SendSet {
             is_closed: false,
             budget: Budget::default(),
             touches: 0,
+            stats: RequestStats::default(),
         }
     }
 
@@ -196,6 +209,17 @@ impl SendSet {
     /// How many times a job has had something to do.
     pub fn touches(&self) -> u64 {
         self.touches
+    }
+
+    /// What the jobs have asked of the storage, and how many wait to ask.
+    pub fn stats(&self) -> RequestStats {
+        let mut stats = self.stats.clone();
+        stats.waiting.others = self.waiting();
+        stats
+    }
+
+    fn waiting(&self) -> u64 {
+        (self.commits.len() + self.fetches.len()) as u64
     }
 
     /// What is not sent yet, by key.
@@ -289,12 +313,16 @@ impl SendSet {
             self.slots.push(Slot {
                 sequence: 0,
                 armed: NEVER,
+                sent_at: None,
+                came_to_nothing: false,
                 is_queued: false,
                 job: None,
             });
             u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 jobs")
         });
-        self.slots[slot as usize].job = Some(Box::new(Job::new(Arc::clone(&key))));
+        let entry = &mut self.slots[slot as usize];
+        entry.came_to_nothing = false;
+        entry.job = Some(Box::new(Job::new(Arc::clone(&key))));
         self.by_key.insert(key, slot);
         slot
     }
@@ -319,6 +347,8 @@ impl SendSet {
                 return Some(task);
             }
             if !(self.take_reply() || self.fire_timer() || self.grant_next()) {
+                let most = self.stats.most_waiting.others.max(self.waiting());
+                self.stats.most_waiting.others = most;
                 return None;
             }
         }
@@ -366,10 +396,14 @@ impl SendSet {
         self.budget.replies -= 1;
         self.budget.bytes = self.budget.bytes.saturating_sub(size(&reply));
         let Reply { id, result, .. } = reply;
-        let slot = self.slots.get(slot_of(id) as usize);
-        let job = slot.and_then(|slot| slot.job.as_deref());
         // A reply that nobody waits for is dropped.
-        if job.and_then(Job::outstanding) == Some(id) {
+        let waits = |slot: &&mut Slot| slot.outstanding() == Some(id);
+        if let Some(entry) = self.slots.get_mut(slot_of(id) as usize).filter(waits) {
+            let answer = Answer::of(&result);
+            entry.came_to_nothing = answer.is_nothing();
+            if let Some(sent_at) = entry.sent_at.take() {
+                self.stats.count_answer(answer, self.now - sent_at);
+            }
             self.handle(slot_of(id), |job, cx| job.handle_reply(result, cx));
         }
         true
@@ -384,6 +418,8 @@ impl SendSet {
             return false;
         };
         self.budget.timers -= 1;
+        let entry = &mut self.slots[slot as usize];
+        entry.came_to_nothing |= entry.outstanding().is_some();
         self.handle(slot, |job, cx| job.handle_timeout(cx));
         true
     }
@@ -428,10 +464,17 @@ impl SendSet {
                 bytes: &mut self.budget.bytes,
                 slot,
                 sequence: &mut entry.sequence,
+                now: self.now,
+                sent_at: &mut entry.sent_at,
+                came_to_nothing: &mut entry.came_to_nothing,
+                stats: &mut self.stats,
             },
         };
         handle(job, &mut cx);
         let is_in_flight = job.outstanding().is_some();
+        if !is_in_flight && entry.sent_at.take().is_some() {
+            self.stats.count_given_up();
+        }
         self.budget.in_flight += u32::from(is_in_flight);
         self.budget.in_flight -= u32::from(was_in_flight);
         self.settle(slot);
@@ -464,13 +507,23 @@ impl SendSet {
     }
 }
 
+impl Slot {
+    /// The request whose reply its job waits for.
+    fn outstanding(&self) -> Option<RequestId> {
+        self.job.as_deref().and_then(Job::outstanding)
+    }
+}
+
 impl Outputs<'_> {
     pub fn request(&mut self, operation: Operation) -> RequestId {
         let id = self.next_id();
         if let Operation::Commit { bytes, .. } = &operation {
             *self.bytes = self.bytes.saturating_sub(bytes.len());
         }
-        let responder = Responder::new(id, Arc::clone(self.mailbox) as _);
+        let is_retry = std::mem::take(self.came_to_nothing);
+        *self.sent_at = Some(self.now);
+        self.stats.count_request(&operation, is_retry);
+        let responder = Responder::new(id, Arc::clone(self.mailbox) as _).with_retry(is_retry);
         self.tasks.push_back(Task::Submit(Request {
             operation,
             responder,

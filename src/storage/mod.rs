@@ -17,24 +17,42 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod admission;
+pub mod budget;
 pub mod memory;
+mod meter;
 mod open;
 pub mod overlay;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod records;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod server_tls;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod server_url;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod stats;
 #[cfg(all(loom, test))]
 mod under_loom;
 
+pub use meter::MonotonicClock;
 pub use open::{OpenError, open};
+pub(crate) use stats::Answer;
+pub use stats::{ByPriority, LATENCY_BUCKETS, LATENCY_FIRST_US, RequestStats};
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
 use crate::sync::{AtomicBool, Mutex};
+use meter::Ticket;
 
 /// The longest key, in bytes of UTF-8. The shortest is one byte.
 pub const MAX_KEY_BYTES: usize = 512;
@@ -196,6 +214,25 @@ pub enum RequestErrorKind {
     Backend,
 }
 
+impl RequestErrorKind {
+    /// The seed's `GetRequestErrorKind`: whose fault a failed request is, by the number and colon with
+    /// which messages of its platform begin. A message that begins otherwise, or with a number that is
+    /// not known, is `Misc`.
+    pub fn of_message(message: &str) -> Self {
+        let code = match message.split_once(':') {
+            Some((code, _)) if code.bytes().all(|byte| byte.is_ascii_digit()) => code,
+            _ => return Self::Misc,
+        };
+        match code {
+            "403" | "511" | "512" | "513" | "514" => Self::Script,
+            "502" => Self::Backend,
+            _ if code.starts_with('1') => Self::Script,
+            _ if code.starts_with('3') => Self::Backend,
+            _ => Self::Misc,
+        }
+    }
+}
+
 /// A request that failed. A commit or an erasure that failed **may have been written, or may
 /// still be written later**.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -237,18 +274,74 @@ pub trait ReplySink: Send + Sync {
     fn deliver(&self, reply: Reply);
 }
 
+/// Who goes first where a [`budget`] cannot let all requests through at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Priority {
+    /// What a session does to keep what it holds: it has a lease to keep. An acquire's own commit too,
+    /// which ends a load.
+    Save,
+    /// Loading what is not held yet.
+    Load,
+    /// All else: remote changes on their way, and tools.
+    #[default]
+    Other,
+}
+
+impl Priority {
+    /// All of them, the first one first.
+    pub const ALL: [Self; 3] = [Self::Save, Self::Load, Self::Other];
+}
+
 /// The right, and the duty, to answer one request once. Dropped unanswered, it answers that the
 /// request failed.
 pub struct Responder {
     id: RequestId,
     sink: Option<Arc<dyn ReplySink>>,
+    priority: Priority,
+    is_retry: bool,
+    /// Of who counts the answer.
+    ticket: Option<Ticket>,
 }
 
 impl Responder {
-    /// The right to answer request `id` into `sink`.
+    /// The right to answer request `id` into `sink`. Its asker waits with the priority
+    /// [`Priority::Other`], and for the first time.
     pub fn new(id: RequestId, sink: Arc<dyn ReplySink>) -> Self {
-        let sink = Some(sink);
-        Self { id, sink }
+        Self {
+            id,
+            sink: Some(sink),
+            priority: Priority::default(),
+            is_retry: false,
+            ticket: None,
+        }
+    }
+
+    /// The same, for an asker whose request goes before or behind others.
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The same, for an asker that asks because its request before has come to nothing, if that is so.
+    pub fn with_retry(mut self, is_retry: bool) -> Self {
+        self.is_retry = is_retry;
+        self
+    }
+
+    /// Whom the request goes before.
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// Whether the request is made because one before has come to nothing.
+    pub fn is_retry(&self) -> bool {
+        self.is_retry
+    }
+
+    /// The same, with the answer counted.
+    fn with_ticket(mut self, ticket: Ticket) -> Self {
+        self.ticket = Some(ticket.inside(self.ticket.take()));
+        self
     }
 
     /// Answers without a storage clock.
@@ -263,6 +356,10 @@ impl Responder {
 
     fn deliver(&mut self, result: Result<Outcome, StorageError>, clock: Option<f64>) {
         if let Some(sink) = self.sink.take() {
+            // First, so that whoever has the answer finds it counted.
+            if let Some(ticket) = self.ticket.take() {
+                ticket.count(&result);
+            }
             let id = self.id;
             sink.deliver(Reply { id, result, clock });
         }
@@ -298,6 +395,22 @@ pub trait Storage: Send + Sync {
     /// from any thread, perhaps before this returns. Keys, user ids and limits have been checked
     /// by the asker.
     fn submit(&self, request: Request);
+
+    /// Lets go on what waits for its time. Whoever has asked for something calls it from time to time
+    /// until it is answered, on a thread on which it might have asked too. True while something waits.
+    fn tick(&self) -> bool {
+        false
+    }
+
+    /// How many requests an asker should have under way at most: with more they wait for each other.
+    fn most_in_flight(&self) -> Option<NonZeroU32> {
+        None
+    }
+
+    /// What was asked of it and how it has answered, if it counts that, as one with a [`budget`] does.
+    fn stats(&self) -> Option<RequestStats> {
+        None
+    }
 }
 
 /// The replies that wait for the next update: filled from any thread, emptied by one.
@@ -330,5 +443,42 @@ impl ReplySink for Mailbox {
         let mut replies = self.replies.lock();
         replies.push(reply);
         self.filled.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_an_error_follows_the_number_it_begins_with() {
+        use RequestErrorKind::{Backend, Misc, Script};
+        let kinds = [
+            ("101: key is empty", Script),
+            ("1:", Script),
+            ("301: throttled", Backend),
+            ("31234: more", Backend),
+            ("401: no", Misc),
+            ("403: not in a group", Script),
+            ("4030: no", Misc),
+            ("501: cannot parse", Misc),
+            ("502: no answer", Backend),
+            ("503: no", Misc),
+            ("511: bad revision", Script),
+            ("514: too large", Script),
+            ("515: no", Misc),
+            ("599: no", Misc),
+            ("601: no", Misc),
+            ("", Misc),
+            (":", Misc),
+            ("1", Misc),
+            ("10a: no", Misc),
+            (" 101: no", Misc),
+            ("١: no", Misc),
+            ("disk is full", Misc),
+        ];
+        for (message, kind) in kinds {
+            assert_eq!(RequestErrorKind::of_message(message), kind, "{message}");
+        }
     }
 }

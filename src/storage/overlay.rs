@@ -2,6 +2,7 @@
 //! through to a storage, writes stay in memory and are remembered (fault 12 of the original: its
 //! test store forgets what was saved). It never writes to the storage below.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -10,7 +11,8 @@ use parking_lot::Mutex;
 
 use super::records::Records;
 use super::{
-    Fetched, Operation, Outcome, Reply, ReplySink, Request, RequestId, Responder, Revision, Storage,
+    Fetched, Operation, Outcome, Reply, ReplySink, Request, RequestId, RequestStats, Responder,
+    Revision, Storage,
 };
 
 /// Tells the overlays of this process apart in their revisions.
@@ -170,10 +172,14 @@ impl ReadOnlyOverlay {
             responder,
             finish: Box::new(finish),
         };
+        let priority = waiting.responder.priority();
+        let is_retry = waiting.responder.is_retry();
         let sink = Arc::new(FromBelow(Mutex::new(Some(waiting))));
         self.inner.submit(Request {
             operation,
-            responder: Responder::new(RequestId(0), sink),
+            responder: Responder::new(RequestId(0), sink)
+                .with_priority(priority)
+                .with_retry(is_retry),
         });
     }
 }
@@ -197,6 +203,18 @@ impl Storage for ReadOnlyOverlay {
                 self.write(Arc::clone(key), request.operation, responder);
             }
         }
+    }
+
+    fn tick(&self) -> bool {
+        self.inner.tick()
+    }
+
+    fn most_in_flight(&self) -> Option<NonZeroU32> {
+        self.inner.most_in_flight()
+    }
+
+    fn stats(&self) -> Option<RequestStats> {
+        self.inner.stats()
     }
 }
 

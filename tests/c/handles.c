@@ -106,8 +106,11 @@ static void storages(SlStorage *storage) {
     SlStorage *stale;
     SlSaveData *foreign;
     SlBuffer a = {NULL, 7, 0}, b = {NULL, 7, 0}, c = {NULL, 7, 0};
+    SlRequestStats stats;
     int32_t is_present = 7;
 
+    memset(&stats, 7, sizeof stats);
+    stats.struct_size = sizeof stats;
     OK(locker_storage_open(Z("memory:"), &stale));
     OK(locker_storage_destroy(stale));
     OK(save_data_create(Z("{}"), &foreign));
@@ -118,6 +121,8 @@ static void storages(SlStorage *storage) {
     REFUSED(SlStorage, locker_storage_erase(handle, Z("key"), NULL, 0, 1, &a));
     REFUSED(SlStorage, locker_storage_list(handle, NULL, 0, NULL, 0, 1, 1, &a));
     REFUSED(SlStorage, locker_storage_keys_of_user(handle, Z("1"), 1, &a));
+    REFUSED(SlStorage, locker_storage_get_stats(handle, &stats));
+    CHECK(stats.reserved == 0x07070707);
     REFUSED(SlStorage, locker_storage_destroy(handle));
     CHECK(is_present == 7 && a.length == 7 && b.length == 7 && c.length == 7);
 

@@ -35,9 +35,12 @@ static void stores(Server *server) {
     SlProfile *profile = NULL;
     SlDrainReport *report = NULL;
     SlEvent event;
+    SlRequestStats stats;
     size_t count = 7;
     int32_t value = 7;
 
+    memset(&stats, 7, sizeof stats);
+    stats.struct_size = sizeof stats;
     server_open(&other, "memory:", 0, 2);
     stale = other.store;
     config = server_config(&other, &clock, 3);
@@ -53,6 +56,8 @@ static void stores(Server *server) {
     REFUSED(SlEasyStore, easy_store_start_session_reusable(handle, Z("k"), NULL, &profile));
     REFUSED(SlEasyStore, easy_store_update(handle, 1));
     REFUSED(SlEasyStore, easy_store_poll_event(handle, &event, 1, &count));
+    REFUSED(SlEasyStore, easy_store_get_stats(handle, &stats));
+    CHECK(stats.reserved == 0x07070707);
     REFUSED(SlEasyStore, easy_store_close(handle));
     REFUSED(SlEasyStore, easy_store_is_closed(handle, &value));
     REFUSED(SlEasyStore, easy_store_drain(handle, 1, &report));

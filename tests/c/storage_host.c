@@ -343,7 +343,7 @@ static void tables_of_other_versions(void) {
 
     table.later = &host;
     OK(locker_storage_callbacks_init(&table.callbacks, sizeof table.callbacks));
-    CHECK(table.later == &host && table.callbacks.struct_size == 56);
+    CHECK(table.later == &host && table.callbacks.struct_size == 64);
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
                  locker_storage_open_host(&table.callbacks, &host, &storage));
     CHECK(last_error_says("callbacks.fetch is NULL"));
@@ -363,7 +363,7 @@ static void tables_of_other_versions(void) {
     table.callbacks.struct_size = sizeof table;
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
                  locker_storage_open_host(&table.callbacks, &host, &storage));
-    CHECK(last_error_says("a field at byte 5"));
+    CHECK(last_error_says("a field at byte 6"));
     table.later = NULL;
     table.callbacks.reserved = 1;
     CHECK_STATUS(SL_ERROR_INVALID_ARGUMENT,
@@ -378,6 +378,13 @@ static void tables_of_other_versions(void) {
     OK(locker_storage_open_host(&table.callbacks, &host, &storage));
     OK(locker_storage_destroy(storage));
     CHECK(host.drops == 1);
+
+    /* A host compiled against the first version, which had no limits. */
+    table.callbacks.struct_size = 56;
+    table.callbacks.requests_per_second = UINT32_MAX;
+    OK(locker_storage_open_host(&table.callbacks, &host, &storage));
+    OK(locker_storage_destroy(storage));
+    CHECK(host.drops == 2);
 }
 
 int main(void) {

@@ -25,6 +25,8 @@ pub fn open() -> Arc<dyn Storage> {
         list: Some(list),
         keys_of_user: Some(keys_of_user),
         drop: Some(drop_host),
+        requests_per_second: 0,
+        requests_in_flight: 0,
     };
     let host = Box::into_raw(Box::new(HostStyleStorage::new()));
     let mut storage = std::ptr::null_mut();

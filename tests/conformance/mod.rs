@@ -4,12 +4,21 @@
 #![allow(dead_code)]
 
 pub mod c_host;
+pub mod certificates;
 pub mod host_style;
+pub mod known;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+pub mod proxy;
+#[cfg(feature = "redis")]
+pub mod redis;
 pub mod storage_behaviour;
 
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use session_locker::storage::{
@@ -28,6 +37,15 @@ impl ReplySink for Replies {
     fn deliver(&self, reply: Reply) {
         // A test that has seen enough may have stopped listening.
         let _ = self.0.send(reply);
+    }
+}
+
+/// Something that takes no reply: it panics, as only a mistake of ours would.
+pub struct Panics;
+
+impl ReplySink for Panics {
+    fn deliver(&self, reply: Reply) {
+        panic!("as the test wants it: {reply:?}");
     }
 }
 
@@ -63,6 +81,30 @@ impl Asker {
             operation,
             responder,
         });
+    }
+
+    /// Submits a request whose answer makes the engine panic.
+    pub fn submit_to_panic(&self, operation: Operation) {
+        let responder = Responder::new(RequestId(0), Arc::new(Panics));
+        self.storage.submit(Request {
+            operation,
+            responder,
+        });
+    }
+
+    /// Submits all of these at once; the replies have the places of their requests as ids.
+    pub fn submit_all(&self, operations: impl IntoIterator<Item = Operation>) -> Receiver<Reply> {
+        let (sender, replies) = channel();
+        let sink = Arc::new(Replies(sender));
+        for (id, operation) in operations.into_iter().enumerate() {
+            self.submit_to(id as u64, operation, &sink);
+        }
+        replies
+    }
+
+    /// Submits all of these at once and waits for all replies, which come in the order of the requests.
+    pub fn ask_all(&self, operations: impl IntoIterator<Item = Operation>) -> Vec<Reply> {
+        all_replies(&self.submit_all(operations))
     }
 
     pub fn reply(&self, operation: Operation) -> Reply {
@@ -151,6 +193,38 @@ impl Asker {
             Outcome::Keys(keys) => keys,
             other => panic!("a list was answered with {other:?}"),
         }
+    }
+}
+
+/// Every reply to [`Asker::submit_all`], in the order of the requests.
+pub fn all_replies(replies: &Receiver<Reply>) -> Vec<Reply> {
+    let mut by_place = HashMap::new();
+    loop {
+        // The channel ends when every request has been answered.
+        match replies.recv_timeout(PATIENCE * 2) {
+            Ok(reply) => {
+                let other = by_place.insert(reply.id.0, reply);
+                assert!(other.is_none(), "answered twice: {other:?}");
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => panic!("every request is answered"),
+        }
+    }
+    let count = by_place.len() as u64;
+    let reply = |place| by_place.remove(&place).expect("every request is answered");
+    (0..count).map(reply).collect()
+}
+
+/// Asks until the answer is as wanted, and gives up after a long time.
+pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE * 2;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "it never came true");
+        // It leaves the processor to whom it waits for; how long this is does not matter.
+        thread::park_timeout(Duration::from_millis(5));
     }
 }
 

@@ -222,3 +222,53 @@ TEST(an_answer_that_is_none_leaves_the_request_waiting) {
     CHECK(fails(records.list("", "", 5, 10), sl::status::storage, "cannot list"));
     CHECK(fails(records.keys_of_user("ann", 10), sl::status::storage, "cannot find"));
 }
+
+TEST(the_figures_of_a_storage_tell_what_was_asked) {
+    const auto records = new_storage();
+    try_every_tool(records);
+    const sl::request_stats all = MUST(records.stats());
+    CHECK(all.fetches > 3 && all.commits == 4 && all.erasures == 3 && all.lists == 4);
+    CHECK(all.conflicts == 2 && all.bytes_read == 10 && all.bytes_written == 16);
+    CHECK(all.requests() == all.answers() && all.in_flight == 0 && all.most_in_flight == 1);
+    CHECK(fails(sl::storage().stats(), sl::status::invalid_handle));
+}
+
+TEST(a_store_has_figures_of_its_own) {
+    const auto records = new_storage();
+    server one(records), other(records, 2);
+    const sl::profile ann = one.loaded("ann");
+    const sl::profile ben = other.loaded("ben");
+    const sl::request_stats own = MUST(one.store.stats());
+    CHECK(own.fetches == 1 && own.commits == 1 && own.latencies[0] == 2);
+    CHECK(MUST(records.stats()).requests() == 4);
+    CHECK(fails(sl::easy_store().stats(), sl::status::invalid_handle));
+}
+
+TEST(a_storage_of_the_hosts_own_has_limits) {
+    std::vector<sl::storage_request> kept;
+    sl::request_limits limits;
+    limits.in_flight = 1;
+    const auto records = MUST(sl::storage::open_host(
+        std::make_unique<odd_storage>([&](sl::storage_request &request) -> sl::result<void> {
+            kept.push_back(std::move(request));
+            return {};
+        }),
+        limits));
+    CHECK(fails(records.commit("a", "{}", {}, "-", 0), sl::status::timeout));
+    CHECK(fails(records.commit("b", "{}", {}, "-", 0), sl::status::timeout));
+    CHECK(kept.size() == 1 && MUST(records.stats()).waiting.others == 1);
+    MUST(kept[0].committed("1"));
+    CHECK(fails(records.commit("c", "{}", {}, "-", 0), sl::status::timeout));
+    CHECK(kept.size() == 2 && MUST(records.stats()).most_waiting.others == 2);
+    kept.clear();
+    limits.per_second = 1000001;
+    CHECK(fails(sl::storage::open_host(std::make_unique<map_storage>(nullptr), limits),
+                sl::status::out_of_range, "requests_per_second"));
+}
+
+TEST(the_bounds_of_latencies_double) {
+    using std::chrono::microseconds;
+    CHECK(sl::request_stats::latency_bound(0) == microseconds(16));
+    CHECK(sl::request_stats::latency_bound(22) == microseconds(67108864));
+    CHECK(!sl::request_stats::latency_bound(23) && !sl::request_stats::latency_bound(99));
+}

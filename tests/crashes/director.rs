@@ -1,5 +1,5 @@
 //! Starts servers, kills them, starts others in their place, and stops some for a while or properly.
-//! It never looks at what they store.
+//! Now and then it kills what they store on, and starts that again. It never looks at what they store.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::storage::Storage;
 
 /// How many servers there are at a time.
 const SERVERS: usize = 5;
@@ -22,10 +24,24 @@ const STOP_MS: RangeInclusive<u64> = 500..=3000;
 /// how long it goes on then, in microseconds.
 const LONGEST_HOLD_UP: Duration = Duration::from_millis(200);
 const LONGEST_MOMENT_US: u64 = 10_000;
+/// How long a storage is not there once its server was killed, in milliseconds, beside the time that it
+/// takes to start; and in one case of so many, in which sessions run out meanwhile.
+const OUTAGE_MS: RangeInclusive<u64> = 0..=300;
+const LONG_OUTAGE_MS: RangeInclusive<u64> = 500..=2000;
+const LONG_OUTAGES: u32 = 8;
 /// How many servers are stopped at a time, at most.
 const STOPPED_MAX: usize = 2;
 /// How long anything may take that is not chosen by chance.
 pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often something is killed.
+#[derive(Clone, Copy, Debug)]
+pub struct Kills {
+    /// Game servers, at least.
+    pub servers: u32,
+    /// The server of the storage.
+    pub storages: u32,
+}
 
 /// Where servers run.
 pub struct Place {
@@ -47,10 +63,17 @@ pub struct Deeds {
     pub killed_while_stopped: u32,
     pub stopped: u32,
     pub shut_down: u32,
+    /// The storage's server.
+    pub storage_killed: u32,
+    /// How long it was not there, in all.
+    pub outage: Duration,
+    /// Of the servers that were killed: while it was not there.
+    pub killed_without_storage: u32,
 }
 
 pub struct Director<'a> {
     place: &'a Place,
+    storage: &'a mut Storage,
     chance: fastrand::Rng,
     servers: Vec<Server>,
     deeds: Deeds,
@@ -116,10 +139,11 @@ impl Place {
     }
 }
 
-/// Kills so many servers, and in the end all.
-pub fn kill_servers(place: &Place, seed: u64, kills: u32) -> Deeds {
+/// Kills that much, and in the end all servers.
+pub fn kill_servers(place: &Place, storage: &mut Storage, seed: u64, kills: Kills) -> Deeds {
     let mut director = Director {
         place,
+        storage,
         chance: fastrand::Rng::with_seed(seed),
         servers: Vec::new(),
         deeds: Deeds::default(),
@@ -127,9 +151,20 @@ pub fn kill_servers(place: &Place, seed: u64, kills: u32) -> Deeds {
     for _ in 0..SERVERS {
         director.start(None);
     }
-    while director.deeds.killed + (SERVERS as u32) < kills {
+    loop {
+        let done = director.deeds.killed + (SERVERS as u32);
+        let servers = kills.servers.saturating_sub(done);
+        let storages = kills.storages - director.deeds.storage_killed;
+        if servers + storages == 0 {
+            break;
+        }
         director.wait();
-        director.act();
+        // So that both come to their end at about the same time.
+        if director.chance.u32(..servers + storages) < storages {
+            director.kill_storage();
+        } else {
+            director.act();
+        }
     }
     while let Some(server) = director.servers.pop() {
         director.kill(server);
@@ -251,6 +286,27 @@ impl Director<'_> {
             }
             _ => self.kill_and_replace(at),
         }
+    }
+
+    /// Kills what all servers store on, and starts it again after a while, in which perhaps one of them
+    /// is killed too.
+    fn kill_storage(&mut self) {
+        let is_long = self.chance.u32(..LONG_OUTAGES) == 0;
+        let outage_ms = if is_long { LONG_OUTAGE_MS } else { OUTAGE_MS };
+        let outage = Duration::from_millis(self.chance.u64(outage_ms));
+        self.storage.kill();
+        self.deeds.storage_killed += 1;
+        let begun = Instant::now();
+        if self.chance.bool() {
+            thread::sleep(self.chance.u32(..1000) * outage / 1000);
+            let killed = self.deeds.killed;
+            let at = self.chance.usize(..self.servers.len());
+            self.kill_and_replace(at);
+            self.deeds.killed_without_storage += self.deeds.killed - killed;
+        }
+        thread::sleep(outage.saturating_sub(begun.elapsed()));
+        self.storage.restart();
+        self.deeds.outage += begun.elapsed();
     }
 
     /// Kills a server, unless it has shut down already.

@@ -1,26 +1,33 @@
 //! Real crashes: several game servers, processes written in C, on one storage; killed at random
-//! moments and replaced; and at the end a comparison of what is stored with what each server has noted
-//! in a ledger of its own.
+//! moments and replaced; a server of the storage too, which is killed and started again; and at the end
+//! a comparison of what is stored with what each game server has noted in a ledger of its own.
 //!
 //! `make crashes` compiles the server and runs this. Chance is drawn from a seed, but much of what is done
 //! next depends on what the servers are doing at that moment, so a run never repeats exactly.
 
-#![cfg(all(feature = "sqlite", unix))]
+#![cfg(all(feature = "sqlite", feature = "postgres", feature = "redis", unix))]
+// The modules of both servers bring the same network along, which is not used here.
+#![allow(clippy::duplicate_mod)]
 
+#[path = "../conformance/mod.rs"]
+mod conformance;
 mod director;
 mod ledger;
+#[path = "../postgres/mod.rs"]
+mod postgres;
+#[path = "../redis/mod.rs"]
+mod redis_servers;
+mod storage;
 mod verdict;
 mod verdict_tests;
 
 use std::env;
 use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
-use rusqlite::Connection;
-
-use director::{Deeds, Place, kill_servers, path};
+use director::{Deeds, Kills, Place, kill_servers, path};
 use ledger::Ledgers;
+use storage::Storage;
 use verdict::{Documents, Stage, Untold, complaints, untold};
 
 /// A run with this many kills has met everything at least once.
@@ -29,36 +36,45 @@ const KILLS_THAT_SHOW_ALL: u32 = 30;
 #[test]
 #[ignore = "`make crashes` runs it, for it needs the server"]
 fn servers_that_are_killed_lose_nothing_acknowledged_and_do_nothing_twice() {
-    let kills = number("CRASHES_KILLS").expect("how many");
+    let kills = Kills {
+        servers: count("CRASHES_KILLS").expect("how many"),
+        storages: count("CRASHES_SERVER_KILLS").unwrap_or(0),
+    };
     let seed = number("CRASHES_SEED").unwrap_or_else(|| fastrand::u64(..));
     let mut folder = tempfile::tempdir().unwrap();
     // It stays if something fails.
     folder.disable_cleanup(true);
+    let mut storage = Storage::from_environment(folder.path());
     let place = Place {
         program: env::var_os("CRASHES_SERVER").expect("the server").into(),
-        storage: storage_in(folder.path()),
+        storage: storage.url(),
         folder: folder.path().to_owned(),
     };
-    println!("{kills} kills, seed {seed}, {}", place.storage);
+    println!(
+        "{} kills of game servers, {} of the storage's; seed {seed}, {}",
+        kills.servers, kills.storages, place.storage
+    );
     let begun = Instant::now();
-    let deeds = kill_servers(&place, seed, kills.try_into().unwrap());
+    let deeds = kill_servers(&place, &mut storage, seed, kills);
     let took_s = begun.elapsed().as_secs_f64();
 
     let mut ledgers = Ledgers::default();
     for server in 1..=deeds.started {
         ledgers.read(&place.ledger(server));
     }
-    must_be_whole(folder.path());
+    storage.must_be_whole();
     let documents = documents(&place, "killed");
     print_figures(&deeds, &ledgers, &untold(&ledgers, &documents), took_s);
-    println!("{} commits written", commits(folder.path()));
+    if let Some(commits) = storage.commits() {
+        println!("{commits} commits written");
+    }
     judge(&place, &ledgers, &documents, Stage::AfterTheKills);
     if deeds.killed >= KILLS_THAT_SHOW_ALL {
         must_have_met_everything(&ledgers);
     }
 
     settle(&place, &mut ledgers);
-    must_be_whole(folder.path());
+    storage.must_be_whole();
     let documents = self::documents(&place, "settled");
     judge(&place, &ledgers, &documents, Stage::Settled);
     println!("nothing acknowledged is missing, nothing is there twice, no key had two owners");
@@ -71,19 +87,8 @@ fn number(variable: &str) -> Option<u64> {
     Some(number.unwrap_or_else(|_| panic!("{variable} is a number, not {value}")))
 }
 
-const DATABASE: &str = "saves.db";
-const FILES: &str = "saves";
-
-fn storage_in(folder: &Path) -> String {
-    let storage = env::var("CRASHES_STORAGE").expect("sqlite or files");
-    match storage.as_str() {
-        "sqlite" => format!("sqlite:{}", path(&folder.join(DATABASE))),
-        "files" => {
-            fs::create_dir(folder.join(FILES)).unwrap();
-            format!("files:{}", path(&folder.join(FILES)))
-        }
-        other => panic!("the storage is sqlite or files, not {other}"),
-    }
+fn count(variable: &str) -> Option<u32> {
+    number(variable).map(|number| number.try_into().unwrap())
 }
 
 /// One more server takes over all that was bought and sent, and brings it to its end.
@@ -125,53 +130,6 @@ fn judge(place: &Place, ledgers: &Ledgers, documents: &Documents, stage: Stage) 
     );
 }
 
-/// The storage is what it must be by its own rules.
-fn must_be_whole(folder: &Path) {
-    if folder.join(DATABASE).exists() {
-        let check = "PRAGMA integrity_check";
-        let database = Connection::open(folder.join(DATABASE)).unwrap();
-        let found: String = database.query_row(check, [], |row| row.get(0)).unwrap();
-        assert_eq!(found, "ok", "{check}");
-    } else {
-        revisions(&folder.join(FILES));
-    }
-}
-
-/// The revisions of the keys in a folder of files. Each key has one mark, and the value it names.
-fn revisions(files: &Path) -> Vec<String> {
-    let keys = names(files).into_iter().filter(|key| !key.starts_with('.'));
-    keys.map(|key| {
-        let names = names(&files.join(&key));
-        let marks = names.iter().filter_map(|name| name.strip_prefix("record@"));
-        let marks: Vec<&str> = marks.collect();
-        assert_eq!(marks.len(), 1, "{key} has one mark: {names:?}");
-        let has_value = names.contains(&format!("value@{}", marks[0]));
-        assert!(has_value, "{key} has its value: {names:?}");
-        marks[0].to_owned()
-    })
-    .collect()
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.collect()
-}
-
-/// How many commits were written; each has counted a revision on, the database's or the key's.
-fn commits(folder: &Path) -> u64 {
-    if folder.join(DATABASE).exists() {
-        let database = Connection::open(folder.join(DATABASE)).unwrap();
-        let last = database.query_row("SELECT last FROM revision", [], |row| row.get::<_, i64>(0));
-        return last.unwrap().cast_unsigned();
-    }
-    let revisions = revisions(&folder.join(FILES));
-    let numbers = revisions
-        .iter()
-        .map(|revision| revision.split('-').next().unwrap());
-    numbers.map(|number| number.parse::<u64>().unwrap()).sum()
-}
-
 fn print_figures(deeds: &Deeds, ledgers: &Ledgers, untold: &Untold, took_s: f64) {
     let rate = f64::from(deeds.killed) / took_s;
     println!(
@@ -183,6 +141,15 @@ fn print_figures(deeds: &Deeds, ledgers: &Ledgers, untold: &Untold, took_s: f64)
         "{} servers started, {} stopped for a while, {} shut down by themselves",
         deeds.started, deeds.stopped, deeds.shut_down
     );
+    if deeds.storage_killed > 0 {
+        println!(
+            "the storage's server killed {} times and started again, for {:.0} s not there; {} game \
+             servers killed meanwhile",
+            deeds.storage_killed,
+            deeds.outage.as_secs_f64(),
+            deeds.killed_without_storage
+        );
+    }
     println!(
         "{} sessions: {} on keys taken over from servers that had died, {} lost",
         ledgers.sessions.len(),

@@ -182,6 +182,78 @@ public static class StorageTests
         Expect.Throws<ArgumentNullException>(() => LockerStorage.Open((HostStorage)null));
     }
 
+    public static void The_figures_of_storage_and_store_tell_what_was_asked()
+    {
+        using (LockerStorage storage = LockerStorage.Open("memory:?requests_in_flight=5"))
+        using (var store = new EasyStore(storage, new EasyStoreConfig { TemplateJson = "{\"Gold\":0}", Clock = new TestClock() }))
+        {
+            store.StartSession("ann").WaitUntilLoaded(World.Patience);
+            StorageRecord record = storage.Fetch("ann", World.Patience);
+            Expect.Refused(SessionLockerStatus.Conflict, () => storage.Commit("ann", "{}", null, "n:77", World.Patience));
+            storage.List("", "", 10, World.Patience);
+            storage.Erase("ben", null, World.Patience);
+            RequestStats all = storage.GetStats();
+            Expect.Equal(2L, all.Fetches);
+            Expect.Equal(2L, all.Commits);
+            Expect.Equal(1L, all.Erasures);
+            Expect.Equal(1L, all.Lists);
+            Expect.Equal(1L, all.Conflicts);
+            Expect.Equal((long)record.Json.Length, all.BytesRead);
+            Expect.Equal(record.Json.Length + 2L, all.BytesWritten);
+            Expect.Equal(6L, all.Requests);
+            Expect.Equal(6L, all.Answers);
+            Expect.Equal(0L, all.InFlight);
+            Expect.Equal(1L, all.MostInFlight);
+            RequestStats own = store.GetStats();
+            Expect.Equal(1L, own.Fetches);
+            Expect.Equal(1L, own.Commits);
+            Expect.Equal(0L, own.Lists);
+            Expect.Equal(2L, own.Latencies[0]);
+            Expect.Equal(24, own.Latencies.Length);
+            Expect.Equal(0L, own.Retries + own.GivenUp + own.Refused);
+            storage.Dispose();
+            Expect.Disposed(() => storage.GetStats());
+            store.Dispose();
+            Expect.Disposed(() => store.GetStats());
+        }
+    }
+
+    public static void A_storage_of_the_hosts_own_has_limits()
+    {
+        var asked = new List<StorageRequest>();
+        using (LockerStorage storage = LockerStorage.Open(new ListeningStorage(asked.Add), 1000000, 1))
+        {
+            Expect.Refused(SessionLockerStatus.Timeout, () => storage.Fetch("a", TimeSpan.Zero));
+            Expect.Refused(SessionLockerStatus.Timeout, () => storage.Fetch("b", TimeSpan.Zero));
+            Expect.Equal(1, asked.Count);
+            Expect.Equal(1L, storage.GetStats().InFlight);
+            Expect.Equal(1L, storage.GetStats().Waiting.Others);
+            asked[0].Failed(RequestErrorKind.Backend, "away");
+            Expect.Refused(SessionLockerStatus.Timeout, () => storage.Fetch("c", TimeSpan.Zero));
+            Expect.Equal(2, asked.Count);
+            asked[1].Failed(RequestErrorKind.Script, "no");
+            RequestStats stats = storage.GetStats();
+            Expect.Equal(1L, stats.FailuresBackend);
+            Expect.Equal(1L, stats.FailuresScript);
+            Expect.Equal(0L, stats.FailuresMisc);
+            Expect.Equal(2L, stats.MostWaiting.Others);
+            Expect.Equal(0L, stats.Waiting.Saves + stats.Waiting.Loads);
+        }
+        Expect.Throws<ArgumentOutOfRangeException>(() => LockerStorage.Open(new ForgetfulStorage(), -1));
+        string message = Expect.Refused(
+            SessionLockerStatus.OutOfRange, () => LockerStorage.Open(new ForgetfulStorage(), 0, 1000001));
+        Expect.Contains("requests_in_flight is 1000001", message);
+    }
+
+    public static void The_bounds_of_latencies_double()
+    {
+        Expect.Equal(TimeSpan.FromTicks(160), RequestStats.LatencyBound(0));
+        Expect.Equal(TimeSpan.FromTicks(160L << 22), RequestStats.LatencyBound(22));
+        Expect.Equal(TimeSpan.MaxValue, RequestStats.LatencyBound(23));
+        Expect.Throws<ArgumentOutOfRangeException>(() => RequestStats.LatencyBound(-1));
+        Expect.Throws<ArgumentOutOfRangeException>(() => RequestStats.LatencyBound(24));
+    }
+
     public static void Sessions_live_on_a_storage_of_the_hosts_own()
     {
         var storage = new MemoryHostStorage();

@@ -77,6 +77,62 @@ test("what is no URL, key or revision is refused", function()
     storage:Destroy()
 end)
 
+test("the figures of a storage and a store tell what was asked", function()
+    local storage = sl.StorageOpen("memory:?requests_in_flight=5")
+    local store = sl.EasyStoreCreate(storage, { SaveDataTemplate = { Gold = 0 } })
+    local profile = store:StartSession("ann")
+    until_so(store, function()
+        return profile.IsLoaded
+    end)
+    local record = storage:Fetch("ann")
+    equal(storage:Commit("ann", "{}", "n:77"), nil)
+    storage:List()
+    storage:Erase("ben")
+    local all = storage:GetStats()
+    equal({ all.Fetches, all.Commits, all.Erasures, all.Lists }, { 2, 2, 1, 1 })
+    equal({ all.Conflicts, all.BytesRead, all.BytesWritten }, { 1, #record.Bytes, #record.Bytes + 2 })
+    equal({ all.InFlight, all.MostInFlight, all.Retries, all.GivenUp, all.Refused }, { 0, 1, 0, 0, 0 })
+    equal(all.Waiting, { Saves = 0, Loads = 0, Others = 0 })
+    local answers = 0
+    for _, count in ipairs(all.Latencies) do
+        answers = answers + count
+    end
+    equal({ answers, #all.Latencies }, { 6, 24 })
+    equal({ all.LatencyBounds[1], all.LatencyBounds[23], all.LatencyBounds[24] }, { 16e-6, 67.108864, math.huge })
+    local own = store:GetStats()
+    equal({ own.Fetches, own.Commits, own.Lists }, { 1, 1, 0 })
+    store:Destroy()
+    refused("SL_ERROR_INVALID_HANDLE", "store", store.GetStats, store)
+    storage:Destroy()
+    refused("SL_ERROR_INVALID_HANDLE", "storage", storage.GetStats, storage)
+end)
+
+test("a storage of the script's own has limits", function()
+    local asked = {}
+    local function keep(request)
+        asked[#asked + 1] = request
+    end
+    local functions = { Fetch = keep, Commit = keep, Erase = keep }
+    local storage = sl.StorageOpenHost(functions, { RequestsInFlight = 1, RequestsPerSecond = 1000000 })
+    for _, key in ipairs({ "a", "b" }) do
+        refused("SL_ERROR_TIMEOUT", nil, storage.Fetch, storage, key, 0)
+    end
+    local stats = storage:GetStats()
+    equal({ #asked, stats.InFlight, stats.Waiting.Others }, { 1, 1, 1 })
+    asked[1]:Failed("backend", "away")
+    refused("SL_ERROR_TIMEOUT", nil, storage.Fetch, storage, "c", 0)
+    asked[2]:Failed("script", "no")
+    stats = storage:GetStats()
+    equal({ #asked, stats.FailuresBackend, stats.FailuresScript, stats.FailuresMisc }, { 2, 1, 1, 0 })
+    equal(stats.MostWaiting, { Saves = 0, Loads = 0, Others = 2 })
+    storage:Destroy()
+    for _, limits in ipairs({ { RequestsInFlight = -1 }, { RequestsPerSecond = 1000001 }, { RequestsInFlight = 1.5 } }) do
+        refused("SL_ERROR_OUT_OF_RANGE", "an integer", sl.StorageOpenHost, functions, limits)
+    end
+    refused("SL_ERROR_INVALID_ARGUMENT", "no limit", sl.StorageOpenHost, functions, { Requests = 1 })
+    refused("SL_ERROR_INVALID_ARGUMENT", "a number", sl.StorageOpenHost, functions, { RequestsInFlight = "1" })
+end)
+
 test("a named memory storage is shared", function()
     local one, two = sl.StorageOpen("memory:shared"), sl.StorageOpen("memory:shared")
     local _, revision = one:Fetch("k")

@@ -3,6 +3,7 @@
 #define SESSION_LOCKER_STORAGE_HPP
 
 #include "handle.hpp"
+#include "stats.hpp"
 #include "text.hpp"
 
 #include <memory>
@@ -47,15 +48,23 @@ class storage : public base::owner<base::named<SlStorage>, locker_storage_destro
 public:
     using owner::owner;
 
-    /// Opens `memory:`, `memory:NAME`, `sqlite:PATH` or `sqlite:PATH?synchronous=normal`. May block while
-    /// a file is opened. Errors: `invalid_argument`, `invalid_utf8`, `storage` (the message says why).
+    /// Opens `memory:`, `memory:NAME`, `sqlite:PATH` or `sqlite:PATH?synchronous=normal`; with
+    /// `requests_per_second` or `requests_in_flight` among the parameters, within these limits. May block
+    /// while a file is opened. Errors: `invalid_argument`, `invalid_utf8`, `storage` (the message says why).
     [[nodiscard]] static result<storage> open(std::string_view url) {
         SlStorage *opened = nullptr;
         const SlStatus code = locker_storage_open(url.data(), url.size(), &opened);
         return detail::owned<storage>(code, opened);
     }
-    /// Makes a storage of the host's own; see `host_storage`.
-    [[nodiscard]] static result<storage> open_host(std::unique_ptr<host_storage> host);
+    /// Makes a storage of the host's own; see `host_storage`. Errors: `out_of_range` (a limit).
+    [[nodiscard]] static result<storage> open_host(std::unique_ptr<host_storage> host,
+                                                   request_limits limits = {});
+
+    /// What was asked of it by all that were created with it and by tools, and how it has answered. Also
+    /// inside callbacks.
+    [[nodiscard]] result<request_stats> stats() const {
+        return detail::stats_of<SlStorage>(locker_storage_get_stats, handle());
+    }
 
     /// Reads the record under a key of 1 to 512 bytes. Errors: `storage`, `timeout`, and those of bad
     /// arguments.

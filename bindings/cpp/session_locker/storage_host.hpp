@@ -220,11 +220,13 @@ template <typename F> SlStatus run_request(SlStorageRequest *handle, F &&asked) 
 
 } // namespace detail
 
-inline result<storage> storage::open_host(std::unique_ptr<host_storage> host) {
+inline result<storage> storage::open_host(std::unique_ptr<host_storage> host, request_limits limits) {
     if (host == nullptr) {
         return fail(status::invalid_argument, "there is no storage");
     }
-    const SlStorageCallbacks table = detail::host_storage_table();
+    SlStorageCallbacks table = detail::host_storage_table();
+    table.requests_per_second = limits.per_second;
+    table.requests_in_flight = limits.in_flight;
     SlStorage *opened = nullptr;
     const result<void> outcome = detail::hand_over(std::move(host), [&](void *user_data) {
         return locker_storage_open_host(&table, user_data, &opened);

@@ -134,6 +134,12 @@ public:
         return remote_changes_sent(key, json_array, send_options());
     }
 
+    /// What its sessions and sends have asked of the storage, how it has answered, and how many wait for the
+    /// limits of the store's config. Also inside callbacks.
+    [[nodiscard]] result<request_stats> stats() const {
+        return detail::stats_of<SlEasyStore>(easy_store_get_stats, handle());
+    }
+
     /// Begins shutdown: no session or send starts any more, and all sessions are saved and end, in the
     /// updates that follow.
     result<void> close() const { return detail::checked(easy_store_close(handle())); }

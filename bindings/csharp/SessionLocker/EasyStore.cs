@@ -162,6 +162,17 @@ namespace SessionLocker
         }
 
         /// <summary>
+        /// What its sessions and sends have asked of the storage, how it has answered, and how many wait for the limits of
+        /// the store's config. Also inside hooks.
+        /// </summary>
+        public RequestStats GetStats()
+        {
+            var stats = new SlRequestStats { struct_size = (uint)sizeof(SlRequestStats) };
+            Ok(NativeMethods.easy_store_get_stats(Native, &stats));
+            return new RequestStats(&stats);
+        }
+
+        /// <summary>
         /// Begins shutdown: no session or send starts any more, and all sessions are saved and end, in the updates that
         /// follow, until <see cref="IsClosed"/>.
         /// </summary>

@@ -7,7 +7,7 @@ using SessionLocker.Native;
 namespace SessionLocker
 {
     /// <summary>
-    /// A storage of the host's own, opened with <see cref="LockerStorage.Open(HostStorage)"/>. It maps a key to
+    /// A storage of the host's own, opened with <see cref="LockerStorage.Open(HostStorage, int, int)"/>. It maps a key to
     /// bytes, a revision and user ids.
     /// </summary>
     /// <remarks>
@@ -222,7 +222,7 @@ namespace SessionLocker
             this.storage = storage;
         }
 
-        public static SlStorage* Open(HostStorage storage)
+        public static SlStorage* Open(HostStorage storage, uint requestsPerSecond, uint requestsInFlight)
         {
             if (storage == null)
             {
@@ -238,6 +238,8 @@ namespace SessionLocker
             callbacks.list = (void*)Marshal.GetFunctionPointerForDelegate(ListDelegate);
             callbacks.keys_of_user = (void*)Marshal.GetFunctionPointerForDelegate(KeysOfUserDelegate);
             callbacks.drop = (void*)Drop;
+            callbacks.requests_per_second = requestsPerSecond;
+            callbacks.requests_in_flight = requestsInFlight;
             var hook = new HostStorageHook(storage);
             int status = NativeMethods.locker_storage_open_host(&callbacks, hook.Hold(), &native);
             if (status != 0)

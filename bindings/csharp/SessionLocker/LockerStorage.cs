@@ -35,7 +35,9 @@ namespace SessionLocker
         /// <summary>
         /// Opens one of the library's own storages: <c>memory:</c> (in this process), <c>memory:NAME</c> (one for
         /// all of this process that open the name), <c>sqlite:PATH</c> (a database, made if it is not there, for
-        /// any number of processes of one machine), <c>sqlite:PATH?synchronous=normal</c>.
+        /// any number of processes of one machine), <c>sqlite:PATH?synchronous=normal</c>. Of each,
+        /// <c>requests_per_second=N</c> and <c>requests_in_flight=N</c> may be among the parameters: limits within which
+        /// saves go before loads before sends and tools.
         /// </summary>
         /// <exception cref="SessionLockerException">
         /// <see cref="SessionLockerStatus.Storage"/>: no such storage, or it could not be opened.
@@ -52,10 +54,39 @@ namespace SessionLocker
             }
         }
 
-        /// <summary>Makes a storage of the host's own; <see cref="HostStorage"/> says what it must promise.</summary>
-        public static LockerStorage Open(HostStorage storage)
+        /// <summary>
+        /// Makes a storage of the host's own; <see cref="HostStorage"/> says what it must promise. It is asked no more
+        /// than <paramref name="requestsPerSecond"/> times in any second, and has no more than
+        /// <paramref name="requestsInFlight"/> requests to answer at any time: up to 1 000 000, or 0 for any number.
+        /// What may not go yet waits, saves before loads before sends and tools.
+        /// </summary>
+        /// <exception cref="ArgumentOutOfRangeException">A limit is negative.</exception>
+        /// <exception cref="SessionLockerException">
+        /// <see cref="SessionLockerStatus.OutOfRange"/>: a limit is too large.
+        /// </exception>
+        public static LockerStorage Open(HostStorage storage, int requestsPerSecond = 0, int requestsInFlight = 0)
         {
-            return new LockerStorage(HostStorageHook.Open(storage));
+            return new LockerStorage(HostStorageHook.Open(
+                storage, Limit(requestsPerSecond, "requestsPerSecond"), Limit(requestsInFlight, "requestsInFlight")));
+        }
+
+        private static uint Limit(int limit, string name)
+        {
+            if (limit < 0)
+            {
+                throw new ArgumentOutOfRangeException(name);
+            }
+            return (uint)limit;
+        }
+
+        /// <summary>
+        /// What was asked of it by all that were created with it and by tools, and how it has answered. Also inside hooks.
+        /// </summary>
+        public RequestStats GetStats()
+        {
+            var stats = new SlRequestStats { struct_size = (uint)sizeof(SlRequestStats) };
+            Ok(NativeMethods.locker_storage_get_stats(Native, &stats));
+            return new RequestStats(&stats);
         }
 
         /// <summary>Reads the record under a key.</summary>

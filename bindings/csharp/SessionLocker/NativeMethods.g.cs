@@ -50,6 +50,14 @@ namespace SessionLocker.Native
         /// </summary>
         internal const int SL_VALUE_OBJECT = 6;
         /// <summary>
+        ///  How many buckets `latencies` of an SlRequestStats has.
+        /// </summary>
+        internal const uint SL_LATENCY_BUCKETS = 24;
+        /// <summary>
+        ///  The bound of the first bucket of `latencies`, in microseconds.
+        /// </summary>
+        internal const ulong SL_LATENCY_FIRST_US = 16;
+        /// <summary>
         ///  What must be true of a key: its record is there, at the given revision.
         /// </summary>
         internal const int SL_EXPECTED_PRESENT = 0;
@@ -762,10 +770,26 @@ namespace SessionLocker.Native
         ///    is shared by all of this process that open the name;
         ///  - `sqlite:PATH` keeps them in an SQLite database, which is created if it is not there, and which
         ///    any number of processes of one machine may use at once. With `?synchronous=normal` behind the
-        ///    path the last moments before a power failure may be lost; without, nothing acknowledged is.
+        ///    path the last moments before a power failure may be lost; without, nothing acknowledged is;
+        ///  - `postgres://USER:PASSWORD@HOST/DATABASE` keeps them in a PostgreSQL database, for servers on many
+        ///    machines; docs/storage.md has its parameters;
+        ///  - `redis://USER:PASSWORD@HOST/DATABASE`, or `rediss://…` with TLS, keeps them in a Redis server. If that is
+        ///    set so that it may lose what it has acknowledged, the log says so within this call; docs/storage.md has
+        ///    what to set.
+        ///
+        ///  The library as it is built by default has all of them. Cargo's features `sqlite`, `postgres` and `redis` can
+        ///  leave them out; the message of the error says what this one has.
+        ///
+        ///  Each of them takes limits, as parameters behind a `?` and with `&amp;` between them (1 to 1 000 000): with
+        ///  `requests_per_second=N` no more than N requests go to the engine in any second, with
+        ///  `requests_in_flight=N` no more than N are unanswered at any time. What may not go yet waits, saves
+        ///  before loads before sends and tools, until it is let go in an update of a store, locker or sender, or
+        ///  in a tool's call. With 65 536 requests or 256 MiB of values waiting, another one fails, with nothing
+        ///  written.
         ///
         ///  Free the handle with `locker_storage_destroy`; what was created with it
-        ///  keeps the storage open for as long as it lives. May block while a file is opened. Any thread.
+        ///  keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
+        ///  while a server is connected to. Any thread.
         ///
         ///  Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_STORAGE (no such storage, or
         ///  it could not be opened; the message says why).
@@ -774,8 +798,19 @@ namespace SessionLocker.Native
         internal static extern int locker_storage_open(byte* url, System.UIntPtr url_length, SlStorage** storage);
 
         /// <summary>
+        ///  What was asked of a storage by all that were created with it and by tools, and how it has answered, in
+        ///  `stats`, whose `struct_size` the host has set. Any thread; also inside callbacks. It costs about a
+        ///  microsecond.
+        ///
+        ///  Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` that is none).
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "locker_storage_get_stats", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int locker_storage_get_stats(SlStorage* storage, SlRequestStats* stats);
+
+        /// <summary>
         ///  Frees the handle of a storage. The storage itself closes when the last object that was created
-        ///  with it is destroyed too; one that the host brought has its `drop` called then.
+        ///  with it is destroyed too; one that the host brought has its `drop` called then, and one on a server
+        ///  waits until what was asked of it is done, for five seconds at most.
         ///
         ///  Any thread. Errors: SL_ERROR_INVALID_HANDLE.
         /// </summary>
@@ -881,7 +916,7 @@ namespace SessionLocker.Native
         ///  with `locker_storage_destroy`. Any thread.
         ///
         ///  Errors: SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` of no version, a field of a newer
-        ///  version, a needed callback missing).
+        ///  version, a needed callback missing), SL_ERROR_OUT_OF_RANGE (a limit).
         /// </summary>
         [DllImport(__DllName, EntryPoint = "locker_storage_open_host", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int locker_storage_open_host(SlStorageCallbacks* callbacks, void* user_data, SlStorage** storage);
@@ -1049,6 +1084,18 @@ namespace SessionLocker.Native
         /// </summary>
         [DllImport(__DllName, EntryPoint = "easy_store_poll_event", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
         internal static extern int easy_store_poll_event(SlEasyStore* store, SlEvent* events, System.UIntPtr capacity, System.UIntPtr* count);
+
+        /// <summary>
+        ///  What the store's sessions and sends have asked of the storage, how it has answered, and how many wait
+        ///  for the limits of the store's config, in `stats`, whose `struct_size` the host has set. All that use
+        ///  the storage, and who waits for its own limits, are in `locker_storage_get_stats`; the look at a gift's
+        ///  recipient is there alone. Any thread; also inside callbacks. It costs about a microsecond.
+        ///
+        ///  Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT (NULL, a `struct_size` that is none),
+        ///  SL_ERROR_PANIC.
+        /// </summary>
+        [DllImport(__DllName, EntryPoint = "easy_store_get_stats", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
+        internal static extern int easy_store_get_stats(SlEasyStore* store, SlRequestStats* stats);
 
         /// <summary>
         ///  Begins shutdown: no session or send starts any more, all sessions are saved and end, and remote
@@ -2305,6 +2352,125 @@ namespace SessionLocker.Native
     }
 
     /// <summary>
+    ///  What was asked of a storage, how it has answered, and who waits: the figures of a storage, from
+    ///  `locker_storage_get_stats`, or those of a store's sessions and sends, from `easy_store_get_stats`.
+    ///  All count from when it was opened or created, save those that say *now*.
+    ///
+    ///  Each request is in one place: `fetches` + `commits` + `erasures` + `lists` is the sum of `latencies`
+    ///  (all that were answered), `refused`, `given_up` and `in_flight`, and for a storage the three
+    ///  `waiting_` too. Figures of what other threads are using meanwhile may be a few requests apart.
+    /// </summary>
+    [StructLayout(LayoutKind.Sequential)]
+    internal unsafe partial struct SlRequestStats
+    {
+        /// <summary>
+        ///  `sizeof(SlRequestStats)`, set by the host before the call that fills it.
+        /// </summary>
+        public uint struct_size;
+        /// <summary>
+        ///  0.
+        /// </summary>
+        public uint reserved;
+        /// <summary>
+        ///  Fetches asked.
+        /// </summary>
+        public ulong fetches;
+        /// <summary>
+        ///  Commits asked: acquires, saves, releases, and remote changes sent.
+        /// </summary>
+        public ulong commits;
+        /// <summary>
+        ///  Erasures asked.
+        /// </summary>
+        public ulong erasures;
+        /// <summary>
+        ///  Lists asked, of keys or of a user's keys.
+        /// </summary>
+        public ulong lists;
+        /// <summary>
+        ///  How many of these were asked because the request before, of the same session or of a send to the
+        ///  same key, had failed, was not answered in time, or had met a conflict.
+        /// </summary>
+        public ulong retries;
+        /// <summary>
+        ///  Answers that were a conflict: somebody else had written.
+        /// </summary>
+        public ulong conflicts;
+        /// <summary>
+        ///  Answers that were a failure of the kind SL_REQUEST_ERROR_SCRIPT.
+        /// </summary>
+        public ulong failures_script;
+        /// <summary>
+        ///  Answers that were a failure of the kind SL_REQUEST_ERROR_MISC.
+        /// </summary>
+        public ulong failures_misc;
+        /// <summary>
+        ///  Answers that were a failure of the kind SL_REQUEST_ERROR_BACKEND.
+        /// </summary>
+        public ulong failures_backend;
+        /// <summary>
+        ///  Requests whose answer a store has stopped waiting for, mostly because it did not come within
+        ///  `request_timeout`. 0 for a storage, which does not know.
+        /// </summary>
+        public ulong given_up;
+        /// <summary>
+        ///  Requests that were refused because too many waited for the storage's limits; they are not among
+        ///  the failures. 0 for a store, to which they are failures like others.
+        /// </summary>
+        public ulong refused;
+        /// <summary>
+        ///  Bytes of the values that fetches have brought.
+        /// </summary>
+        public ulong bytes_read;
+        /// <summary>
+        ///  Bytes of the values of all commits asked, whatever became of them.
+        /// </summary>
+        public ulong bytes_written;
+        /// <summary>
+        ///  Requests that were handed over and are not answered, now.
+        /// </summary>
+        public ulong in_flight;
+        /// <summary>
+        ///  The most of them there ever were. For a store, the most of its sessions and the most of its
+        ///  sends, added.
+        /// </summary>
+        public ulong most_in_flight;
+        /// <summary>
+        ///  How many saves wait, now: for a storage, for its limits; for a store, for the limits of its config.
+        /// </summary>
+        public ulong waiting_saves;
+        /// <summary>
+        ///  How many loads wait, now.
+        /// </summary>
+        public ulong waiting_loads;
+        /// <summary>
+        ///  How many others wait, now: remote changes on their way, and tools.
+        /// </summary>
+        public ulong waiting_others;
+        /// <summary>
+        ///  The most saves that ever waited: for a storage, at any time; for a store, at the end of an update.
+        /// </summary>
+        public ulong most_waiting_saves;
+        /// <summary>
+        ///  The most loads that ever waited.
+        /// </summary>
+        public ulong most_waiting_loads;
+        /// <summary>
+        ///  The most others that ever waited.
+        /// </summary>
+        public ulong most_waiting_others;
+        /// <summary>
+        ///  How many answers took how long. Bucket 0 has those that took less than SL_LATENCY_FIRST_US (16)
+        ///  microseconds; the bound doubles from each to the next, so that bucket i has those that took less
+        ///  than 16 · 2^i microseconds and at least half of that; the last, 23, has all from 67 seconds on.
+        ///  The time of a storage is that of the engine: from when it was asked, after all waiting, until it
+        ///  answered. The time of a store is from the update that asked to the update that took the answer,
+        ///  waiting for the storage's limits included.
+        /// </summary>
+        public fixed ulong latencies[24];
+    }
+
+    /// <summary>
     ///  Where records are kept: a key, its bytes, its revision, and the users it belongs to. Opened by
     ///  `locker_storage_open` or `locker_storage_open_host`, shared by everything created with it.
     /// </summary>
@@ -2414,6 +2580,15 @@ namespace SessionLocker.Native
         ///  be NULL.
         /// </summary>
         public void* drop;
+        /// <summary>
+        ///  The callbacks are called for no more requests than these in any second: 1 to 1 000 000, or 0 for
+        ///  as many as are asked (0). What may not go yet waits as `locker_storage_open` says.
+        /// </summary>
+        public uint requests_per_second;
+        /// <summary>
+        ///  No more requests than these are unanswered at any time: 1 to 1 000 000, or 0 for any number (0).
+        /// </summary>
+        public uint requests_in_flight;
     }
 
     /// <summary>

@@ -139,6 +139,8 @@ local FUNCTIONS = {
     KeysOfUser = { "keys_of_user", keys_of_user },
 }
 
+local LIMITS = { RequestsPerSecond = "requests_per_second", RequestsInFlight = "requests_in_flight" }
+
 -- The C functions, one of each for all storages; the struct that they stand in says their types.
 local made = {}
 
@@ -165,8 +167,13 @@ end
 -- Each request is answered once, now or later; `request:Failed(…)` answers any, and an error in a function
 -- does. A revision, 1 to 64 bytes, is never used twice for a key, across erasures too. A fetch sees every
 -- commit that was answered before it. What is committed is durable. No function may block or yield.
-local function StorageOpenHost(functions)
+--
+-- `limits` may have `RequestsPerSecond` and `RequestsInFlight`, up to 1 000 000: the functions are called for
+-- no more requests in any second, and there are no more to be answered at any time. What may not go yet
+-- waits: saves before loads before sends and tools.
+local function StorageOpenHost(functions, limits)
     native.expect(functions, "table", "a storage's functions")
+    limits = native.expect(limits or {}, "table", "the limits")
     local struct = ffi.new("SlStorageCallbacks")
     native.check(C.locker_storage_callbacks_init(struct, ffi.sizeof(struct)))
     for name, body in pairs(functions) do
@@ -175,6 +182,14 @@ local function StorageOpenHost(functions)
         end
         native.expect(body, "function", name)
         struct[FUNCTIONS[name][1]] = callback(struct, name)
+    end
+    for name, limit in pairs(limits) do
+        local field = LIMITS[name] or native.misuse("a storage has no limit " .. tostring(name))
+        -- Before C cuts off what does not fit.
+        if native.expect(limit, "number", name) < 0 or limit > 1e6 or limit ~= math.floor(limit) then
+            native.refuse("SL_ERROR_OUT_OF_RANGE", name .. " is an integer from 0 to 1000000")
+        end
+        struct[field] = limit
     end
     struct.drop = hooks.callback("SlDrop")
     local entry = {}

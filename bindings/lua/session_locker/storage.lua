@@ -6,6 +6,7 @@ local class = require("session_locker.class")
 local config = require("session_locker.config")
 local json = require("session_locker.json")
 local native = require("session_locker.native")
+local stats = require("session_locker.stats")
 
 local C, calls = native.C, native.calls
 
@@ -26,7 +27,9 @@ function storage.wrap(handle)
     return setmetatable({ _handle = native.own(handle, "locker_storage_destroy") }, meta)
 end
 
---- Opens a storage: "memory:", "memory:NAME" or "sqlite:PATH".
+--- Opens a storage: "memory:", "memory:NAME" or "sqlite:PATH". Behind a "?" any of them takes limits,
+-- "requests_per_second=N" and "requests_in_flight=N" with "&" between: saves go before loads before sends
+-- and tools.
 function storage.open(url)
     native.expect(url, "string", "a URL")
     native.check(calls.locker_storage_open(url, #url, out))
@@ -111,6 +114,12 @@ function Storage:KeysOfUser(user_id, timeout)
     native.check(calls.locker_storage_keys_of_user(handle_of(self), id, #id, timeout_of(timeout),
         native.buffer))
     return json.decode(native.take_buffer())
+end
+
+--- What was asked of it by all that were made with it and by tools, and how it has answered: a table as
+-- `session_locker.stats` says.
+function Storage:GetStats()
+    return stats.read(calls.locker_storage_get_stats, handle_of(self))
 end
 
 --- Frees the handle. The storage closes when what was made with it is destroyed too. Again does nothing.

@@ -10,6 +10,7 @@ local owner = require("session_locker.owner")
 local Profile = require("session_locker.profile")
 local SavedConnection = require("session_locker.saved_connection")
 local send = require("session_locker.send")
+local stats = require("session_locker.stats")
 
 local C, calls = native.C, native.calls
 
@@ -121,6 +122,12 @@ function EasyStore:Update(now)
     if failure then
         error(failure, 0)
     end
+end
+
+--- What its sessions and sends have asked of the storage, how it has answered, and how many wait for the
+-- limits of the store's configuration: a table as `session_locker.stats` says.
+function EasyStore:GetStats()
+    return stats.read(calls.easy_store_get_stats, handle_of(self))
 end
 
 --- Begins shutdown: no session starts any more, and all end, in the updates that follow, until `IsClosed`.

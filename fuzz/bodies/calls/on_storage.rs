@@ -40,6 +40,18 @@ pub const STEPS: &[Step] = &[
     destroy_migrators,
 ];
 
+/// What came later.
+pub const LATER: &[Step] = &[open_limited, open_limited_host, stats];
+
+/// None that lets anybody wait in real time: of these engines every answer comes at once.
+const LIMITED_URLS: [&str; 5] = [
+    "memory:?requests_in_flight=1",
+    "memory:limited?requests_in_flight=2&requests_per_second=1000000",
+    "memory:shared?requests_in_flight=3",
+    "memory:?requests_in_flight=0",
+    "memory:?requests_per_second=1000001",
+];
+
 const URLS: [&str; 5] = [
     "memory:",
     "memory:shared",
@@ -58,7 +70,15 @@ const TOOL: &[SlStatus] = &[
 ];
 
 pub fn open(frame: &mut Frame) {
-    let url = Text::draw(frame, &URLS);
+    open_one_of(frame, &URLS);
+}
+
+fn open_limited(frame: &mut Frame) {
+    open_one_of(frame, &LIMITED_URLS);
+}
+
+fn open_one_of(frame: &mut Frame, urls: &[&str]) {
+    let url = Text::draw(frame, urls);
     let mut storage = Out::<*mut SlStorage>::draw(frame);
     let status = call!(locker_storage_open(; url.data(), url.length(); storage)
         or &[TEXT, &[SL_ERROR_STORAGE]]);
@@ -66,17 +86,64 @@ pub fn open(frame: &mut Frame) {
 }
 
 pub fn open_host(frame: &mut Frame) {
+    open_host_with(frame, |_, _| ());
+}
+
+/// Its answers make room one at a time, and whoever waits for that does so in the host's time.
+fn open_limited_host(frame: &mut Frame) {
+    open_host_with(frame, |frame, table| {
+        table.requests_in_flight = match frame.seldom(64) {
+            true => 1_000_001,
+            false => u32::from(frame.byte() % 4),
+        };
+    });
+}
+
+fn open_host_with(frame: &mut Frame, limit: impl FnOnce(&mut Frame, &mut SlStorageCallbacks)) {
     let mut table = Struct::new(locker_storage_callbacks_init);
     callbacks(frame, table.get());
+    limit(frame, table.get());
     table.get().drop = Some(hooks::end);
     table.get().reserved = u32::from(frame.seldom(64));
     table.spoil(frame);
     let token = Token::new("a storage", true, false);
     let mut storage = Out::<*mut SlStorage>::draw(frame);
     let status = call!(locker_storage_open_host(; table.place(), token.user_data(); storage)
-        or &[ARGUMENT]);
+        or &[ARGUMENT, &[SL_ERROR_OUT_OF_RANGE]]);
     token.settle(status == SL_OK);
     kept(&storage, status, 0, token.0);
+}
+
+/// Figures, which add up whatever has happened.
+fn stats(frame: &mut Frame) {
+    let storage = pick::<SlStorage>(frame);
+    let mut stats = no_stats();
+    stats.spoil(frame);
+    let status = call!(locker_storage_get_stats(storage; stats.place();) or &[ARGUMENT]);
+    if status == SL_OK {
+        let stats = stats.get();
+        let elsewhere = stats.refused + stats.given_up + stats.in_flight + waiting(stats);
+        assert_eq!(requests(stats), answers(stats) + elsewhere, "{stats:?}");
+        assert_eq!(stats.given_up, 0);
+    }
+}
+
+/// Room for figures.
+pub fn no_stats() -> Struct<SlRequestStats> {
+    // SAFETY: they are integers, of which zero is one.
+    Struct::of(unsafe { std::mem::zeroed() })
+}
+
+pub fn requests(stats: &SlRequestStats) -> u64 {
+    stats.fetches + stats.commits + stats.erasures + stats.lists
+}
+
+pub fn answers(stats: &SlRequestStats) -> u64 {
+    stats.latencies.iter().sum()
+}
+
+fn waiting(stats: &SlRequestStats) -> u64 {
+    stats.waiting_saves + stats.waiting_loads + stats.waiting_others
 }
 
 fn destroy(frame: &mut Frame) {

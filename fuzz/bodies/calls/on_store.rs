@@ -6,11 +6,14 @@ use super::arguments::{KEYS, Out, Struct, Text, number};
 use super::check::{ARGUMENT, Begun, TEXT, call};
 use super::hooks::{self, told_event};
 use super::on_save_data::{destroyed, ending, kept};
-use super::on_storage::texts_of;
+use super::on_storage::{answers, no_stats, requests, texts_of};
 use super::script::Frame;
 use super::settings::{self, Kept, Options};
 use super::steps::Step;
 use super::world::{Handle, Kind, NOTHING, Picked, Token, pick, world};
+
+/// What came later.
+pub const LATER: &[Step] = &[stats];
 
 pub const STEPS: &[Step] = &[
     create,
@@ -253,6 +256,20 @@ fn unsaved(frame: &mut Frame) {
     let status = call!(drain_report_get_unsaved(report; index, unsaved.place();) or &[ONE]);
     if status == SL_OK {
         texts_of(&[unsaved.get().key, unsaved.get().reason]);
+    }
+}
+
+/// Figures, which add up whatever has happened.
+fn stats(frame: &mut Frame) {
+    let store = pick::<SlEasyStore>(frame);
+    let mut stats = no_stats();
+    stats.spoil(frame);
+    let status = call!(easy_store_get_stats(store; stats.place();) or &[ARGUMENT]);
+    if status == SL_OK {
+        let stats = stats.get();
+        let elsewhere = stats.refused + stats.given_up + stats.in_flight;
+        assert_eq!(requests(stats), answers(stats) + elsewhere, "{stats:?}");
+        assert_eq!(stats.refused, 0);
     }
 }
 

@@ -50,6 +50,8 @@ fn all() -> &'static [Step] {
             on_locker::STEPS,
             on_purchases::STEPS,
             on_process::STEPS,
+            on_storage::LATER,
+            on_store::LATER,
         ]
         .concat()
     })

@@ -14,8 +14,8 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 5,
         name: "takes a late answer for that to a later request",
         file: "src/remote_change/set.rs",
-        original: "job.and_then(Job::outstanding) == Some(id)",
-        broken: "job.and_then(Job::outstanding).is_some()",
+        original: "slot.outstanding() == Some(id)",
+        broken: "slot.outstanding().is_some()",
     },
     Mutation {
         law: 5,

@@ -1,0 +1,366 @@
+//! The thread: takes what is submitted, hands batches to connections, answers. Everything in it runs
+//! on this one thread, so nothing here is locked.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Builder;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_postgres::Error;
+
+use super::link::{Link, Maker, NotConnected, Session};
+use super::parameters::PostgresOptions;
+use super::queue::{Lane, Queue, Ripeness};
+use super::tls::Connector;
+use super::{BATCH_PATIENCE, CLOSE_PATIENCE, PostgresOpenError, QUEUE_PATIENCE, failure};
+use crate::storage::admission::Admission;
+use crate::storage::{Operation, Outcome, Request, RequestErrorKind, Responder, StorageError};
+
+/// The most batches under way on one connection. More than one of a lane are sent only if they are
+/// full: then the server is busy, or far away.
+const MAX_IN_FLIGHT: usize = 4;
+/// How often a batch is run that the server has undone for the sake of another.
+const ATTEMPTS: u32 = 8;
+/// The longest pause before the second attempt; it doubles with each.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
+/// How often tombstones are looked for.
+const PURGE_PERIOD: Duration = Duration::from_secs(600);
+/// The pause between attempts to connect while the storage is being opened.
+const OPEN_PAUSE: Duration = Duration::from_millis(250);
+/// How many threads look up host names: it is the one thing that blocks.
+const LOOKUP_THREADS: usize = 2;
+/// How long all connections together may take to say goodbye.
+const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What opening has come to: what an operator should know of the server, or why there is none.
+pub(super) type Opened = Result<Vec<String>, PostgresOpenError>;
+
+/// The life of the thread: opens, says into `opened` how that went, and serves until nobody can submit
+/// any more.
+pub(super) fn run(
+    options: PostgresOptions,
+    connector: Connector,
+    submitted: UnboundedReceiver<Request>,
+    admission: Arc<Admission>,
+    opened: &Sender<Opened>,
+) {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(LOOKUP_THREADS)
+        .thread_name("sl-postgres-dns")
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let message = error.to_string();
+            let _ = opened.send(Err(PostgresOpenError::NotStarted { message }));
+            return;
+        }
+    };
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime, async {
+        let maker = Maker::new(options, connector);
+        match open(&maker).await {
+            Ok(first) => {
+                let _ = opened.send(Ok(first.weakness().into_iter().collect()));
+                let engine = Engine::start(maker, first, admission);
+                engine.serve(submitted).await;
+            }
+            Err(error) => drop(opened.send(Err(error))),
+        }
+    });
+    // What is left is dropped with its tasks, and thereby answered.
+    drop(tasks);
+    // A host name may still be looked up; that is not waited for.
+    runtime.shutdown_background();
+}
+
+/// The first connection. A server that is not there is tried again for a while: the two may have been
+/// started together.
+async fn open(maker: &Maker) -> Result<Session, PostgresOpenError> {
+    let patience = maker.options().connect_timeout;
+    let deadline = Instant::now() + patience;
+    let mut message = String::new();
+    loop {
+        match maker.open(deadline).await {
+            Ok(session) => return Ok(session),
+            Err(NotConnected::Refused(error)) => return Err(error),
+            // What the end of the time cuts short has less to say than what was before it.
+            Err(NotConnected::ForNow(last)) => {
+                if message.is_empty() || Instant::now() < deadline {
+                    message = last;
+                }
+            }
+        }
+        if Instant::now() + OPEN_PAUSE >= deadline {
+            return Err(PostgresOpenError::Unreachable {
+                waited_s: patience.as_secs(),
+                message,
+            });
+        }
+        sleep(OPEN_PAUSE).await;
+    }
+}
+
+/// Everything but the connections' own affairs.
+struct Engine {
+    maker: Maker,
+    queue: RefCell<Queue>,
+    links: Vec<Link>,
+    /// Why the last attempt to connect has failed.
+    last_failure: RefCell<Option<String>>,
+    /// Whether somebody is waiting for a batch to ripen.
+    is_gathering: Cell<bool>,
+    /// Told when the queue is not empty any more.
+    filled: Notify,
+    /// Told when something was answered.
+    answered: Notify,
+}
+
+impl Engine {
+    fn start(maker: Maker, first: Session, admission: Arc<Admission>) -> Rc<Self> {
+        let connections = maker.options().connections;
+        let engine = Rc::new(Self {
+            maker,
+            queue: RefCell::new(Queue::new(admission)),
+            links: (0..connections).map(|_| Link::default()).collect(),
+            last_failure: RefCell::default(),
+            is_gathering: Cell::new(false),
+            filled: Notify::new(),
+            answered: Notify::new(),
+        });
+        let mut first = Some(first);
+        for place in 0..connections {
+            spawn_local(Rc::clone(&engine).keep_link(place, first.take()));
+        }
+        spawn_local(Rc::clone(&engine).expire());
+        spawn_local(Rc::clone(&engine).purge());
+        engine
+    }
+
+    /// Takes what is submitted until nobody can submit any more, and then finishes.
+    async fn serve(self: Rc<Self>, mut submitted: UnboundedReceiver<Request>) {
+        while let Some(request) = submitted.recv().await {
+            let now = Instant::now();
+            let mut queue = self.queue.borrow_mut();
+            queue.push(request, now);
+            while let Ok(request) = submitted.try_recv() {
+                queue.push(request, now);
+            }
+            drop(queue);
+            self.filled.notify_one();
+            self.dispatch();
+        }
+        let _ = timeout(CLOSE_PATIENCE, self.finish()).await;
+        let left = self.queue.borrow_mut().take_all();
+        fail(left, "the storage was closed before a connection was free");
+        let _ = timeout(GOODBYE_PATIENCE, self.close_links()).await;
+    }
+
+    async fn close_links(&self) {
+        for link in &self.links {
+            link.close().await;
+        }
+    }
+
+    async fn finish(&self) {
+        while !self.queue.borrow().is_empty() || self.links.iter().any(|l| l.all_in_flight() > 0) {
+            self.answered.notified().await;
+        }
+    }
+
+    async fn keep_link(self: Rc<Self>, place: usize, first: Option<Session>) {
+        let connected = || {
+            self.last_failure.take();
+            self.dispatch();
+        };
+        let not_connected = |error: NotConnected| {
+            self.last_failure.replace(Some(error.text()));
+        };
+        let link = &self.links[place];
+        link.keep(&self.maker, first, connected, not_connected)
+            .await;
+    }
+
+    /// Sends whatever can be sent now, and sees to it that it is called again when more can be.
+    fn dispatch(self: &Rc<Self>) {
+        let now = Instant::now();
+        let mut next = None;
+        for lane in Lane::ALL {
+            loop {
+                let ripeness = self.queue.borrow().ripeness(lane);
+                let is_full = match ripeness {
+                    Ripeness::Empty => break,
+                    Ripeness::At(time) if time > now => {
+                        next = Some(next.map_or(time, |next: Instant| next.min(time)));
+                        break;
+                    }
+                    Ripeness::At(_) => false,
+                    Ripeness::Full => true,
+                };
+                let Some((place, session)) = self.free_link(lane, is_full) else {
+                    break;
+                };
+                let batch = self.queue.borrow_mut().take(lane);
+                self.links[place].begin(lane);
+                spawn_local(Rc::clone(self).see_through(place, session, lane, batch));
+            }
+        }
+        if let Some(time) = next
+            && !self.is_gathering.replace(true)
+        {
+            let engine = Rc::clone(self);
+            spawn_local(async move {
+                sleep_until(time.into()).await;
+                engine.is_gathering.set(false);
+                engine.dispatch();
+            });
+        }
+    }
+
+    /// The connection with the least to do that may take a batch of this lane.
+    fn free_link(&self, lane: Lane, is_full: bool) -> Option<(usize, Rc<Session>)> {
+        let may_take = |link: &Link| {
+            let all = link.all_in_flight();
+            link.in_flight(lane) == 0 || is_full && all < MAX_IN_FLIGHT
+        };
+        let links = self.links.iter().enumerate();
+        links
+            .filter(|(_, link)| may_take(link))
+            .filter_map(|(place, link)| Some((place, link, link.session()?)))
+            .min_by_key(|(_, link, _)| link.all_in_flight())
+            .map(|(place, _, session)| (place, session))
+    }
+
+    /// Runs a batch, and whatever has waited for that. A panic costs the batch, whose requests are answered
+    /// as given up when they are dropped, and nothing else.
+    async fn see_through(
+        self: Rc<Self>,
+        place: usize,
+        session: Rc<Session>,
+        lane: Lane,
+        batch: Vec<Request>,
+    ) {
+        let _ = spawn_local(Rc::clone(&self).run(place, session, lane, batch)).await;
+        self.links[place].end(lane);
+        self.answered.notify_one();
+        self.dispatch();
+    }
+
+    /// A batch from here to its answers.
+    async fn run(
+        self: Rc<Self>,
+        place: usize,
+        session: Rc<Session>,
+        lane: Lane,
+        batch: Vec<Request>,
+    ) {
+        let (operations, responders): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|request| (request.operation, request.responder))
+            .unzip();
+        let link = &self.links[place];
+        let result = match timeout(BATCH_PATIENCE, judge(&session, lane, &operations)).await {
+            Ok(Ok(outcomes)) => Ok(outcomes),
+            Ok(Err(error)) => {
+                if failure::ends_connection(&error) {
+                    link.abandon(&session, &failure::text(&error));
+                }
+                Err(session.storage_error(lane, &error))
+            }
+            Err(_) => {
+                let seconds = BATCH_PATIENCE.as_secs();
+                let reason = format!("no answer for {seconds} s");
+                link.abandon(&session, &reason);
+                let message =
+                    format!("PostgreSQL: {reason}; it may have been done, or be done yet");
+                Err(StorageError::new(RequestErrorKind::Backend, message))
+            }
+        };
+        drop(operations);
+        answer(responders, result);
+    }
+
+    /// Answers what has waited for too long.
+    async fn expire(self: Rc<Self>) {
+        loop {
+            let next = self.queue.borrow().next_expiry();
+            match next {
+                Some(time) => sleep_until(time.into()).await,
+                None => self.filled.notified().await,
+            }
+            let expired = self.queue.borrow_mut().take_expired(Instant::now());
+            if expired.is_empty() {
+                continue;
+            }
+            let seconds = QUEUE_PATIENCE.as_secs();
+            let reason = match &*self.last_failure.borrow() {
+                Some(failure) => format!("no connection for {seconds} s: {failure}"),
+                None => format!("no connection was free for {seconds} s"),
+            };
+            fail(expired, &reason);
+            self.answered.notify_one();
+        }
+    }
+
+    /// Forgets old tombstones, now and then.
+    async fn purge(self: Rc<Self>) {
+        loop {
+            let session = self.links.iter().find_map(Link::session);
+            if let Some(session) = session {
+                while let Ok(Ok(true)) = timeout(BATCH_PATIENCE, session.purge()).await {}
+            }
+            sleep(PURGE_PERIOD.mul_f64(0.5 + fastrand::f64())).await;
+        }
+    }
+}
+
+/// Runs a batch, again if the server has undone it for the sake of another one.
+async fn judge(
+    session: &Session,
+    lane: Lane,
+    operations: &[Operation],
+) -> Result<(Vec<Outcome>, Option<f64>), Error> {
+    let mut pause = RETRY_PAUSE;
+    for _ in 1..ATTEMPTS {
+        match session.run_batch(lane, operations).await {
+            Err(error) if failure::may_run_again(&error) => {
+                sleep(pause.mul_f64(fastrand::f64())).await;
+                pause *= 2;
+            }
+            result => return result,
+        }
+    }
+    session.run_batch(lane, operations).await
+}
+
+fn answer(responders: Vec<Responder>, result: Result<(Vec<Outcome>, Option<f64>), StorageError>) {
+    match result {
+        Ok((outcomes, clock)) => {
+            for (responder, outcome) in responders.into_iter().zip(outcomes) {
+                responder.answer_at(Ok(outcome), clock);
+            }
+        }
+        Err(error) => {
+            for responder in responders {
+                responder.answer(Err(error.clone()));
+            }
+        }
+    }
+}
+
+/// Answers requests that were never sent.
+fn fail(requests: Vec<Request>, reason: &str) {
+    let message = format!("PostgreSQL: {reason}; nothing was written");
+    let error = StorageError::new(RequestErrorKind::Backend, message);
+    for request in requests {
+        request.responder.answer(Err(error.clone()));
+    }
+}

@@ -1,0 +1,228 @@
+//! The `redis://…` engine: records in a Redis server, for a game on many machines that has one
+//! already. It never repeats a commit whose fate it does not know, and never works on the thread that
+//! submits.
+//!
+//! One thread does all of it, with a runtime of its own and one connection. What is submitted goes out
+//! in batches, one behind another, without waiting for the answers of those before; what comes while
+//! much is under way waits, and makes the next batch larger. In a batch each request is a command of its
+//! own: Redis runs one after another, so each compare-and-swap is judged by itself.
+//!
+//! Compare-and-swap is a script, which the server knows by its hash. A server that has lost it says so
+//! *instead of* running it; it is given the script, and the request is sent again. A server that has
+//! anything else to say against a request has its answer passed on as a failure.
+//!
+//! A connection that breaks is made again, with growing pauses. What was under way on it has failed
+//! with its fate unknown. What is submitted meanwhile waits, up to [`QUEUE_PATIENCE`] and
+//! [`MAX_QUEUED_REQUESTS`], and is then answered as failed.
+//!
+//! Whether an acknowledged commit survives a crash of the server is the server's setting, which a client
+//! cannot overrule. So the engine looks, and says what it has found: see [`RedisStorage::warnings`].
+
+mod commands;
+mod engine;
+mod failure;
+mod layout;
+mod link;
+mod parameters;
+mod persistence;
+mod queue;
+mod scripts;
+mod tls;
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+use super::admission::{Admission, value_bytes};
+pub use super::server_tls::TlsRoots;
+pub use super::server_url::Host;
+use super::{Request, RequestErrorKind, Storage, StorageError};
+pub use parameters::{Durability, RedisOptions};
+
+/// The largest value, in bytes: half of what the server takes as one argument.
+pub const MAX_VALUE_BYTES: usize = 256_000_000;
+/// The most requests that wait for the connection; more are answered as failed at once.
+pub const MAX_QUEUED_REQUESTS: usize = 65_536;
+/// The most bytes of values that wait for the connection, save that one request always fits.
+pub const MAX_QUEUED_BYTES: usize = 256 << 20;
+/// How long a request waits for the connection before it is answered as failed, and not written.
+pub const QUEUE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a batch may be under way before its connection is given up.
+const BATCH_PATIENCE: Duration = Duration::from_secs(20);
+/// How long dropping the engine waits for what was submitted.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why a storage in Redis was not opened. No message has the password in it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RedisOpenError {
+    /// The URL is not one.
+    #[error(
+        "the `redis://` URL {problem}; write redis://USER:PASSWORD@HOST:PORT/DATABASE?PARAMETER=VALUE \
+         (or rediss://… for TLS), with %-escapes for characters that mean something else"
+    )]
+    Url {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No certificate to trust was found, or none that can be read.
+    #[error("TLS to Redis: {problem}")]
+    Tls {
+        /// What was not found.
+        problem: String,
+    },
+    /// No server took the connection in the time that `connect_timeout` gives.
+    #[error("no connection to Redis within {waited_s} s: {message}")]
+    Unreachable {
+        /// For how long it was tried.
+        waited_s: u64,
+        /// Which server said or did what, for the last attempt.
+        message: String,
+    },
+    /// The server has answered and does not want us, so that trying again does not help.
+    #[error("Redis does not take this connection: {message}")]
+    Refused {
+        /// Which server said what.
+        message: String,
+    },
+    /// The URL asks for `durability=require`, and the server is set otherwise.
+    #[error(
+        "this Redis may lose what was acknowledged, and `durability=require` is asked: {message}"
+    )]
+    NotDurable {
+        /// Which server is set how.
+        message: String,
+    },
+    /// The keys with this prefix are another program's.
+    #[error(
+        "the key {key:?} is not one of session-locker's (it holds {found:?}); it was left as it is. \
+         Choose another prefix with `?prefix=`"
+    )]
+    ForeignKey {
+        /// The key that says whose keys they are.
+        key: String,
+        /// What it holds instead.
+        found: String,
+    },
+    /// The keys with this prefix were made by a newer build (or have a version that none ever had).
+    #[error(
+        "the key {key:?} says schema version {found}, but this build of session-locker knows version \
+         {supported}; it was left as it is"
+    )]
+    UnknownSchema {
+        /// The key that says so.
+        key: String,
+        /// The version it says.
+        found: u32,
+        /// The version that this build reads and writes.
+        supported: u32,
+    },
+    /// The engine could not start.
+    #[error("cannot start the Redis engine: {message}")]
+    NotStarted {
+        /// What was refused.
+        message: String,
+    },
+}
+
+/// A storage in a Redis server. See the module's page.
+///
+/// Dropping it finishes what was submitted and then returns; after five seconds it returns all the
+/// same, and what is left is answered as failed.
+pub struct RedisStorage {
+    /// `None` once closed.
+    requests: Option<UnboundedSender<Request>>,
+    admission: Arc<Admission>,
+    warnings: Vec<String>,
+    /// Disconnected when the thread has ended.
+    ended: Mutex<Receiver<Never>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Nothing is ever sent over a channel of these; that it is disconnected is the message.
+enum Never {}
+
+impl RedisStorage {
+    /// Connects, and looks at what is there.
+    ///
+    /// A server that cannot be reached is tried again until
+    /// [`connect_timeout`](RedisOptions::connect_timeout) has passed; one that answers and refuses (a
+    /// wrong password, say) is an error at once. Once this has succeeded, a server that goes away
+    /// costs requests and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// See [`RedisOpenError`]. Keys that are not of this library, or of a newer version of it, are left
+    /// as they are.
+    pub fn open(options: RedisOptions) -> Result<Self, RedisOpenError> {
+        let connector = tls::Connector::new(&options)?;
+        let (requests, submitted) = unbounded_channel();
+        let (opened, is_opened) = channel();
+        let (ends, ended) = channel();
+        let admission = Admission::new("Redis", MAX_QUEUED_REQUESTS, MAX_QUEUED_BYTES);
+        let admission = Arc::new(admission);
+        let of_thread = Arc::clone(&admission);
+        let thread = thread::Builder::new()
+            .name("sl-redis".to_owned())
+            .spawn(move || {
+                let _ends: std::sync::mpsc::Sender<Never> = ends;
+                engine::run(options, connector, submitted, of_thread, &opened);
+            })
+            .map_err(|error| RedisOpenError::NotStarted {
+                message: error.to_string(),
+            })?;
+        // The storage waits for the thread's end too if it could not be opened.
+        let mut storage = Self {
+            requests: Some(requests),
+            admission,
+            warnings: Vec::new(),
+            ended: Mutex::new(ended),
+            thread: Some(thread),
+        };
+        storage.warnings = is_opened.recv().unwrap_or_else(|_| {
+            let message = "its thread has ended".to_owned();
+            Err(RedisOpenError::NotStarted { message })
+        })?;
+        Ok(storage)
+    }
+
+    /// What an operator should know of the server that was found: each setting by which it may lose
+    /// what was acknowledged, a sentence each. [`open`](super::open()) says them in the log.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+impl Storage for RedisStorage {
+    fn submit(&self, request: Request) {
+        let Some(requests) = &self.requests else {
+            return;
+        };
+        let size_bytes = value_bytes(&request.operation);
+        if size_bytes > MAX_VALUE_BYTES {
+            let message = format!("a value of {size_bytes} bytes is too large for Redis");
+            let error = StorageError::new(RequestErrorKind::Script, message);
+            return request.responder.answer(Err(error));
+        }
+        if let Err(error) = self.admission.admit(size_bytes) {
+            return request.responder.answer(Err(error));
+        }
+        // A thread that ended has panicked; the request is answered as given up when it is dropped.
+        let _ = requests.send(request);
+    }
+}
+
+impl Drop for RedisStorage {
+    fn drop(&mut self) {
+        self.requests = None;
+        // The engine's own limit comes first; this one is for a thread that hangs.
+        let patience = CLOSE_PATIENCE + Duration::from_secs(2);
+        let ended = self.ended.lock().recv_timeout(patience);
+        if let (Err(RecvTimeoutError::Disconnected), Some(thread)) = (ended, self.thread.take()) {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,15 @@
+
+-- Leaves a tombstone. ARGV[3] is for how many milliseconds it stays. It begins with a command that takes
+-- no memory, for Redis lets a script that has written go on: so erasing helps a server that is full.
+local new_revision = next_revision()
+redis.call('ZREM', keys, key)
+for entry in pairs(entries(user_ids or '')) do
+    redis.call('ZREM', users, entry .. key)
+end
+if tonumber(new_revision) > tonumber(redis.call('GET', floor) or 0) then
+    redis.call('SET', floor, new_revision)
+end
+redis.call('DEL', record)
+redis.call('HSET', record, 'revision', new_revision)
+redis.call('PEXPIRE', record, ARGV[3])
+return new_revision

@@ -1,0 +1,208 @@
+//! What a failure of the connection or an answer of the server means for a request, and for the
+//! connection that it came over.
+
+use std::fmt;
+
+use redis::ServerError;
+
+use crate::storage::{RequestErrorKind, StorageError};
+
+/// Why there is no answer as it was hoped for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The connection broke; what happened to it.
+    Lost(String),
+    /// The server has answered, and refuses.
+    Refused(Refusal),
+    /// The record has other user ids, so the short form of a commit does not do.
+    OtherUsers,
+    /// The server's answer makes no sense; what was asked.
+    Unexpected(&'static str),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(text) => f.write_str(text),
+            Self::Refused(refusal) => f.write_str(&refusal.text),
+            Self::OtherUsers => f.write_str("the record has other user ids"),
+            Self::Unexpected(asked) => {
+                write!(f, "the answer to {asked} is none that Redis would give")
+            }
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self::Refused(Refusal::new(
+            error.code(),
+            error.details().unwrap_or_default(),
+        ))
+    }
+}
+
+impl Failure {
+    /// Whether the same attempt to connect may go well a moment later.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            Self::Refused(refusal) => refusal.may_pass(),
+            Self::OtherUsers | Self::Unexpected(_) => false,
+        }
+    }
+
+    /// Whether it proves that nothing was done, so that the request may be sent again; of all that can go
+    /// wrong, these two alone are answered by doing so.
+    pub(super) fn may_be_sent_again(&self) -> bool {
+        match self {
+            Self::OtherUsers => true,
+            Self::Refused(refusal) => refusal.code == "NOSCRIPT",
+            Self::Lost(_) | Self::Unexpected(_) => false,
+        }
+    }
+}
+
+/// The server's word against a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// The word in capitals that it begins with, by which it is known.
+    code: String,
+    /// All of it, for a person.
+    text: String,
+}
+
+impl Refusal {
+    fn new(code: &str, details: &str) -> Self {
+        // Before version 7, what a script's command was refused with is inside of an error of the script.
+        let inner = details.split_once(": -").map(|(_, inner)| inner);
+        let inner = inner.and_then(|inner| inner.split(' ').next());
+        let is_code = |code: &&str| code.len() > 2 && code.bytes().all(|b| b.is_ascii_uppercase());
+        let code = match inner.filter(is_code) {
+            Some(inner) if code == "ERR" => inner,
+            _ => code,
+        };
+        Self {
+            code: code.to_owned(),
+            text: format!("{code} {details}").trim_end().to_owned(),
+        }
+    }
+
+    /// Whether it is about the server's state, and not about what was asked of it.
+    fn is_of_state(&self) -> bool {
+        let codes = [
+            "READONLY",
+            "OOM",
+            "LOADING",
+            "MISCONF",
+            "BUSY",
+            "NOREPLICAS",
+            "MASTERDOWN",
+            "CLUSTERDOWN",
+            "TRYAGAIN",
+            "MOVED",
+            "ASK",
+            "NOSCRIPT",
+        ];
+        codes.contains(&&*self.code) || self.text.contains("max number of clients")
+    }
+
+    /// Whether it proves that the script has written nothing. The server looks at its own state before
+    /// a script's first write and not after it; and what a login may not do, or what a key does not
+    /// let be done to it, may come up in the middle of one.
+    pub(super) fn proves_nothing_was_written(&self) -> bool {
+        self.is_of_state() || matches!(&*self.code, "NOAUTH" | "WRONGPASS" | "CROSSSLOT" | "DENIED")
+    }
+
+    /// Whether the server, or the login on this connection, has become one that is of no use.
+    pub(super) fn ends_connection(&self) -> bool {
+        matches!(
+            &*self.code,
+            "READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH"
+        )
+    }
+
+    fn may_pass(&self) -> bool {
+        self.is_of_state() && !matches!(&*self.code, "MOVED" | "ASK")
+    }
+
+    fn kind(&self) -> RequestErrorKind {
+        match &*self.code {
+            _ if self.is_of_state() => RequestErrorKind::Backend,
+            "NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED" | "WRONGTYPE" | "CROSSSLOT" => {
+                RequestErrorKind::Script
+            }
+            _ => RequestErrorKind::Misc,
+        }
+    }
+}
+
+/// The answer to a request that has failed.
+pub(super) fn storage_error(failure: &Failure, writes: bool) -> StorageError {
+    let (kind, proves_it) = match failure {
+        Failure::Lost(_) => (RequestErrorKind::Backend, false),
+        Failure::Refused(refusal) => (refusal.kind(), refusal.proves_nothing_was_written()),
+        Failure::OtherUsers => (RequestErrorKind::Misc, true),
+        Failure::Unexpected(_) => (RequestErrorKind::Misc, false),
+    };
+    let what_happened = match writes {
+        false => "nothing was read",
+        true if proves_it => "nothing was written",
+        true => "it may have been written",
+    };
+    StorageError::new(kind, format!("Redis: {failure}; {what_happened}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: &str, details: &str) -> StorageError {
+        storage_error(&Failure::Refused(Refusal::new(code, details)), true)
+    }
+
+    #[test]
+    fn what_the_server_says_about_itself_is_the_backends_and_nothing_was_written() {
+        for (code, details) in [
+            ("READONLY", "You can't write against a read only replica."),
+            ("OOM", "command not allowed when used memory > 'maxmemory'."),
+            ("MISCONF", "Redis is configured to save RDB snapshots"),
+            ("ERR", "max number of clients reached"),
+            // Version 6.
+            (
+                "ERR",
+                "Error running script (call to f_1): @user_script:13: @user_script: 13: -OOM command \
+                 not allowed when used memory > 'maxmemory'.",
+            ),
+        ] {
+            let error = error(code, details);
+            assert_eq!(error.kind, RequestErrorKind::Backend, "{error}");
+            assert!(error.message.contains(details), "{error}");
+            assert!(error.message.ends_with("nothing was written"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_may_come_up_in_the_middle_of_a_script_may_have_been_written() {
+        for (code, kind) in [
+            ("NOPERM", RequestErrorKind::Script),
+            ("WRONGTYPE", RequestErrorKind::Script),
+            ("ERR", RequestErrorKind::Misc),
+        ] {
+            let error = error(code, "no");
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.message.ends_with("may have been written"), "{error}");
+        }
+        let lost = Failure::Lost("it was closed".to_owned());
+        let error = storage_error(&lost, true);
+        assert_eq!(error.kind, RequestErrorKind::Backend);
+        assert!(error.message.ends_with("may have been written"), "{error}");
+    }
+
+    #[test]
+    fn a_read_that_fails_says_so() {
+        let refusal = Refusal::new("LOADING", "Redis is loading the dataset in memory");
+        let error = storage_error(&Failure::Refused(refusal), false);
+        assert!(error.message.ends_with("nothing was read"), "{error}");
+    }
+}

@@ -1,0 +1,241 @@
+//! What waits for the connection, with limits on how much is taken at once and on how long it waits. It
+//! knows nothing of connections, and reads no clock of its own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::QUEUE_PATIENCE;
+use super::link::Load;
+use crate::storage::admission::{Admission, value_bytes};
+use crate::storage::{Operation, Request};
+
+/// The most requests in one batch.
+const MAX_BATCH_REQUESTS: usize = 256;
+/// The most bytes in one batch, save that one request always fits.
+const MAX_BATCH_BYTES: usize = 1 << 20;
+/// The most requests under way.
+const MAX_REQUESTS_UNDER_WAY: usize = 4096;
+/// The most bytes under way, save that one batch always fits.
+const MAX_BYTES_UNDER_WAY: usize = 32 << 20;
+/// What the answer to a fetch counts as: it is in memory twice, here and at the server.
+const ANSWER_BYTES: usize = 16 << 10;
+
+/// Oldest first.
+pub(super) struct Queue {
+    requests: VecDeque<Waiting>,
+    admission: Arc<Admission>,
+}
+
+struct Waiting {
+    request: Request,
+    since: Instant,
+}
+
+/// Requests that go out together.
+pub(super) enum Batch {
+    /// Each concerns one key.
+    Keyed(Vec<Request>),
+    /// It concerns many keys, and goes alone.
+    List(Request),
+}
+
+impl Queue {
+    /// Nothing waits.
+    pub(super) fn new(admission: Arc<Admission>) -> Self {
+        let requests = VecDeque::new();
+        Self {
+            requests,
+            admission,
+        }
+    }
+
+    /// Puts in an admitted request.
+    pub(super) fn push(&mut self, request: Request, now: Instant) {
+        let since = now;
+        self.requests.push_back(Waiting { request, since });
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// The oldest requests and what they will be on the way; `None` if nothing waits, or if enough is
+    /// under way.
+    pub(super) fn take(&mut self, under_way: Load) -> Option<(Batch, Load)> {
+        if under_way.requests >= MAX_REQUESTS_UNDER_WAY || under_way.bytes >= MAX_BYTES_UNDER_WAY {
+            return None;
+        }
+        let mut load = Load::default();
+        let mut batch = Vec::new();
+        while batch.len() < MAX_BATCH_REQUESTS && load.bytes < MAX_BATCH_BYTES {
+            let Some(first) = self.requests.front() else {
+                break;
+            };
+            let is_list = is_list(&first.request.operation);
+            if is_list && !batch.is_empty() {
+                break;
+            }
+            let Some(request) = self.pop() else { break };
+            load.requests += 1;
+            load.bytes += weight(&request.operation);
+            if is_list {
+                return Some((Batch::List(request), load));
+            }
+            batch.push(request);
+        }
+        (!batch.is_empty()).then_some((Batch::Keyed(batch), load))
+    }
+
+    fn pop(&mut self) -> Option<Request> {
+        let Waiting { request, .. } = self.requests.pop_front()?;
+        self.admission.release(value_bytes(&request.operation));
+        Some(request)
+    }
+
+    /// When the next request will have waited for too long.
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        let first = self.requests.front();
+        first.map(|first| first.since + QUEUE_PATIENCE)
+    }
+
+    /// Takes what has waited for too long.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Request> {
+        let mut expired = Vec::new();
+        while self.next_expiry().is_some_and(|expiry| expiry <= now) {
+            expired.extend(self.pop());
+        }
+        expired
+    }
+
+    /// Takes everything.
+    pub(super) fn take_all(&mut self) -> Vec<Request> {
+        std::iter::from_fn(|| self.pop()).collect()
+    }
+}
+
+fn is_list(operation: &Operation) -> bool {
+    matches!(
+        operation,
+        Operation::List { .. } | Operation::KeysOfUser { .. }
+    )
+}
+
+fn weight(operation: &Operation) -> usize {
+    match operation {
+        Operation::Fetch { .. } => ANSWER_BYTES,
+        operation => value_bytes(operation),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::storage::{Expected, Mailbox, RequestId, Responder};
+
+    fn queue() -> Queue {
+        Queue::new(Arc::new(Admission::new("Test", 10_000, 1 << 40)))
+    }
+
+    fn commit(size_bytes: usize) -> Operation {
+        Operation::Commit {
+            key: "key".into(),
+            expected: Expected::Absent(None),
+            bytes: Bytes::from(vec![0; size_bytes]),
+            user_ids: Arc::default(),
+        }
+    }
+
+    fn list() -> Operation {
+        Operation::List {
+            prefix: "".into(),
+            after: None,
+            limit: 1,
+        }
+    }
+
+    fn push(queue: &mut Queue, operation: Operation, now: Instant) {
+        let admitted = queue.admission.admit(value_bytes(&operation));
+        admitted.expect("there is room");
+        let responder = Responder::new(RequestId(0), Mailbox::new());
+        let request = Request {
+            operation,
+            responder,
+        };
+        queue.push(request, now);
+    }
+
+    fn take(queue: &mut Queue) -> Option<(usize, Load)> {
+        let (batch, load) = queue.take(Load::default())?;
+        match batch {
+            Batch::Keyed(requests) => Some((requests.len(), load)),
+            Batch::List(_) => Some((0, load)),
+        }
+    }
+
+    #[test]
+    fn a_batch_has_so_many_requests_or_bytes_and_one_request_always_fits() {
+        let (mut queue, now) = (queue(), Instant::now());
+        for _ in 0..MAX_BATCH_REQUESTS + 1 {
+            push(&mut queue, commit(1), now);
+        }
+        for _ in 0..2 {
+            push(&mut queue, commit(2 * MAX_BATCH_BYTES), now);
+        }
+        let counts = std::iter::from_fn(|| take(&mut queue)).map(|(count, _)| count);
+        assert_eq!(counts.collect::<Vec<_>>(), [MAX_BATCH_REQUESTS, 2, 1]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_list_goes_alone() {
+        let (mut queue, now) = (queue(), Instant::now());
+        for operation in [commit(1), commit(1), list(), list(), commit(1)] {
+            push(&mut queue, operation, now);
+        }
+        let counts = std::iter::from_fn(|| take(&mut queue)).map(|(count, _)| count);
+        assert_eq!(counts.collect::<Vec<_>>(), [2, 0, 0, 1]);
+    }
+
+    #[test]
+    fn nothing_is_taken_while_enough_is_under_way() {
+        let (mut queue, now) = (queue(), Instant::now());
+        push(&mut queue, commit(1), now);
+        for under_way in [
+            Load {
+                requests: MAX_REQUESTS_UNDER_WAY,
+                bytes: 0,
+            },
+            Load {
+                requests: 1,
+                bytes: MAX_BYTES_UNDER_WAY,
+            },
+        ] {
+            assert!(queue.take(under_way).is_none());
+        }
+        let (_, load) = take(&mut queue).expect("there is something");
+        let expected = Load {
+            requests: 1,
+            bytes: 1,
+        };
+        assert_eq!(load, expected);
+    }
+
+    #[test]
+    fn what_has_waited_for_too_long_is_taken_out() {
+        let (mut queue, now) = (queue(), Instant::now());
+        push(&mut queue, commit(1), now);
+        push(&mut queue, list(), now);
+        let later = now + Duration::from_secs(1);
+        push(&mut queue, commit(1), later);
+        assert_eq!(queue.next_expiry(), Some(now + QUEUE_PATIENCE));
+        assert_eq!(queue.take_expired(now + QUEUE_PATIENCE).len(), 2);
+        assert_eq!(queue.take_all().len(), 1);
+        assert_eq!(queue.next_expiry(), None);
+    }
+}
