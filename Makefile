@@ -87,13 +87,13 @@ postgres-tests:
 	@printf '\n== PostgreSQL\n'
 	@RUST_TEST_THREADS=8 tests/servers/postgres run $(CARGO) test --locked --quiet \
 		--test storage_conformance --test storage_postgres \
-		--test storage_postgres_servers -- --skip sqlite --skip memory --skip host_ --skip redis
+		--test storage_postgres_servers -- --skip sqlite --skip memory --skip host_style --skip host_callbacks --skip redis
 
 redis-tests:
 	@printf '\n== Redis\n'
 	@RUST_TEST_THREADS=8 tests/servers/redis run $(CARGO) test --locked --quiet \
 		--test storage_conformance --test storage_redis \
-		--test storage_redis_servers -- --skip sqlite --skip memory --skip host_ --skip postgres
+		--test storage_redis_servers -- --skip sqlite --skip memory --skip host_style --skip host_callbacks --skip postgres
 
 # The simulated world, compiled to be fast and with all checks of debug builds; without SQLite, which it
 # does not need. Each seed is one world, each step one thing that happens in it.

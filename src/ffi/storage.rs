@@ -103,7 +103,8 @@ pub unsafe extern "C" fn locker_storage_get_stats(
 
 /// Frees the handle of a storage. The storage itself closes when the last object that was created
 /// with it is destroyed too; one that the host brought has its `drop` called then, and one on a server
-/// waits until what was asked of it is done, for five seconds at most.
+/// waits until what was asked of it is done, for five seconds at most. What waits for the storage's limits
+/// then is answered as failed, with nothing written.
 ///
 /// Any thread. Errors: SL_ERROR_INVALID_HANDLE.
 #[unsafe(no_mangle)]
@@ -123,7 +124,8 @@ pub unsafe extern "C" fn locker_storage_destroy(storage: *mut SlStorage) -> SlSt
 ///
 /// The host frees `bytes`, `revision` and `user_ids`. Blocks; any thread. On a storage of the
 /// host's own, its `fetch` runs inside this call, and the answer must come from inside it or from
-/// another thread.
+/// another thread. Where that storage has limits, a request may be let go inside another call on it
+/// instead, on that call's thread, and this call may run callbacks for others' requests.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8,
 /// SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_STORAGE, SL_ERROR_TIMEOUT.

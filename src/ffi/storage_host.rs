@@ -135,6 +135,8 @@ pub struct SlStorageCallbacks {
     /// as many as are asked (0). What may not go yet waits as `locker_storage_open` says.
     pub requests_per_second: u32,
     /// No more requests than these are unanswered at any time: 1 to 1 000 000, or 0 for any number (0).
+    /// One that is never answered keeps its place for as long as the storage lives; with as many as the
+    /// limit nothing goes through any more.
     pub requests_in_flight: u32,
 }
 

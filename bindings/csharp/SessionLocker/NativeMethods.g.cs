@@ -810,7 +810,8 @@ namespace SessionLocker.Native
         /// <summary>
         ///  Frees the handle of a storage. The storage itself closes when the last object that was created
         ///  with it is destroyed too; one that the host brought has its `drop` called then, and one on a server
-        ///  waits until what was asked of it is done, for five seconds at most.
+        ///  waits until what was asked of it is done, for five seconds at most. What waits for the storage's limits
+        ///  then is answered as failed, with nothing written.
         ///
         ///  Any thread. Errors: SL_ERROR_INVALID_HANDLE.
         /// </summary>
@@ -827,7 +828,8 @@ namespace SessionLocker.Native
         ///
         ///  The host frees `bytes`, `revision` and `user_ids`. Blocks; any thread. On a storage of the
         ///  host's own, its `fetch` runs inside this call, and the answer must come from inside it or from
-        ///  another thread.
+        ///  another thread. Where that storage has limits, a request may be let go inside another call on it
+        ///  instead, on that call's thread, and this call may run callbacks for others' requests.
         ///
         ///  Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8,
         ///  SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_STORAGE, SL_ERROR_TIMEOUT.
@@ -2587,6 +2589,8 @@ namespace SessionLocker.Native
         public uint requests_per_second;
         /// <summary>
         ///  No more requests than these are unanswered at any time: 1 to 1 000 000, or 0 for any number (0).
+        ///  One that is never answered keeps its place for as long as the storage lives; with as many as the
+        ///  limit nothing goes through any more.
         /// </summary>
         public uint requests_in_flight;
     }
