@@ -7,7 +7,7 @@
 //! engine's threads share it; so beside the time on the clock stands what of it the frame has used itself,
 //! and whether it has ever gone to sleep. A frame that waits for somebody sleeps.
 
-#[path = "../../tests/postgres/proxy.rs"]
+#[path = "../../tests/conformance/proxy.rs"]
 #[allow(dead_code)]
 mod proxy;
 #[path = "../support/mod.rs"]
