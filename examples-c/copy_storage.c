@@ -155,15 +155,27 @@ static int is_alive(const SlSaveData *document, char *words, size_t capacity) {
     return age < expiry + CLOCK_TOLERANCE_S;
 }
 
-/* Whether a session owns a record, or may: then it is said. What is no save data has no session, and
+/* Whether a value speaks of a session, in whatever way. */
+static int mentions_session(const SlBuffer *bytes) {
+    static const char NAME[] = "\"Session\"";
+    size_t length = sizeof NAME - 1, at;
+    for (at = 0; at + length <= bytes->length; at++) {
+        if (memcmp(bytes->data + at, NAME, length) == 0) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Whether a session owns a record, or may: then it is said. What is no save data and speaks of no session
  * is copied as it is. */
 static int is_owned(const SlBuffer *key, const Record *record) {
     SlSaveData *document = NULL;
     char words[512];
     int owned;
     SlStatus status = save_data_parse(record->bytes.data, record->bytes.length, &document);
-    if (status == SL_ERROR_TOO_LARGE) {
-        say(key, "refused, for it is too large to see whether a session has it");
+    if (status != SL_OK && (status == SL_ERROR_TOO_LARGE || mentions_session(&record->bytes))) {
+        say(key, "refused, for it cannot be seen whether a session has it");
         return 1;
     }
     if (status != SL_OK) {
