@@ -110,7 +110,7 @@ fn insert(spec: &SpecObject, locker: Locker) -> FfiResult<*mut SlLocker> {
 ///
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
 /// all lockers of a spec; a smaller value than the last counts as the last. Read the clock anew after
-/// the last update with an earlier time has returned: how long another server's session has not moved is
+/// the last wait, or update with an earlier time, has returned: how long another server's session has not moved is
 /// counted from there (law 1).
 ///
 /// Updates with the same `now` share the requests and bytes of one frame (`requests_per_update` and the

@@ -3,7 +3,7 @@
 //! Pure arithmetic over what was observed; reads no clock. The rules are those of the protocol's
 //! *Expired* paragraph: a wrong clock is a delay, never a deadlock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::save_data::{Reserved, Session};
@@ -53,7 +53,7 @@ struct Watch {
 pub(crate) struct Watches {
     by_key: HashMap<Arc<str>, Watch>,
     /// The keys of those that do not count yet.
-    new: Vec<Arc<str>>,
+    new: HashSet<Arc<str>>,
 }
 
 /// Watches beyond this many are looked through for ones that nobody can need any more.
@@ -64,7 +64,7 @@ impl Watches {
     /// counted count from here. What is seen in an update may be younger than the time that the host has
     /// told for it, by as long as the server was stopped before it or a hook ran.
     pub(crate) fn count_from(&mut self, now: f64) {
-        for key in self.new.drain(..) {
+        for key in self.new.drain() {
             if let Some(watch) = self.by_key.get_mut(&key) {
                 watch.since.get_or_insert(now);
             }
@@ -106,16 +106,15 @@ impl Watches {
             watch.until = watch.until.max(sent_at);
             return watch.since.map_or(0.0, |since| watch.until - since);
         }
-        let before = self.by_key.insert(Arc::clone(key), fresh);
-        if before.is_none_or(|watch| watch.since.is_some()) {
-            self.new.push(Arc::clone(key));
-        }
+        self.by_key.insert(Arc::clone(key), fresh);
+        self.new.insert(Arc::clone(key));
         0.0
     }
 
     /// Ends the watch of a key that is free, gone, or ours.
     pub(crate) fn forget(&mut self, key: &str) {
         self.by_key.remove(key);
+        self.new.remove(key);
     }
 
     fn prune(&mut self, now: f64) {

@@ -506,7 +506,7 @@ impl Locker {
     /// seconds. True when the locker is idle and may be deleted; false also if a callback has
     /// deleted it already.
     ///
-    /// The clock is read anew after the last update with an earlier time has returned.
+    /// The clock is read anew after the last wait, or update with an earlier time, has returned.
     /// Updates at one time share one frame's requests and bytes. A locker that finds none left has its
     /// turn first in the next frame, and loses it after ten seconds without an update.
     pub fn update(&self, now: f64) -> Result<bool, LockerError> {
