@@ -2,11 +2,12 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use session_locker::clock::Clock;
 use session_locker::easy::Profile;
+use session_locker::locker::SpecOptions;
 use support::Fault::{FailAfter, FailBefore, HoldAnswer, HoldRequest};
 use support::{FaultyStorage, Server, VirtualClock, add_gold, gold, options};
 
@@ -82,6 +83,8 @@ fn the_lease_runs_out_by_the_clock_even_when_nobody_updates() {
 struct StoppingClock {
     clock: Arc<VirtualClock>,
     reads_left: AtomicU32,
+    /// What others do before it goes on.
+    meanwhile: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl StoppingClock {
@@ -102,6 +105,9 @@ impl Clock for StoppingClock {
             .store(left.saturating_sub(1), Ordering::Relaxed);
         if left == 1 {
             self.clock.advance(LEASE);
+            if let Some(meanwhile) = self.meanwhile.get() {
+                meanwhile();
+            }
         }
         now
     }
@@ -111,18 +117,25 @@ impl Clock for StoppingClock {
     }
 }
 
+/// Such a clock, which is to be told when, and the options of a server that goes by it.
+fn stopping(clock: &Arc<VirtualClock>, seed: u64) -> (Arc<StoppingClock>, SpecOptions) {
+    let stopping = Arc::new(StoppingClock {
+        clock: Arc::clone(clock),
+        reads_left: AtomicU32::new(u32::MAX),
+        meanwhile: OnceLock::new(),
+    });
+    let mut options = options(clock, seed);
+    options.clock = Arc::clone(&stopping) as Arc<dyn Clock>;
+    (stopping, options)
+}
+
 /// A server that is stopped while it does something again and again; it must not think afterwards
 /// that its key is its own still.
 fn stop_while(doing: impl Fn(&Server, &StoppingClock, &Profile)) {
     for reads in 1..30 {
         let storage = FaultyStorage::new();
         let clock = VirtualClock::new();
-        let stopping = Arc::new(StoppingClock {
-            clock: Arc::clone(&clock),
-            reads_left: AtomicU32::new(u32::MAX),
-        });
-        let mut options = options(&clock, 1);
-        options.clock = Arc::clone(&stopping) as Arc<dyn Clock>;
+        let (stopping, options) = stopping(&clock, 1);
         let server = Server::with(&storage, &clock, options);
         let profile = server.load(KEY);
         storage.on_commit(&[FailBefore; 200]);
@@ -382,6 +395,88 @@ fn a_server_that_was_stopped_before_an_update_and_then_waits_does_not_take_a_key
     other.store.update(long_ago).unwrap();
     wanted.wait_until_loaded(15.0).unwrap();
     is_taken_in_time(&other, &wanted, &held);
+}
+
+#[test]
+fn a_server_that_tells_the_time_from_before_its_wait_does_not_take_a_key_too_early() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let owner = Server::new(&storage, &clock, 1);
+    let other = Server::new(&storage, &clock, 2);
+    let held = owner.load(KEY);
+    other.update();
+    clock.advance(1.0);
+    // The other's host has looked at its clock, is stopped, and waits before it tells what it has seen.
+    let long_ago = clock.now();
+    clock.advance(2000.0);
+    held.mark_force_save().unwrap();
+    // The owner is cut off from here on; it alone does not know.
+    owner.update();
+    let wanted = other.store.start_session(KEY, &[]).unwrap();
+    wanted.wait_until_loaded(15.0).unwrap();
+    other.store.update(long_ago).unwrap();
+    is_taken_in_time(&other, &wanted, &held);
+}
+
+#[test]
+fn a_server_that_was_stopped_at_any_point_of_an_update_does_not_take_a_key_too_early() {
+    for reads in 1..30 {
+        let storage = FaultyStorage::new();
+        let clock = VirtualClock::new();
+        let owner = Server::new(&storage, &clock, 1);
+        let (stopping, options) = stopping(&clock, 2);
+        let other = Server::with(&storage, &clock, options);
+        let held = Arc::new(owner.load(KEY));
+        storage.on_fetch(&[HoldRequest]);
+        let wanted = other.store.start_session(KEY, &[]).unwrap();
+        // The owner saves, and is cut off from then on; it alone does not know. The other's request finds that.
+        let (storage, owned) = (Arc::clone(&storage), Arc::clone(&held));
+        let save = move || {
+            owned.mark_force_save().unwrap();
+            owner.update();
+            storage.let_go();
+        };
+        assert!(stopping.meanwhile.set(Box::new(save)).is_ok());
+        stopping.reads_left.store(reads, Ordering::Relaxed);
+        while !stopping.has_stopped() {
+            other.jump(1.0);
+        }
+        is_taken_in_time(&other, &wanted, &held);
+    }
+}
+
+/// A clock of a host that looks again after a second at the earliest.
+struct DozingClock(Arc<VirtualClock>);
+
+impl Clock for DozingClock {
+    fn wall(&self) -> f64 {
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> f64 {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.0.sleep(seconds.max(1.0));
+    }
+}
+
+#[test]
+fn a_tool_that_tells_one_time_and_then_only_waits_takes_the_key_of_a_server_that_has_gone() {
+    let clock = VirtualClock::new();
+    let storage = FaultyStorage::without_clock(&clock);
+    // By the tool's wall clock, the session was saved in the far future.
+    let owner = Server::new(&storage, &clock.skewed(1e6), 1);
+    let mut options = options(&clock, 2);
+    options.clock = Arc::new(DozingClock(Arc::clone(&clock)));
+    let tool = Server::with(&storage, &clock, options);
+    let held = owner.load(KEY);
+    tool.update();
+    let wanted = tool.store.start_session(KEY, &[]).unwrap();
+    let is_loaded = wanted.wait_until_loaded(2400.0);
+    assert!(is_loaded.is_ok() && wanted.is_available().unwrap());
+    assert!(!held.is_available().unwrap());
 }
 
 #[test]

@@ -223,8 +223,7 @@ impl EasyStore {
     }
 
     /// Does all there is to do at `now`: seconds that never run backwards, from any epoch, time
-    /// asleep included, by a clock that is read after the last update or wait has returned. A smaller value than
-    /// the last counts as the last.
+    /// asleep included. A smaller value than the last counts as the last.
     pub fn update(&self, now: f64) -> Result<(), LockerError> {
         self.0.update(now)
     }

@@ -391,8 +391,7 @@ pub unsafe extern "C" fn easy_store_start_session_reusable(
 /// hooks, processes purchases, sends remote changes and tells events, all on this thread. Never waits for the storage.
 ///
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
-/// value than the last counts as the last. Read the clock after the last update or wait of the store has returned:
-/// how long another server's session has not moved is counted from there (law 1).
+/// value than the last counts as the last.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
 /// SL_ERROR_BUSY (an update, wait or drain of this store is under way, on another thread or around

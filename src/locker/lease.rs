@@ -40,15 +40,18 @@ struct Watch {
     lock_id: u64,
     updated_at: f64,
     save_number: u64,
-    /// A time at which the first of the unchanged sightings had been taken; none before the host has told
-    /// one that it has read after it.
-    since: Option<f64>,
+    /// A time at which the first of the unchanged sightings had been taken; none before the next update has
+    /// read the clock.
+    since: Option<Moment>,
     /// When the newest of them was asked for: the session stood unchanged until then at least.
-    until: f64,
+    until: Moment,
 }
 
 /// What this server has seen of others' sessions. A watch belongs to the key, not to the locker
 /// that saw it.
+///
+/// It goes by the server's own monotonic clock, which every update reads itself. The host's time would not
+/// do: it may be old when it is told, and what has passed by then would count again with the next.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     by_key: HashMap<Arc<str>, Watch>,
@@ -60,33 +63,25 @@ pub(crate) struct Watches {
 const WATCHES_BEFORE_PRUNING: usize = 1024;
 
 impl Watches {
-    /// It is `now`, by a time that was read after all that has been seen so far: watches that have not
-    /// counted count from here. What is seen in an update may be younger than the time that the host has
-    /// told for it, by as long as the server was stopped before it or a hook ran.
-    pub(crate) fn count_from(&mut self, now: f64) {
+    /// An update begins, and has read the clock after all that has been seen so far: watches that have not
+    /// counted count from here. What is seen in the update itself may be younger, by as long as the server
+    /// was stopped in it or a hook ran.
+    pub(crate) fn count_from(&mut self, at: Moment) {
         for key in self.new.drain() {
             if let Some(watch) = self.by_key.get_mut(&key) {
-                watch.since.get_or_insert(now);
+                watch.since.get_or_insert(at);
             }
         }
     }
 
-    /// Lets every watch count anew.
-    pub(crate) fn begin_anew(&mut self) {
-        self.new = self.by_key.keys().cloned().collect();
-        for watch in self.by_key.values_mut() {
-            watch.since = None;
-        }
-    }
-
-    /// Notes a sighting, asked for at `sent_at` and taken at `received_at`; answers for how long
-    /// the session is known to have stood unchanged.
+    /// Notes a sighting, asked for in an update that began at `sent_at` and taken in one that began at
+    /// `received_at`; answers for how long the session is known to have stood unchanged.
     pub(crate) fn see(
         &mut self,
         key: &Arc<str>,
         reserved: &Reserved,
         session: &Session,
-        (sent_at, received_at): (f64, f64),
+        (sent_at, received_at): (Moment, Moment),
     ) -> f64 {
         let save_number = save_number(reserved, session.lock_id).unwrap_or(0);
         let fresh = Watch {
@@ -103,8 +98,11 @@ impl Watches {
                 && watch.save_number == fresh.save_number
         };
         if let Some(watch) = self.by_key.get_mut(key).filter(is_same) {
-            watch.until = watch.until.max(sent_at);
-            return watch.since.map_or(0.0, |since| watch.until - since);
+            if sent_at.monotonic > watch.until.monotonic {
+                watch.until = sent_at;
+            }
+            let unchanged_for = |since: Moment| watch.until.monotonic - since.monotonic;
+            return watch.since.map_or(0.0, unchanged_for);
         }
         self.by_key.insert(Arc::clone(key), fresh);
         self.new.insert(Arc::clone(key));
@@ -117,11 +115,12 @@ impl Watches {
         self.new.remove(key);
     }
 
-    fn prune(&mut self, now: f64) {
+    fn prune(&mut self, at: Moment) {
         const A_DAY: f64 = 86_400.0;
         let count = self.by_key.len();
         if count >= WATCHES_BEFORE_PRUNING && count.is_power_of_two() {
-            self.by_key.retain(|_, watch| now - watch.until < A_DAY);
+            self.by_key
+                .retain(|_, watch| at.monotonic - watch.until.monotonic < A_DAY);
         }
     }
 }

@@ -410,7 +410,6 @@ impl LockerSet {
     /// Begins an update, of which the server's own clocks say `monotonic` and `wall`. Updates of
     /// single lockers at one time share one budget.
     pub fn begin_update(&mut self, time: Time, monotonic: f64, wall: f64, scope: Scope) {
-        let (before, had_host_time) = (self.timeline.now(), self.has_host_time());
         self.timeline.pass(time);
         self.at = Moment {
             now: self.timeline.now(),
@@ -418,14 +417,7 @@ impl LockerSet {
         };
         self.wall = wall;
         self.is_waited_for = matches!(time, Time::Elapsed(_));
-        // The host's last time, said once more or counted on from, may have been old when it was told.
-        let is_read_since = matches!(time, Time::Host(_)) && self.at.now > before;
-        match (had_host_time, self.has_host_time()) {
-            // What had passed before may lie after this in part, and so pass once more.
-            (false, true) => self.watches.begin_anew(),
-            (true, _) if !is_read_since => {}
-            _ => self.watches.count_from(self.at.now),
-        }
+        self.watches.count_from(self.at);
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
         if self.at.now > self.budget.at || scope == Scope::All {

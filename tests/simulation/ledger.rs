@@ -146,8 +146,8 @@ pub struct ServerLedger {
     /// When its sender asked, the last time that this showed it the record, by key; as far as that is
     /// known.
     pub shown_to_sender: BTreeMap<Key, u64>,
-    /// The moments from the last update that was told a time long past until the next one. What is asked
-    /// for meanwhile has timed out by the host's time, however soon it is answered.
+    /// The moments from the last update that was told a time long past until the next one, or a drain. What is
+    /// asked for meanwhile has timed out by the host's time, however soon it is answered.
     told_late: Range<u64>,
     /// The sessions that the host has, in the order they began.
     pub sessions: Vec<SessionId>,
@@ -363,13 +363,25 @@ impl Ledger {
         }
     }
 
+    /// A server is about to be drained, and told no time any more.
+    pub fn drains(&mut self, server: ServerId) {
+        self.counts.drains += 1;
+        self.updated(server, false);
+    }
+
+    /// Whether a server surely waits still for the answer to what it has asked at this moment, so many seconds
+    /// later.
+    pub fn is_awaited(&self, server: ServerId, asked: u64, took: f64) -> bool {
+        let server = &self.servers[server.index()];
+        took < server.request_timeout - JITTER_MAX_S && !server.told_late.contains(&asked)
+    }
+
     /// Somebody was shown a record, so many seconds after asking at this moment.
     pub fn shown(&mut self, (server, key): (ServerId, Key), role: Role, asked: u64, took: f64) {
-        let server = &mut self.servers[server.index()];
-        if took >= server.request_timeout - JITTER_MAX_S || server.told_late.contains(&asked) {
-            // Perhaps nobody listens any more.
+        if !self.is_awaited(server, asked, took) {
             return;
         }
+        let server = &mut self.servers[server.index()];
         match role {
             Role::Sender => drop(server.shown_to_sender.insert(key, asked)),
             Role::Session(session) => {

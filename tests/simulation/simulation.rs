@@ -514,8 +514,8 @@ impl Simulation {
     pub(crate) fn shut_down(&mut self, running: Running, timeout: f64) -> bool {
         let begun = self.world.now.get();
         let (id, host) = (running.host.id, &running.host);
+        self.world.ledger(|ledger| ledger.drains(id));
         let is_done = host.drain(timeout);
-        self.world.ledger(|ledger| ledger.counts.drains += 1);
         let took = self.world.now.get() - begun;
         if took > timeout + self.plan.nap + 0.01 {
             self.world.breaks(8, || {

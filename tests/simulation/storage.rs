@@ -20,8 +20,7 @@ use crate::clock::WALL_START;
 use crate::ids::{Key, ServerId};
 use crate::inside::{self, Role};
 use crate::laws::Write;
-use crate::ledger::Ledger;
-use crate::plan::{TIMEOUT_LEAST_S, Weather};
+use crate::plan::Weather;
 use crate::world::World;
 
 /// The ids of a record's users, as they are stored.
@@ -292,7 +291,8 @@ impl Store {
         drop::<Vec<(ServerId, Box<dyn Answer>)>>(gone);
     }
 
-    /// When a server has last asked for this key and had no answer in time, or a failure; if it ever has.
+    /// When a server has last asked for this key, for other ends than to send, and had no answer in time, or
+    /// a failure; if it ever has.
     pub fn last_failure(&self, server: ServerId, key: Key) -> Option<f64> {
         self.state.lock().failed.get(&(server, key)).copied()
     }
@@ -318,14 +318,19 @@ impl Store {
         state.requests += 1;
         let (number, now) = (state.requests, self.now());
         let fate = Fate::draw(&state.weather, &mut state.chance);
-        let is_in_time = fate.answers.is_some_and(|after| after < TIMEOUT_LEAST_S);
-        if !fate.is_true || !is_in_time {
+        let (role, took) = (inside::role(), fate.answers.unwrap_or(f64::INFINITY));
+        let (moment, is_in_time) = self.world.ledger(|ledger| {
+            let moment = ledger.tick();
+            (moment, ledger.is_awaited(server, moment, took))
+        });
+        // What a sender is told says nothing to sessions.
+        if (!fate.is_true || !is_in_time) && role != Some(Role::Sender) {
             state.failed.insert((server, ask.key()), now);
         }
         let asked = Asked {
             at: now,
             key: ask.key(),
-            role: inside::role().map(|role| (role, self.world.ledger(Ledger::tick))),
+            role: role.map(|role| (role, moment)),
         };
         self.world.note(|| in_words(server, number, &ask, &fate));
         let act = |then| What::Act { ask, asked, then };

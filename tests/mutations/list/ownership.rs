@@ -48,10 +48,10 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 1,
-        name: "lets a watch count from a time that was read before it",
-        file: "src/locker/set.rs",
-        original: "matches!(time, Time::Host(_)) && self.at.now > before",
-        broken: "true",
+        name: "counts a watch by the time that the host tells",
+        file: "src/locker/lease.rs",
+        original: "watch.until.monotonic - since.monotonic",
+        broken: "watch.until.now - since.now",
     },
     Mutation {
         law: 1,
