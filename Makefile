@@ -33,17 +33,33 @@ NAMES := $(shell bash -c '. packaging/common.sh && echo $$link_name $$soname')
 SHARED := $(LIB)/$(word 1,$(NAMES))
 SONAME := $(word 2,$(NAMES))
 
-# The tools come first, and one compiler at a time is enough for them.
-.NOTPARALLEL:
+# What must hold, in the order in which it is begun: what waits much beside what computes much, and what builds
+# in one place not beside another that does.
+CHECKS := format library lint docs rust-tests simulation-tests crash-tests mutations partition-tests copy-tests \
+	model-tests symbols c-tests loom memory-tests examples two-libraries csharp-tests cpp-tests lua-tests stories \
+	install-tests
 
-.PHONY: test tools demo-tools format lint docs rust-tests postgres-tests redis-tests library symbols c-tests \
+# One thing after another, save for the checks of `make test`: half of them wait for servers that are killed or
+# cut off, or for a linker. What each says is shown when it is over. What they build is told nothing of this.
+SIDE_BY_SIDE :=
+ifdef SIDE_BY_SIDE
+unexport MAKEFLAGS MFLAGS
+# It sets up .NET for both.
+stories: csharp-tests
+else
+.NOTPARALLEL:
+endif
+
+.PHONY: test checks tools demo-tools format lint docs rust-tests postgres-tests redis-tests library symbols c-tests \
 	two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests demo headers bench bench-engines \
 	bench-bindings bench-frames clean
 
-test: tools format lint docs rust-tests simulation-tests mutations model-tests loom library symbols c-tests \
-	memory-tests two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests \
-	crash-tests partition-tests install-tests
+test: tools
+	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+		SIDE_BY_SIDE=1 checks
 	@printf '\nmake test: everything passed\n'
+
+checks: $(CHECKS)
 
 tools:
 	@tests/tools
