@@ -68,6 +68,21 @@ tools:
 STORAGE :=
 ON_STORAGE := $(if $(filter-out sqlite,$(STORAGE)),EXAMPLE_STORAGE=$(STORAGE) tests/servers/$(STORAGE) run)
 
+# $(call on-storage,WHAT RUNS,PATTERN,NAMES): refuses every other STORAGE, before anything is built.
+on-storage = @case '$(STORAGE)' in ''|$(2)) ;; *) echo 'STORAGE=$(STORAGE): $(1) on $(3)' >&2; exit 1 ;; esac
+ENGINES = sqlite, postgres or redis
+ENGINES_AND_FILES = sqlite, files, postgres or redis
+
+.PHONY: demo-storage stories-storage crashes-storage
+demo-storage:
+	$(call on-storage,the demo runs,sqlite|postgres|redis,$(ENGINES))
+
+stories-storage:
+	$(call on-storage,the stories run,sqlite|postgres|redis,$(ENGINES))
+
+crashes-storage:
+	$(call on-storage,the crashes run,sqlite|files|postgres|redis,$(ENGINES_AND_FILES))
+
 demo-tools:
 	@tests/tools demo $(STORAGE)
 
@@ -211,7 +226,7 @@ lua-tests: library
 	@tests/lua/run $(LIB) build/lua
 
 # All of them on SQLite, and the one in C on each server; with STORAGE=postgres or redis all on that one.
-stories: library
+stories: stories-storage library
 	@printf '\n== One story in each language\n'
 ifeq ($(STORAGE),)
 	@tests/story/run $(LIB) build/story
@@ -234,7 +249,7 @@ copy-tests: library
 	@printf '\n== Moving from engine to engine\n'
 	@tests/servers/postgres run tests/servers/redis run tests/copy/run $(LIB) build/copy
 
-demo: demo-tools library
+demo: demo-storage demo-tools library
 	@$(ON_STORAGE) examples-c/run $(LIB) build/examples shared $(EXAMPLES)
 	@SKIP_MISSING=1 $(ON_STORAGE) bindings/run $(LIB) build/examples
 
@@ -255,7 +270,7 @@ partition-tests: library
 KILLS = 1000
 SERVER_KILLS = $(if $(filter postgres redis,$(STORAGE)),200,0)
 SEED =
-crashes: demo-tools library
+crashes: crashes-storage demo-tools library
 	@tests/crashes/run $(LIB) build/crashes '$(KILLS)' '$(or $(STORAGE),sqlite)' '$(SERVER_KILLS)' $(SEED)
 
 # What was found and is not in the tree stays in build/fuzz; fuzz-corpora takes over what is worth keeping.

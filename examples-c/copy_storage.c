@@ -9,11 +9,13 @@
  * has what belongs into it; so is one that the other storage has already with other contents. These
  * are named, the rest is copied all the same, and the status at the end is not 0. What is there
  * already and equal counts as copied, so an interrupted copy is simply begun again. Nothing is
- * written to the storage that is copied from. What was erased there is not copied.
+ * written to the storage that is copied from. What was erased there is not copied; if it is erased
+ * while this runs and the other storage has it, that is said, and left to you.
  */
 #include "example.h"
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 /* How many records are under way at a time: a thread for each, since the functions for tools block. */
 #define IN_FLIGHT 32
@@ -22,6 +24,8 @@
 /* How often a record is tried while a storage fails, and how long it is left alone in between. */
 #define ATTEMPTS 6
 #define PAUSE_S 1.0
+/* The longest path of a database. */
+#define PATH_SIZE 4096
 /* How long a session lasts whose record does not say it, and by how much clocks may be apart. */
 #define SESSION_EXPIRY_S 1800.0
 #define CLOCK_TOLERANCE_S 300.0
@@ -30,12 +34,15 @@
 typedef enum Fate {
     COPIED,
     ALREADY_THERE,
-    GONE, /* erased since it was listed */
+    GONE,      /* erased since it was listed */
+    LEFT_OVER, /* erased since it was listed, and the other storage has it */
     OWNED,
     IN_THE_WAY,
     FAILED,
     FATES,
-    AGAIN /* not known yet: it is to be tried once more */
+    /* Not known yet, and to be tried once more: */
+    AGAIN,  /* a storage has failed */
+    CHANGED /* the original was changed since it was read */
 } Fate;
 
 typedef struct Copy {
@@ -191,6 +198,18 @@ static int is_owned(const SlBuffer *key, const Record *record) {
 
 /* ---- One record -------------------------------------------------------------------------- */
 
+/* After an equal copy was found: what it is equal to may be the original no more. */
+static Fate confirm(const Copy *copy, const SlBuffer *key, const Record *original) {
+    Record now;
+    int is_unchanged;
+    if (fetch(copy->from, key, &now) != SL_OK) {
+        return AGAIN;
+    }
+    is_unchanged = now.is_present && are_equal(&original->revision, &now.revision);
+    free_record(&now);
+    return is_unchanged ? ALREADY_THERE : CHANGED;
+}
+
 /* After a copy was written: it must read as it was written, and the original must not have been
  * changed meanwhile. Otherwise the copy goes again, if it is still ours. */
 static Fate verify(const Copy *copy, const SlBuffer *key, const Record *original,
@@ -233,7 +252,7 @@ static Fate copy_free_record(const Copy *copy, const SlBuffer *key, const Record
         return AGAIN;
     }
     if (there.is_present) {
-        fate = have_the_same(original, &there) ? ALREADY_THERE : IN_THE_WAY;
+        fate = have_the_same(original, &there) ? confirm(copy, key, original) : IN_THE_WAY;
         free_record(&there);
         return fate;
     }
@@ -248,6 +267,19 @@ static Fate copy_free_record(const Copy *copy, const SlBuffer *key, const Record
     return fate;
 }
 
+/* What becomes of a record that was erased: an earlier copy of it is not erased here, for what the other
+ * storage has under that key may also be somebody else's. */
+static Fate look_for_copy(const Copy *copy, const SlBuffer *key) {
+    Record there;
+    int is_left_over;
+    if (fetch(copy->to, key, &there) != SL_OK) {
+        return AGAIN;
+    }
+    is_left_over = there.is_present;
+    free_record(&there);
+    return is_left_over ? LEFT_OVER : GONE;
+}
+
 static Fate try_record(const Copy *copy, const SlBuffer *key, double *bytes) {
     Record original;
     Fate fate;
@@ -255,7 +287,7 @@ static Fate try_record(const Copy *copy, const SlBuffer *key, double *bytes) {
         return AGAIN;
     }
     if (!original.is_present) {
-        fate = GONE;
+        fate = look_for_copy(copy, key);
     } else if (is_owned(key, &original)) {
         fate = OWNED;
     } else {
@@ -273,10 +305,17 @@ static Fate copy_record(const Copy *copy, const SlBuffer *key, double *bytes) {
         if (fate == IN_THE_WAY) {
             say(key, "refused, for it is there already with other contents");
         }
-        if (fate != AGAIN) {
+        if (fate == LEFT_OVER) {
+            say(key, "erased meanwhile, and the other storage has it still: erase it there too");
+        }
+        if (fate < FATES) {
             return fate;
         }
-        say_error(key);
+        if (fate == CHANGED) {
+            say(key, "changed while it was compared: a game server is running");
+        } else {
+            say_error(key);
+        }
         sleep_s(PAUSE_S);
     }
     return FAILED;
@@ -355,23 +394,45 @@ static int copy_all(SlStorage *from, SlStorage *to, size_t fates[FATES]) {
     pthread_mutex_destroy(&copy.lock);
     memcpy(fates, copy.fates, sizeof copy.fates);
     printf("  copied: %lu, there already: %lu, erased meanwhile: %lu\n"
-           "  refused: %lu owned by sessions, %lu there with other contents; failed: %lu\n",
+           "  refused: %lu owned by sessions, %lu there with other contents; failed: %lu\n"
+           "  erased meanwhile, and still in the other storage: %lu\n",
            (unsigned long)fates[COPIED], (unsigned long)fates[ALREADY_THERE],
            (unsigned long)fates[GONE], (unsigned long)fates[OWNED],
-           (unsigned long)fates[IN_THE_WAY], (unsigned long)fates[FAILED]);
+           (unsigned long)fates[IN_THE_WAY], (unsigned long)fates[FAILED],
+           (unsigned long)fates[LEFT_OVER]);
     if (keys == 0) {
         printf("  There are no keys: is this the right storage?\n");
     }
-    return keys > 0 && fates[OWNED] + fates[IN_THE_WAY] + fates[FAILED] == 0;
+    return keys > 0 && fates[OWNED] + fates[IN_THE_WAY] + fates[FAILED] + fates[LEFT_OVER] == 0;
+}
+
+/* The path in a URL of SQLite; 0 if it is one of something else. */
+static int path_of(const char *url, char *path, size_t size) {
+    const char *begin = url + strlen("sqlite:");
+    if (strncmp(url, "sqlite:", strlen("sqlite:")) != 0) {
+        return 0;
+    }
+    MUST(strcspn(begin, "?") < size, "the path of a database is too long");
+    snprintf(path, size, "%.*s", (int)strcspn(begin, "?"), begin);
+    return 1;
 }
 
 /* Opening would make a database that is not there. */
 static void must_be_there(const char *url) {
-    const char *path = url + strlen("sqlite:");
-    char file[1024];
-    if (strncmp(url, "sqlite:", strlen("sqlite:")) == 0) {
-        snprintf(file, sizeof file, "%.*s", (int)strcspn(path, "?"), path);
-        MUST(access(file, R_OK) == 0, "there is no database to copy from");
+    char path[PATH_SIZE];
+    MUST(!path_of(url, path, sizeof path) || access(path, R_OK) == 0,
+         "there is no database to copy from");
+}
+
+/* One database has many names: paths, symbolic links, hard links. Of servers this cannot be seen. */
+static void must_be_two(const char *from_url, const char *to_url) {
+    char from[PATH_SIZE], to[PATH_SIZE];
+    struct stat one, other;
+    MUST(strcmp(from_url, to_url) != 0, "a storage is not copied into itself");
+    if (path_of(from_url, from, sizeof from) && path_of(to_url, to, sizeof to) &&
+        stat(from, &one) == 0 && stat(to, &other) == 0) {
+        MUST(one.st_dev != other.st_dev || one.st_ino != other.st_ino,
+             "both URLs name the same database: a storage is not copied into itself");
     }
 }
 
@@ -380,7 +441,7 @@ static int copy_urls(const char *from_url, const char *to_url) {
     SlStorage *from = NULL, *to = NULL;
     size_t fates[FATES];
     int is_all_there;
-    MUST(strcmp(from_url, to_url) != 0, "a storage is not copied into itself");
+    must_be_two(from_url, to_url);
     must_be_there(from_url);
     OK(locker_storage_open(TEXT(from_url), &from));
     OK(locker_storage_open(TEXT(to_url), &to));
@@ -435,7 +496,8 @@ static void put_players(const SlStorage *storage) {
 static void must_have(const size_t fates[FATES], size_t copied, size_t there, size_t owned,
                       size_t in_the_way) {
     MUST(fates[COPIED] == copied && fates[ALREADY_THERE] == there && fates[OWNED] == owned &&
-             fates[IN_THE_WAY] == in_the_way && fates[GONE] == 0 && fates[FAILED] == 0,
+             fates[IN_THE_WAY] == in_the_way && fates[GONE] == 0 && fates[FAILED] == 0 &&
+             fates[LEFT_OVER] == 0,
          "other keys were copied than should have been");
 }
 

@@ -22,6 +22,9 @@ pub struct Ledgers {
     pub unsaved: usize,
     /// What the library has reported, for people.
     pub errors: usize,
+    /// Of those: requests whose connection to the storage's server broke. Nothing else here breaks one than
+    /// the death of that server; other requests go without an answer for many reasons.
+    pub broken: usize,
 }
 
 /// A session of one server on one key.
@@ -155,7 +158,13 @@ impl Ledgers {
                 operation.is_not_sent |= outcome == SEND_NOT_SENT;
             }
             ["unknown", _, _] | ["refused", _] => {}
-            ["error", ..] => self.errors += 1,
+            ["error", ref words @ ..] => {
+                self.errors += 1;
+                let words = words.join(" ");
+                self.broken += usize::from(
+                    words.contains(": the connection to ") && words.contains(" broke: "),
+                );
+            }
             _ => return None,
         }
         Some(())

@@ -32,6 +32,8 @@ use verdict::{Documents, Stage, Untold, complaints, untold};
 
 /// A run with this many kills has met everything at least once.
 const KILLS_THAT_SHOW_ALL: u32 = 30;
+/// By one kill of the storage's server nobody may be met who waits for it; by so many somebody is.
+const STORAGE_KILLS_THAT_ARE_FELT: u32 = 5;
 
 #[test]
 #[ignore = "`make crashes` runs it, for it needs the server"]
@@ -69,6 +71,7 @@ fn servers_that_are_killed_lose_nothing_acknowledged_and_do_nothing_twice() {
         println!("{commits} commits written");
     }
     judge(&place, &ledgers, &documents, Stage::AfterTheKills);
+    must_have_been_felt(&deeds, &ledgers);
     if deeds.killed >= KILLS_THAT_SHOW_ALL {
         must_have_met_everything(&ledgers);
     }
@@ -176,8 +179,17 @@ fn print_figures(deeds: &Deeds, ledgers: &Ledgers, untold: &Untold, took_s: f64)
         untold.operations
     );
     println!(
-        "{} errors reported, such as requests without an answer",
-        ledgers.errors
+        "{} errors reported, such as requests without an answer; {} of them of connections that broke",
+        ledgers.errors, ledgers.broken
+    );
+}
+
+/// Requests were under way to the server that was killed: so it was the one that the game servers store on.
+fn must_have_been_felt(deeds: &Deeds, ledgers: &Ledgers) {
+    assert!(
+        deeds.storage_killed < STORAGE_KILLS_THAT_ARE_FELT || ledgers.broken > 0,
+        "the storage's server was killed {} times, and no game server has noticed",
+        deeds.storage_killed
     );
 }
 

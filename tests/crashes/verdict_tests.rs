@@ -272,6 +272,20 @@ fn two_owners_at_once_are_found() {
 }
 
 #[test]
+fn of_errors_those_of_broken_connections_are_counted() {
+    let mut ledgers = Ledgers::default();
+    ledgers.take(
+        "\
+error player/01: no answer from the storage within 0.1 s
+error player/02: PostgreSQL: the connection to 127.0.0.1:5432 broke: connection closed; nothing was read
+error player/03: Redis: the connection to 127.0.0.1:6379 broke: broken pipe; it may have been written
+error player/04: Redis: OOM command not allowed
+",
+    );
+    assert_eq!((ledgers.errors, ledgers.broken), (4, 2));
+}
+
+#[test]
 fn half_a_line_at_the_end_of_a_ledger_is_nothing() {
     let ledger = format!("{LEDGER}saved 1.1");
     assert_eq!(

@@ -70,6 +70,13 @@ const DRIVES: &[&str] = &[
     "remote_change_sender_update",
 ];
 
+/// The functions that apply a product themselves, and so fail if the host's callback does. All others do that
+/// at some time.
+const BY_HAND: &[&str] = &[
+    "pending_product_purchase_apply",
+    "pending_product_purchase_use_credit",
+];
+
 /// How many handles of all kinds are alive.
 pub fn live_handles() -> u64 {
     let mut count = 0;
@@ -117,6 +124,7 @@ impl Begun {
                 name,
                 address: handles.first().map_or(0, |(_, address, _)| *address),
                 has_no_struct: false,
+                has_not_applied: false,
             });
             world.callbacks
         });
@@ -180,6 +188,8 @@ impl Begun {
                 return;
             }
             assert!(!running.has_no_struct, "{name} took a struct that is none");
+            let is_believed = running.has_not_applied && BY_HAND.contains(&name);
+            assert!(!is_believed, "{name} did what the host has failed to do");
             let is_driven =
                 |outer: &Running| DRIVES.contains(&outer.name) && outer.address == running.address;
             let is_again = DRIVES.contains(&name) && world.running.iter().any(is_driven);

@@ -300,7 +300,14 @@ pub unsafe extern "C" fn process(
             call.recipient_profile = pick::<SlProfile>(frame).pointer();
         }
     }
-    inside.status()
+    let status = inside.status();
+    if op == SL_PRODUCT_OP_APPLY && status != SL_OK && status != SL_ERROR_NOT_APPLICABLE {
+        world(|world| {
+            let running = world.running.last_mut().expect("a call that has begun");
+            running.has_not_applied = true;
+        });
+    }
+    status
 }
 
 pub unsafe extern "C" fn log(

@@ -174,6 +174,8 @@ pub struct Running {
     pub address: usize,
     /// Whether it was passed a struct that it must refuse.
     pub has_no_struct: bool,
+    /// Whether a product was to be applied in it, not in a call inside of it, and the host has failed.
+    pub has_not_applied: bool,
 }
 
 /// All that the host knows.
