@@ -33,14 +33,16 @@ NAMES := $(shell bash -c '. packaging/common.sh && echo $$link_name $$soname')
 SHARED := $(LIB)/$(word 1,$(NAMES))
 SONAME := $(word 2,$(NAMES))
 
-# What must hold, in the order in which it is begun: what waits much beside what computes much, and what builds
-# in one place not beside another that does.
+# What must hold, in the order in which it is begun: what waits much beside what computes much. Two that build in
+# one place wait for each other.
 CHECKS := format library lint docs rust-tests simulation-tests crash-tests mutations partition-tests copy-tests \
 	model-tests symbols c-tests loom memory-tests examples two-libraries csharp-tests cpp-tests lua-tests stories \
 	install-tests
 
 # One thing after another, save for the checks of `make test`: half of them wait for servers that are killed or
-# cut off, or for a linker. What each says is shown when it is over. What they build is told nothing of this.
+# cut off, or for a linker. What each says is shown when it is over, where make can do that. What they build is
+# told nothing of this.
+LANES = 2
 SIDE_BY_SIDE :=
 ifdef SIDE_BY_SIDE
 unexport MAKEFLAGS MFLAGS
@@ -54,8 +56,8 @@ endif
 	two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests demo headers bench bench-engines \
 	bench-bindings bench-frames clean
 
-test: tools
-	@$(MAKE) --no-print-directory -j 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+test: stories-storage tools
+	@$(MAKE) --no-print-directory -j $(LANES) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
 		SIDE_BY_SIDE=1 checks
 	@printf '\nmake test: everything passed\n'
 

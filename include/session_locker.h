@@ -737,7 +737,12 @@ typedef struct SlClock {
     void *user_data;
     /** Unix seconds, by this server's clock. */
     double (*wall)(void *user_data);
-    /** Seconds that never run backwards, from any epoch, time asleep included. */
+    /**
+     * Seconds that never run backwards, from any epoch, time asleep included, at the pace of real time: by
+     * them a server counts for how long another's session has not moved (law 1), so one whose clock stands
+     * still never takes a key in this way. Not a number, or beyond 1e15: the clock cannot be read now. Until
+     * it can, no session is available, and nothing is counted.
+     */
     double (*monotonic)(void *user_data);
     /** Lets about so many seconds pass; called by blocking waits alone. */
     void (*sleep)(void *user_data, double seconds);

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -442,6 +443,123 @@ fn a_server_that_was_stopped_at_any_point_of_an_update_does_not_take_a_key_too_e
             other.jump(1.0);
         }
         is_taken_in_time(&other, &wanted, &held);
+    }
+}
+
+/// A clock that shows something wrong at some of the times that it is read.
+struct FaultyClock {
+    clock: Arc<VirtualClock>,
+    reads: AtomicU32,
+    is_wrong: Range<u32>,
+    wrong: fn(f64) -> f64,
+}
+
+impl Clock for FaultyClock {
+    fn wall(&self) -> f64 {
+        self.clock.wall()
+    }
+
+    fn monotonic(&self) -> f64 {
+        let (now, read) = (
+            self.clock.monotonic(),
+            self.reads.fetch_add(1, Ordering::Relaxed),
+        );
+        match self.is_wrong.contains(&read) {
+            true => (self.wrong)(now),
+            false => now,
+        }
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.clock.sleep(seconds);
+    }
+}
+
+const WRONG: [fn(f64) -> f64; 4] = [
+    |_| f64::NAN,
+    |_| f64::INFINITY,
+    |now| now - 40_000.0,
+    |now| now + 40_000.0,
+];
+
+/// A key whose owner is cut off and does not know, and a server that waits for it by a clock that is wrong once.
+/// The owner's wall clock is ahead, so the key can be taken by watching alone.
+fn watched_by_a_clock_that_is_wrong(
+    at_read: u32,
+    wrong: fn(f64) -> f64,
+) -> (Arc<FaultyStorage>, [Server; 2], [Profile; 2]) {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    clock.advance(50_000.0);
+    let owner = Server::new(&storage, &clock.skewed(1e6), 1);
+    let mut options = options(&clock, 2);
+    options.clock = Arc::new(FaultyClock {
+        clock: Arc::clone(&clock),
+        reads: AtomicU32::new(0),
+        is_wrong: at_read..at_read + 1,
+        wrong,
+    });
+    let other = Server::with(&storage, &clock, options);
+    let held = owner.load(KEY);
+    let wanted = other.start(KEY);
+    (storage, [owner, other], [held, wanted])
+}
+
+#[test]
+fn a_clock_that_is_wrong_once_takes_no_key_too_early_and_keeps_none_for_ever() {
+    for (reads, wrong) in (0..12).flat_map(|reads| WRONG.map(|wrong| (reads, wrong))) {
+        let (_storage, [_owner, other], [held, wanted]) =
+            watched_by_a_clock_that_is_wrong(reads, wrong);
+        is_taken_in_time(&other, &wanted, &held);
+    }
+}
+
+#[test]
+fn a_clock_that_was_wrong_when_a_request_was_sent_takes_no_key_too_early() {
+    for (reads, wrong) in (12..52).flat_map(|reads| WRONG.map(|wrong| (reads, wrong))) {
+        let (storage, [_owner, other], [held, wanted]) =
+            watched_by_a_clock_that_is_wrong(reads, wrong);
+        storage.on_fetch(&[HoldAnswer; 1]);
+        for _ in 0..20 {
+            other.jump(1.0);
+        }
+        storage.let_go();
+        for _ in 0..20 {
+            other.jump(1.0);
+            assert!(!wanted.is_loaded() && held.is_available().unwrap());
+        }
+    }
+}
+
+#[test]
+fn a_server_whose_clock_cannot_be_read_saves_and_calls_no_session_available() {
+    let clock = VirtualClock::new();
+    let storage = FaultyStorage::with_clock(&clock);
+    for is_read_in_the_end in [false, true] {
+        let mut options = options(&clock, 1);
+        options.clock = Arc::new(FaultyClock {
+            clock: Arc::clone(&clock),
+            reads: AtomicU32::new(0),
+            is_wrong: if is_read_in_the_end {
+                0..8
+            } else {
+                0..u32::MAX
+            },
+            wrong: |_| f64::NAN,
+        });
+        let server = Server::with(&storage, &clock, options);
+        let profile = server.load(KEY);
+        assert!(profile.is_loaded() && !profile.is_available().unwrap());
+        for _ in 0..10 {
+            profile.mark_force_save().unwrap();
+            server.jump(1.0);
+            let saved_at = &storage.document(KEY)["Session"]["UpdatedAt"];
+            let early = clock.wall() - saved_at.as_f64().unwrap();
+            assert!((-10.0..=0.0).contains(&early), "stamped {early} s early");
+        }
+        assert_eq!(profile.is_available().unwrap(), is_read_in_the_end);
+        profile.end_session().unwrap();
+        server.update();
     }
 }
 

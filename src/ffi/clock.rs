@@ -28,7 +28,10 @@ pub struct SlClock {
     pub user_data: *mut c_void,
     /// Unix seconds, by this server's clock.
     pub wall: Option<unsafe extern "C" fn(user_data: *mut c_void) -> f64>,
-    /// Seconds that never run backwards, from any epoch, time asleep included.
+    /// Seconds that never run backwards, from any epoch, time asleep included, at the pace of real time: by
+    /// them a server counts for how long another's session has not moved (law 1), so one whose clock stands
+    /// still never takes a key in this way. Not a number, or beyond 1e15: the clock cannot be read now. Until
+    /// it can, no session is available, and nothing is counted.
     pub monotonic: Option<unsafe extern "C" fn(user_data: *mut c_void) -> f64>,
     /// Lets about so many seconds pass; called by blocking waits alone.
     pub sleep: Option<unsafe extern "C" fn(user_data: *mut c_void, seconds: f64)>,
@@ -140,24 +143,21 @@ struct HostClock {
 impl Clock for HostClock {
     fn wall(&self) -> f64 {
         // SAFETY: the host gave this function for this user data, which `self` keeps alive.
-        moment_or_zero(unsafe { (self.wall)(self.user_data.pointer()) })
+        let shown = unsafe { (self.wall)(self.user_data.pointer()) };
+        // By the epoch no session has expired.
+        number::moment("", shown).unwrap_or(0.0)
     }
 
     fn monotonic(&self) -> f64 {
         // SAFETY: as above.
-        moment_or_zero(unsafe { (self.monotonic)(self.user_data.pointer()) })
+        let shown = unsafe { (self.monotonic)(self.user_data.pointer()) };
+        number::moment("", shown).unwrap_or(f64::NAN)
     }
 
     fn sleep(&self, seconds: f64) {
         // SAFETY: as above.
         unsafe { (self.sleep)(self.user_data.pointer(), seconds) }
     }
-}
-
-/// A clock that shows no moment shows the epoch: time then stands still, which delays and harms
-/// nothing.
-fn moment_or_zero(seconds: f64) -> f64 {
-    number::moment("", seconds).unwrap_or(0.0)
 }
 
 /// A clock, and what of the host's is to be accepted with it.

@@ -223,10 +223,11 @@ impl Driver {
     /// The clocks are the host's, and are read with no lock held.
     fn begin_update(&self, now: Option<f64>, scope: Scope) -> Result<(), LockerError> {
         self.storage.tick();
-        let (monotonic, wall) = (self.clock.monotonic(), self.clock.wall());
+        let (monotonic, wall) = (self.monotonic(), self.clock.wall());
         let mut set = self.set()?;
         let mut told_at = self.told_at.lock();
-        let (before, elapsed) = (set.now(), monotonic - *told_at);
+        // Of a clock that shows nothing, nothing has passed.
+        let (before, elapsed) = (set.now(), (monotonic - *told_at).max(0.0));
         // The host's first time does not say what has passed before it.
         if now.is_some() && !set.has_host_time() {
             set.let_pass(elapsed);
@@ -234,19 +235,20 @@ impl Driver {
         let time = now.map_or(Time::Elapsed(elapsed), Time::Host);
         set.begin_update(time, monotonic, wall, scope);
         // The same time once more, as for the next locker, says nothing new.
-        if set.now() > before {
+        if !monotonic.is_nan() && (set.now() > before || told_at.is_nan()) {
             *told_at = monotonic;
         }
         Ok(())
     }
 
-    /// The set's time at this moment: the last update's, and what has passed since.
+    /// The set's time at this moment: the last update's, and what has passed since as far as the clock shows
+    /// that.
     pub fn now(&self) -> Result<f64, LockerError> {
         Ok(self.moment()?.now)
     }
 
     fn moment(&self) -> Result<Moment, LockerError> {
-        let monotonic = self.clock.monotonic();
+        let monotonic = self.monotonic();
         // Both under one lock: together they are the last update's.
         let set = self.set()?;
         let (told, told_at) = (set.now(), *self.told_at.lock());
@@ -266,13 +268,13 @@ impl Driver {
     ) -> Result<bool, LockerError> {
         let _driving = Driving::begin(&self.is_driving)?;
         first()?;
-        let begun = self.clock.monotonic();
+        let begun = self.monotonic();
         loop {
             self.drive(None, scope, host)?;
             if is_done()? {
                 return Ok(true);
             }
-            let left = timeout - (self.clock.monotonic() - begun).max(0.0);
+            let left = timeout - (self.monotonic() - begun).max(0.0);
             // A timeout that is not a number is none.
             if left.is_nan() || left <= 0.0 {
                 return Ok(false);
@@ -305,9 +307,10 @@ impl Driver {
         self.clock.wall()
     }
 
-    /// What a blocking wait measures its steps by.
+    /// The server's own monotonic clock; not a number where it shows nothing.
     pub fn monotonic(&self) -> f64 {
-        self.clock.monotonic()
+        let shown = self.clock.monotonic();
+        if shown.is_finite() { shown } else { f64::NAN }
     }
 
     /// Asks the storage for something that is not a locker's.

@@ -30,7 +30,9 @@ impl ClockReading {
     pub(crate) fn upper_bound(&self, at: Moment) -> f64 {
         let by_host = at.now - self.sent_at.now;
         let by_server = at.monotonic - self.sent_at.monotonic;
-        self.clock + by_host.max(by_server)
+        // Either may have been before its clock could be read.
+        let is_known = by_server.is_finite();
+        self.clock + by_host.max(if is_known { by_server } else { 0.0 })
     }
 }
 
@@ -74,6 +76,15 @@ impl Watches {
         }
     }
 
+    /// The clock has run backwards, or shows nothing: nobody knows what has passed, and every watch counts anew
+    /// from the next update.
+    pub(crate) fn begin_anew(&mut self) {
+        self.new = self.by_key.keys().cloned().collect();
+        for watch in self.by_key.values_mut() {
+            (watch.since, watch.until) = (None, Moment::LONG_AGO);
+        }
+    }
+
     /// Notes a sighting, asked for in an update that began at `sent_at` and taken in one that began at
     /// `received_at`; answers for how long the session is known to have stood unchanged.
     pub(crate) fn see(
@@ -98,7 +109,8 @@ impl Watches {
                 && watch.save_number == fresh.save_number
         };
         if let Some(watch) = self.by_key.get_mut(key).filter(is_same) {
-            if sent_at.monotonic > watch.until.monotonic {
+            // A clock that has been put back since shows for when it was asked what is no time any more.
+            if (watch.until.monotonic..=received_at.monotonic).contains(&sent_at.monotonic) {
                 watch.until = sent_at;
             }
             let unchanged_for = |since: Moment| watch.until.monotonic - since.monotonic;

@@ -216,7 +216,7 @@ impl LockerSet {
             timeline: Timeline::default(),
             at: Moment {
                 now: 0.0,
-                monotonic: 0.0,
+                ..Moment::LONG_AGO
             },
             wall: 0.0,
             clock: None,
@@ -407,17 +407,21 @@ impl LockerSet {
         self.timeline.pass(Time::Elapsed(seconds));
     }
 
-    /// Begins an update, of which the server's own clocks say `monotonic` and `wall`. Updates of
-    /// single lockers at one time share one budget.
+    /// Begins an update, of which the server's own clocks say `monotonic`, if that is a number, and `wall`.
+    /// Updates of single lockers at one time share one budget.
     pub fn begin_update(&mut self, time: Time, monotonic: f64, wall: f64, scope: Scope) {
         self.timeline.pass(time);
-        self.at = Moment {
-            now: self.timeline.now(),
-            monotonic,
-        };
+        self.at.now = self.timeline.now();
+        let has_gone_on = monotonic >= self.at.monotonic;
+        if !monotonic.is_nan() {
+            self.at.monotonic = monotonic;
+        }
         self.wall = wall;
         self.is_waited_for = matches!(time, Time::Elapsed(_));
-        self.watches.count_from(self.at);
+        match has_gone_on {
+            true => self.watches.count_from(self.at),
+            false => self.watches.begin_anew(),
+        }
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
         if self.at.now > self.budget.at || scope == Scope::All {

@@ -2,7 +2,6 @@
 //! they are told; [`crate::laws`] holds it against what is stored.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use crate::chance::Chance;
 use crate::ids::{AskId, Key, PurchaseId, RemoteId, SendId, ServerId, SessionId, Token, WaitId};
@@ -146,9 +145,9 @@ pub struct ServerLedger {
     /// When its sender asked, the last time that this showed it the record, by key; as far as that is
     /// known.
     pub shown_to_sender: BTreeMap<Key, u64>,
-    /// The moments from the last update that was told a time long past until the next one, or a drain. What is
-    /// asked for meanwhile has timed out by the host's time, however soon it is answered.
-    told_late: Range<u64>,
+    /// Its last update was told a time long past. What is asked for until the next one, or a drain, has timed
+    /// out by the host's time, however soon it is answered.
+    is_told_late: bool,
     /// The sessions that the host has, in the order they began.
     pub sessions: Vec<SessionId>,
     pub shares_lockers: bool,
@@ -331,7 +330,7 @@ impl Ledger {
             session_expiry: settings.session_expiry,
             request_timeout: settings.request_timeout,
             shown_to_sender: BTreeMap::new(),
-            told_late: 0..0,
+            is_told_late: false,
             sessions: Vec::new(),
             shares_lockers: false,
             is_closed: false,
@@ -355,12 +354,7 @@ impl Ledger {
 
     /// A server is about to be updated, with a time that is long past or not.
     pub fn updated(&mut self, server: ServerId, is_late: bool) {
-        let moment = self.tick();
-        let told_late = &mut self.server(server).told_late;
-        match is_late {
-            true => *told_late = moment..u64::MAX,
-            false => told_late.end = told_late.end.min(moment),
-        }
+        self.server(server).is_told_late = is_late;
     }
 
     /// A server is about to be drained, and told no time any more.
@@ -369,18 +363,14 @@ impl Ledger {
         self.updated(server, false);
     }
 
-    /// Whether a server surely waits still for the answer to what it has asked at this moment, so many seconds
-    /// later.
-    pub fn is_awaited(&self, server: ServerId, asked: u64, took: f64) -> bool {
+    /// Whether a server will surely wait still for the answer to what it asks now, so many seconds later.
+    pub fn is_awaited(&self, server: ServerId, took: f64) -> bool {
         let server = &self.servers[server.index()];
-        took < server.request_timeout - JITTER_MAX_S && !server.told_late.contains(&asked)
+        took < server.request_timeout - JITTER_MAX_S && !server.is_told_late
     }
 
-    /// Somebody was shown a record, so many seconds after asking at this moment.
-    pub fn shown(&mut self, (server, key): (ServerId, Key), role: Role, asked: u64, took: f64) {
-        if !self.is_awaited(server, asked, took) {
-            return;
-        }
+    /// Somebody was shown a record, having asked at this moment.
+    pub fn shown(&mut self, (server, key): (ServerId, Key), role: Role, asked: u64) {
         let server = &mut self.servers[server.index()];
         match role {
             Role::Sender => drop(server.shown_to_sender.insert(key, asked)),

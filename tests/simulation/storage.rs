@@ -148,7 +148,7 @@ enum What {
 struct Asked {
     at: f64,
     key: Key,
-    /// On whose behalf, and the ledger's moment, where that is known.
+    /// On whose behalf, and the ledger's moment, where that is known and the answer is surely waited for.
     role: Option<(Role, u64)>,
 }
 
@@ -321,7 +321,7 @@ impl Store {
         let (role, took) = (inside::role(), fate.answers.unwrap_or(f64::INFINITY));
         let (moment, is_in_time) = self.world.ledger(|ledger| {
             let moment = ledger.tick();
-            (moment, ledger.is_awaited(server, moment, took))
+            (moment, ledger.is_awaited(server, took))
         });
         // What a sender is told says nothing to sessions.
         if (!fate.is_true || !is_in_time) && role != Some(Role::Sender) {
@@ -330,7 +330,7 @@ impl Store {
         let asked = Asked {
             at: now,
             key: ask.key(),
-            role: role.map(|role| (role, moment)),
+            role: role.filter(|_| is_in_time).map(|role| (role, moment)),
         };
         self.world.note(|| in_words(server, number, &ask, &fate));
         let act = |then| What::Act { ask, asked, then };
@@ -431,9 +431,8 @@ impl Store {
     /// A server is shown a record.
     fn seen(&self, server: ServerId, asked: Asked, reply: &Reply) {
         if let (Some((role, moment)), Outcome::Present { .. }) = (asked.role, &reply.outcome) {
-            let took = self.now() - asked.at;
             self.world
-                .ledger(|ledger| ledger.shown((server, asked.key), role, moment, took));
+                .ledger(|ledger| ledger.shown((server, asked.key), role, moment));
         }
     }
 

@@ -15,7 +15,11 @@ namespace SessionLocker
         /// <summary>Unix seconds, by this server's clock.</summary>
         double Wall();
 
-        /// <summary>Seconds that never run backwards, from any epoch, time asleep included.</summary>
+        /// <summary>
+        /// Seconds that never run backwards, from any epoch, time asleep included, at the pace of real time: by
+        /// them a server counts for how long another's session has not moved. Not a number: they cannot be read
+        /// now, and until they can no session is available.
+        /// </summary>
         double Monotonic();
 
         /// <summary>Lets about so many seconds pass; called by blocking waits alone.</summary>
@@ -31,7 +35,8 @@ namespace SessionLocker
 
         private readonly IClock clock;
         private double lastWall;
-        private double lastMonotonic;
+        // What cannot be read yet.
+        private double lastMonotonic = double.NaN;
 
         public ClockHook(IClock clock)
         {
@@ -98,7 +103,7 @@ namespace SessionLocker
             {
                 HookFailure.Contain(thrown); // The page of IClock says so.
             }
-            return hook == null ? 0 : hook.lastMonotonic;
+            return hook == null ? double.NaN : hook.lastMonotonic;
         }
 
         [MonoPInvokeCallback(typeof(SleepShape))]
