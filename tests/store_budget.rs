@@ -214,6 +214,8 @@ fn each_figure_of_a_store_says_what_has_happened() {
     let asked = (stats.fetches as usize, stats.commits as usize);
     assert_eq!(asked, (world.faulty.fetches(), world.faulty.commits()));
     assert_eq!(stats.requests(), stats.answers() + stats.given_up);
+    // One of the session's, and one of the sends', added.
+    assert_eq!(stats.most_in_flight, 2);
 
     let below = world.of_storage();
     assert_eq!(

@@ -298,3 +298,18 @@ impl Inside {
 fn least(one: Option<NonZeroU32>, other: Option<NonZeroU32>) -> Option<NonZeroU32> {
     one.into_iter().chain(other).min()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_look_forgets_only_so_many_who_have_gone_that_it_keeps_up() {
+        let mut inside = Inside::default();
+        inside.gone_at.extend([0.0, 0.0, 0.0, 0.5, 0.5]);
+        inside.forget_gone(1.0);
+        assert_eq!(inside.gone_at, [0.0, 0.5, 0.5]);
+        inside.forget_gone(1.0);
+        assert_eq!(inside.gone_at, [0.5, 0.5]);
+    }
+}

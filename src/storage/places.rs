@@ -69,3 +69,19 @@ impl Drop for Place {
         self.places.0.lock().since.remove(&self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_look_lets_only_so_many_lapse_that_it_keeps_up() {
+        let places = Arc::new(Places::default());
+        let _taken: Vec<_> = (0..5).map(|_| places.take(0.0)).collect();
+        let left = || places.0.lock().since.len();
+        places.has_room(NonZeroU32::MIN, PLACE_LAPSES_AFTER_S);
+        assert_eq!(left(), 3);
+        places.has_room(NonZeroU32::MIN, PLACE_LAPSES_AFTER_S);
+        assert_eq!(left(), 1);
+    }
+}
