@@ -561,15 +561,19 @@ typedef struct SlRequestStats {
      */
     uint64_t given_up;
     /**
-     * Requests that were refused because too many waited for the storage's limits; they are not among
-     * the failures. 0 for a store, to which they are failures like others.
+     * Requests that were refused because too many waited for the storage's limits, or because they had
+     * waited for them as long as whoever asked lets them; they are not among the failures. 0 for a store,
+     * to which they are failures like others.
      */
     uint64_t refused;
     /** Bytes of the values that fetches have brought. */
     uint64_t bytes_read;
     /** Bytes of the values of all commits asked, whatever became of them. */
     uint64_t bytes_written;
-    /** Requests that were handed over and are not answered, now. */
+    /**
+     * Requests that were handed over and are not answered, now: also those that have not been for so long
+     * that they no longer count for `requests_in_flight`.
+     */
     uint64_t in_flight;
     /**
      * The most of them there ever were. For a store, the most of its sessions and the most of its
@@ -577,10 +581,11 @@ typedef struct SlRequestStats {
      */
     uint64_t most_in_flight;
     /**
-     * How many saves wait, now: for a storage, for its limits; for a store, for the limits of its config.
+     * How many saves wait: for a storage, for its limits, now; for a store, for the limits of its config, in
+     * its last update.
      */
     uint64_t waiting_saves;
-    /** How many loads wait, now. */
+    /** How many loads wait, likewise. */
     uint64_t waiting_loads;
     /** How many others wait, now: remote changes on their way, and tools. */
     uint64_t waiting_others;
@@ -646,7 +651,8 @@ typedef struct SlStorageCommit {
  * - A fetch sees every commit that was answered before the fetch was asked.
  * - Committed means durable.
  * - Every request is answered once: inside the callback or later, from any thread. One that never
- *   is keeps a locker waiting until its request timeout, and then counts as failed.
+ *   is keeps a locker waiting until its request timeout, and then counts as failed; its place among
+ *   `requests_in_flight` is kept for 120 seconds.
  *
  * The callbacks run on the thread that called in, with no lock of the library held, and may be
  * called from several threads at once if the host uses the storage from several. They must not
@@ -715,8 +721,7 @@ typedef struct SlStorageCallbacks {
     uint32_t requests_per_second;
     /**
      * No more requests than these are unanswered at any time: 1 to 1 000 000, or 0 for any number (0).
-     * One that is never answered keeps its place for as long as the storage lives; with as many as the
-     * limit nothing goes through any more.
+     * One that is not answered counts here for 120 seconds; then another may go in its place.
      */
     uint32_t requests_in_flight;
 } SlStorageCallbacks;
@@ -1917,8 +1922,9 @@ SlStatus migrators_destroy(SlMigrators *migrators);
  * `requests_per_second=N` no more than N requests go to the engine in any second, with
  * `requests_in_flight=N` no more than N are unanswered at any time. What may not go yet waits, saves
  * before loads before sends and tools, until it is let go in an update of a store, locker or sender, or
- * in a tool's call. With 65 536 requests or 256 MiB of values waiting, another one fails, with nothing
- * written.
+ * in a tool's call. What has waited for as long as the call's `timeout`, or half of a store's
+ * `request_timeout`, fails, with nothing written then or later. So does another request when 65 536, or
+ * 256 MiB of values, wait; for all but saves it is half of that.
  *
  * Free the handle with `locker_storage_destroy`; what was created with it
  * keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
@@ -1962,7 +1968,9 @@ SlStatus locker_storage_destroy(SlStorage *storage);
  * The host frees `bytes`, `revision` and `user_ids`. Blocks; any thread. On a storage of the
  * host's own, its `fetch` runs inside this call, and the answer must come from inside it or from
  * another thread. Where that storage has limits, a request may be let go inside another call on it
- * instead, on that call's thread, and this call may run callbacks for others' requests.
+ * instead, on that call's thread, and this call may run callbacks for others' requests. What the
+ * limits of a storage do not let through within `timeout` is SL_ERROR_STORAGE, not SL_ERROR_TIMEOUT,
+ * and is never done.
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8,
  * SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_STORAGE, SL_ERROR_TIMEOUT.
@@ -1989,7 +1997,8 @@ SlStatus locker_storage_fetch(const SlStorage *storage,
  * `locker_storage_fetch`.
  *
  * Errors: SL_ERROR_CONFLICT (the key is at another revision; nothing was written), SL_ERROR_STORAGE
- * and SL_ERROR_TIMEOUT (it may have been written, or may still be), SL_ERROR_INVALID_HANDLE,
+ * and SL_ERROR_TIMEOUT (it may have been written, or may still be, unless the message says that nothing
+ * was written), SL_ERROR_INVALID_HANDLE,
  * SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_OUT_OF_RANGE (the timeout).
  */
 SlStatus locker_storage_commit(const SlStorage *storage,

@@ -214,6 +214,8 @@ fn each_figure_of_a_store_says_what_has_happened() {
     let asked = (stats.fetches as usize, stats.commits as usize);
     assert_eq!(asked, (world.faulty.fetches(), world.faulty.commits()));
     assert_eq!(stats.requests(), stats.answers() + stats.given_up);
+    // One of the session's, and one of the sends', added.
+    assert_eq!(stats.most_in_flight, 2);
 
     let below = world.of_storage();
     assert_eq!(
@@ -386,5 +388,73 @@ fn in_a_random_run_the_figures_of_store_and_storage_add_up() {
         );
         assert!(below.most_in_flight <= 8);
         assert!(store.retries > 0 && store.given_up > 0 && store.conflicts > 0);
+    }
+}
+
+#[test]
+fn many_stores_that_ask_for_more_than_goes_through_load_in_the_end() {
+    let world = World::new(per_second(10));
+    let mut stores = vec![];
+    for seed in 2..22 {
+        stores.push(store_on(&world.budget, &world.clock, seed));
+    }
+    let mut profiles = Vec::new();
+    for (index, store) in stores.iter().enumerate() {
+        for number in 0..60 {
+            let started = store.start_session(&format!("player/{index}/{number}"), &[]);
+            profiles.push(started.expect("a profile"));
+        }
+    }
+    // Two requests for each: 240 seconds if nothing is asked in vain.
+    let mut seconds = 0.0;
+    while !profiles.iter().all(Profile::is_loaded) {
+        assert!(
+            seconds < 600.0,
+            "{} {:?}",
+            profiles.iter().filter(|p| p.is_loaded()).count(),
+            world.of_storage()
+        );
+        for store in &stores {
+            update(store, &world.clock);
+        }
+        world.clock.advance(0.1);
+        seconds += 0.1;
+    }
+    for store in &stores {
+        // Each was refused, if it was, before its store had stopped waiting for it.
+        assert_eq!(store.stats().expect("a store").given_up, 0);
+    }
+}
+
+#[test]
+fn what_the_limits_do_not_let_through_is_refused_while_its_store_still_waits_for_it() {
+    let world = World::new(Limits {
+        in_flight: NonZeroU32::new(1),
+        ..Limits::default()
+    });
+    let loading = store_on(&world.budget, &world.clock, 2);
+    let sending = store_on(&world.budget, &world.clock, 3);
+    world.faulty.on_fetch(&[Fault::HoldAnswer]);
+    let _first = world.start("player/1");
+    world.update();
+    let _second = loading.start_session("player/2", &[]).expect("a profile");
+    let sent = sending.send_remote_changes("friend", r#"[{"K":"gift"}]"#, None, None);
+    sent.expect("a send");
+    let update_both = || {
+        update(&loading, &world.clock);
+        update(&sending, &world.clock);
+    };
+    update_both();
+    // Half of the `request_timeout` of 30 seconds.
+    world.clock.advance(14.9);
+    update_both();
+    assert_eq!(world.of_storage().refused, 0);
+    world.clock.advance(0.2);
+    update_both();
+    assert_eq!(world.of_storage().refused, 2);
+    for store in [loading, sending] {
+        let stats = store.stats().expect("the store is well");
+        assert_eq!((stats.failures_backend, stats.given_up), (1, 0));
+        assert_eq!(stats.in_flight, 0);
     }
 }

@@ -47,21 +47,24 @@ pub struct SlRequestStats {
     /// Requests whose answer a store has stopped waiting for, mostly because it did not come within
     /// `request_timeout`. 0 for a storage, which does not know.
     pub given_up: u64,
-    /// Requests that were refused because too many waited for the storage's limits; they are not among
-    /// the failures. 0 for a store, to which they are failures like others.
+    /// Requests that were refused because too many waited for the storage's limits, or because they had
+    /// waited for them as long as whoever asked lets them; they are not among the failures. 0 for a store,
+    /// to which they are failures like others.
     pub refused: u64,
     /// Bytes of the values that fetches have brought.
     pub bytes_read: u64,
     /// Bytes of the values of all commits asked, whatever became of them.
     pub bytes_written: u64,
-    /// Requests that were handed over and are not answered, now.
+    /// Requests that were handed over and are not answered, now: also those that have not been for so long
+    /// that they no longer count for `requests_in_flight`.
     pub in_flight: u64,
     /// The most of them there ever were. For a store, the most of its sessions and the most of its
     /// sends, added.
     pub most_in_flight: u64,
-    /// How many saves wait, now: for a storage, for its limits; for a store, for the limits of its config.
+    /// How many saves wait: for a storage, for its limits, now; for a store, for the limits of its config, in
+    /// its last update.
     pub waiting_saves: u64,
-    /// How many loads wait, now.
+    /// How many loads wait, likewise.
     pub waiting_loads: u64,
     /// How many others wait, now: remote changes on their way, and tools.
     pub waiting_others: u64,

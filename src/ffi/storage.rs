@@ -56,8 +56,9 @@ pub const SL_MAX_LISTED_KEYS: usize = 10_000;
 /// `requests_per_second=N` no more than N requests go to the engine in any second, with
 /// `requests_in_flight=N` no more than N are unanswered at any time. What may not go yet waits, saves
 /// before loads before sends and tools, until it is let go in an update of a store, locker or sender, or
-/// in a tool's call. With 65 536 requests or 256 MiB of values waiting, another one fails, with nothing
-/// written.
+/// in a tool's call. What has waited for as long as the call's `timeout`, or half of a store's
+/// `request_timeout`, fails, with nothing written then or later. So does another request when 65 536, or
+/// 256 MiB of values, wait; for all but saves it is half of that.
 ///
 /// Free the handle with `locker_storage_destroy`; what was created with it
 /// keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
@@ -125,7 +126,9 @@ pub unsafe extern "C" fn locker_storage_destroy(storage: *mut SlStorage) -> SlSt
 /// The host frees `bytes`, `revision` and `user_ids`. Blocks; any thread. On a storage of the
 /// host's own, its `fetch` runs inside this call, and the answer must come from inside it or from
 /// another thread. Where that storage has limits, a request may be let go inside another call on it
-/// instead, on that call's thread, and this call may run callbacks for others' requests.
+/// instead, on that call's thread, and this call may run callbacks for others' requests. What the
+/// limits of a storage do not let through within `timeout` is SL_ERROR_STORAGE, not SL_ERROR_TIMEOUT,
+/// and is never done.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8,
 /// SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_STORAGE, SL_ERROR_TIMEOUT.
@@ -180,7 +183,8 @@ pub unsafe extern "C" fn locker_storage_fetch(
 /// `locker_storage_fetch`.
 ///
 /// Errors: SL_ERROR_CONFLICT (the key is at another revision; nothing was written), SL_ERROR_STORAGE
-/// and SL_ERROR_TIMEOUT (it may have been written, or may still be), SL_ERROR_INVALID_HANDLE,
+/// and SL_ERROR_TIMEOUT (it may have been written, or may still be, unless the message says that nothing
+/// was written), SL_ERROR_INVALID_HANDLE,
 /// SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_OUT_OF_RANGE (the timeout).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn locker_storage_commit(
@@ -379,7 +383,8 @@ fn json_array<'a>(texts: impl Iterator<Item = &'a str>) -> SlBuffer {
     serde_json::Value::Array(texts).to_string().into()
 }
 
-/// Asks a storage and waits for the answer; one that comes too late goes nowhere.
+/// Asks a storage and waits for the answer; one that comes too late goes nowhere. What the storage's limits
+/// do not let through in this time is never done.
 fn ask(
     storage: &dyn Storage,
     operation: Operation,
@@ -387,7 +392,8 @@ fn ask(
 ) -> FfiResult<Outcome> {
     let answer = Arc::new(Answer::default());
     let sink = Arc::clone(&answer) as Arc<dyn ReplySink>;
-    let responder = Responder::new(RequestId(0), sink);
+    let patience = timeout.map_or(f64::INFINITY, |timeout| timeout.as_secs_f64());
+    let responder = Responder::new(RequestId(0), sink).with_patience(patience);
     storage.submit(Request {
         operation,
         responder,
@@ -416,7 +422,9 @@ impl Answer {
         // A time that the clock cannot tell is no limit.
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         loop {
-            // Without a lock: the storage may answer inside.
+            let is_over = until.is_some_and(|until| Instant::now() >= until);
+            // Without a lock: the storage may answer inside. When the time is over, it refuses what it has not
+            // let through.
             let still_waits = storage.tick();
             let next_look = still_waits.then(|| Instant::now() + TICK);
             let mut reply = self.reply.lock();
@@ -427,7 +435,6 @@ impl Answer {
                 }
                 None => self.arrived.wait_while(&mut reply, missing),
             }
-            let is_over = until.is_some_and(|until| Instant::now() >= until);
             if reply.is_some() || is_over {
                 return reply.take();
             }

@@ -58,7 +58,8 @@ pub struct SlStorageCommit {
 /// - A fetch sees every commit that was answered before the fetch was asked.
 /// - Committed means durable.
 /// - Every request is answered once: inside the callback or later, from any thread. One that never
-///   is keeps a locker waiting until its request timeout, and then counts as failed.
+///   is keeps a locker waiting until its request timeout, and then counts as failed; its place among
+///   `requests_in_flight` is kept for 120 seconds.
 ///
 /// The callbacks run on the thread that called in, with no lock of the library held, and may be
 /// called from several threads at once if the host uses the storage from several. They must not
@@ -135,8 +136,7 @@ pub struct SlStorageCallbacks {
     /// as many as are asked (0). What may not go yet waits as `locker_storage_open` says.
     pub requests_per_second: u32,
     /// No more requests than these are unanswered at any time: 1 to 1 000 000, or 0 for any number (0).
-    /// One that is never answered keeps its place for as long as the storage lives; with as many as the
-    /// limit nothing goes through any more.
+    /// One that is not answered counts here for 120 seconds; then another may go in its place.
     pub requests_in_flight: u32,
 }
 

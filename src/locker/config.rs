@@ -182,6 +182,12 @@ impl Config {
         self.request_timeout.max(self.session_expiry / 20.0)
     }
 
+    /// For how long a request may wait for the storage's limits before it is handed over. The rest of
+    /// `request_timeout` is the storage's, and a refusal comes while it is still waited for.
+    pub fn patience(&self) -> f64 {
+        self.request_timeout / 2.0
+    }
+
     /// When the lease ends that a commit handed over at `from` gives.
     pub fn lease_end(&self, from: f64) -> f64 {
         from + self.session_expiry - self.lease_margin()

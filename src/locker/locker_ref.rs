@@ -170,7 +170,9 @@ impl LockerRef {
             return false;
         }
         let operation = Operation::Fetch { key: key.into() };
-        let responder = Responder::new(id, sink).with_priority(Priority::Load);
+        let responder = Responder::new(id, sink)
+            .with_priority(Priority::Load)
+            .with_patience(self.config().patience());
         if self.disables_apis() {
             responder.answer(Ok(no_storage::outcome(&operation)));
             return true;

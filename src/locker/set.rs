@@ -533,7 +533,8 @@ impl LockerSet {
                     let mailbox = Arc::clone(&self.mailbox);
                     let responder = Responder::new(request, mailbox)
                         .with_priority(priority_of(&operation, locker))
-                        .with_retry(is_retry);
+                        .with_retry(is_retry)
+                        .with_patience(self.config.patience());
                     if locker.disables_apis() {
                         responder.answer(Ok(no_storage::outcome(&operation)));
                         continue;

@@ -69,6 +69,8 @@ pub(crate) struct Left {
 pub(super) struct Outputs<'a> {
     tasks: &'a mut VecDeque<Task>,
     mailbox: &'a Arc<Mailbox>,
+    /// As of [`Config::patience`].
+    patience: f64,
     /// Bytes of the present update that are left.
     bytes: &'a mut usize,
     slot: u32,
@@ -461,6 +463,7 @@ impl SendSet {
             out: Outputs {
                 tasks: &mut self.tasks,
                 mailbox: &self.mailbox,
+                patience: self.config.patience(),
                 bytes: &mut self.budget.bytes,
                 slot,
                 sequence: &mut entry.sequence,
@@ -523,7 +526,9 @@ impl Outputs<'_> {
         let is_retry = std::mem::take(self.came_to_nothing);
         *self.sent_at = Some(self.now);
         self.stats.count_request(&operation, is_retry);
-        let responder = Responder::new(id, Arc::clone(self.mailbox) as _).with_retry(is_retry);
+        let responder = Responder::new(id, Arc::clone(self.mailbox) as _)
+            .with_retry(is_retry)
+            .with_patience(self.patience);
         self.tasks.push_back(Task::Submit(Request {
             operation,
             responder,

@@ -2,8 +2,10 @@
 //!
 //! [`Budget`] lets no more requests through than its [`Limits`] say. What may not go yet waits in line:
 //! saves before loads before sends and tools, each that waits getting at least one turn in ten. It never
-//! blocks who asks, and never answers for the engine; only where too much waits already is a request
-//! refused, and then nothing of it was written. A budget without limits counts, and does nothing else.
+//! blocks who asks, and never answers for the engine; only where too much waits already, or one has waited
+//! for as long as its asker lets it ([`Responder::with_patience`](super::Responder::with_patience)), is a
+//! request refused, and then nothing of it was written and never will be. A budget without limits counts,
+//! and does nothing else.
 //!
 //! Nobody is woken when a request may go. **Whoever asks a storage calls [`Storage::tick`] from time to
 //! time**, as every update of a store, spec or sender does, and every step of a blocking wait: what
@@ -22,25 +24,30 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
+use super::line::Line;
 use super::meter::{Meter, MonotonicClock};
-use super::stats::{ByPriority, RequestStats, value_bytes};
-use super::{Priority, Request, RequestErrorKind, Storage, StorageError};
+pub use super::places::PLACE_LAPSES_AFTER_S;
+use super::places::{Place, Places};
+use super::stats::RequestStats;
+use super::{Request, RequestErrorKind, Storage, StorageError};
 
-/// The most requests that wait in line; more are refused.
+/// The most requests that wait in line; more are refused. Half of them may be other than saves.
 pub const MAX_WAITING_REQUESTS: usize = 65_536;
-/// The most bytes of values that wait in line, save that one request always may.
+/// The most bytes of values that wait in line, save that one request always may. Half of them may be other
+/// than saves.
 pub const MAX_WAITING_BYTES: usize = 256 << 20;
 /// The highest limit.
 pub const MAX_LIMIT: u32 = 1_000_000;
 
-/// A priority that has waited through so many turns of others has the next one. Two can come to this at
-/// once; the second of them has waited through nine then, and each has one turn in ten.
-const PASSED_OVER_AT_MOST: u64 = 8;
 /// Who asks should have no more under way than goes through in so many seconds. What comes on top of that
 /// waits better where it comes from: its time for an answer does not run there.
 const SOON_S: NonZeroU32 = NonZeroU32::new(2).expect("more than none");
-/// One tick, or one request, lets so many go at most: a frame ends, however fast the answers come.
+/// One tick, or one request, lets so many go or refuses them at most: a frame ends, however fast the answers
+/// come.
 const LET_GO_AT_ONCE: usize = 1024;
+/// One look forgets so many who have gone at most: one makes room for who comes, and with the other they
+/// grow fewer.
+const FORGET_AT_ONCE: usize = 2;
 /// The interval of [`Limits::per_second`].
 const A_SECOND: f64 = 1.0;
 
@@ -49,7 +56,8 @@ const A_SECOND: f64 = 1.0;
 pub struct Limits {
     /// In no interval of one second are more handed over.
     pub per_second: Option<NonZeroU32>,
-    /// At no time are more handed over and not answered.
+    /// At no time are more handed over and not answered, of those of the last
+    /// [`PLACE_LAPSES_AFTER_S`] seconds.
     pub in_flight: Option<NonZeroU32>,
 }
 
@@ -64,21 +72,17 @@ pub struct Budget {
 /// Where requests with limits go through.
 struct Gate {
     limits: Limits,
-    line: Mutex<Line>,
+    inside: Mutex<Inside>,
+    /// Of those in flight, where they are limited.
+    places: Arc<Places>,
     /// Says "perhaps somebody" without taking the lock.
     has_waiting: AtomicBool,
 }
 
 /// Who waits, and who has gone.
 #[derive(Default)]
-struct Line {
-    /// One for each [`Priority`], in its order; oldest first.
-    queues: [VecDeque<Request>; Priority::ALL.len()],
-    /// Of the values that wait.
-    bytes: usize,
-    most_waiting: ByPriority,
-    /// How many turns of others each priority has waited through.
-    passed_over: ByPriority,
+struct Inside {
+    line: Line,
     /// When those of the last second went, oldest first; kept only where that is limited.
     gone_at: VecDeque<f64>,
 }
@@ -96,7 +100,8 @@ impl Budget {
     pub fn with_clock(engine: Arc<dyn Storage>, limits: Limits, clock: MonotonicClock) -> Self {
         let gate = (limits != Limits::default()).then(|| Gate {
             limits,
-            line: Mutex::default(),
+            inside: Mutex::default(),
+            places: Arc::default(),
             has_waiting: AtomicBool::new(false),
         });
         Self {
@@ -108,23 +113,18 @@ impl Budget {
 }
 
 impl Storage for Budget {
-    fn submit(&self, mut request: Request) {
+    fn submit(&self, request: Request) {
         let is_retry = request.responder.is_retry();
         self.meter.count_request(&request.operation, is_retry);
         let now = self.meter.now();
-        if let Some(gate) = &self.gate {
-            request = match gate.enter(request, now, &self.meter) {
-                Entered::Through(request) => request,
-                Entered::Waits => return self.let_go(gate, now),
-                Entered::Refused(request, error) => {
-                    self.meter.count_refusal();
-                    return request.responder.answer(Err(error));
-                }
-            };
-        } else {
-            self.meter.count_in_flight();
+        let Some(gate) = &self.gate else {
+            return self.hand_over(request, None, now);
+        };
+        match gate.enter(request, now) {
+            Entered::Through(request, place) => self.hand_over(request, place, now),
+            Entered::Waits => self.let_go(gate, now),
+            Entered::Refused(request, error) => self.refuse(request, error),
         }
-        self.hand_over(request, now);
     }
 
     fn tick(&self) -> bool {
@@ -150,28 +150,31 @@ impl Storage for Budget {
     fn stats(&self) -> Option<RequestStats> {
         let mut stats = self.meter.stats();
         if let Some(gate) = &self.gate {
-            let line = gate.line.lock();
+            let line = &gate.inside.lock().line;
             stats.waiting = line.waiting();
-            stats.most_waiting = line.most_waiting;
+            stats.most_waiting = line.most_waiting();
         }
         Some(stats)
     }
 }
 
 impl Budget {
-    /// Hands over what may go of those that wait, with no lock held.
+    /// Hands over what may go of those that wait, and refuses those that have waited for too long, with no
+    /// lock held.
     fn let_go(&self, gate: &Gate, now: f64) {
         for _ in 0..LET_GO_AT_ONCE {
-            match gate.next(now, &self.meter) {
-                Some(request) => self.hand_over(request, now),
+            match gate.next(now) {
+                Some(Next::Goes(request, place)) => self.hand_over(request, place, now),
+                Some(Next::Refused(request, error)) => self.refuse(request, error),
                 None => break,
             }
         }
     }
 
-    /// Gives the engine a request that is counted as in flight.
-    fn hand_over(&self, request: Request, now: f64) {
-        let ticket = self.meter.ticket(now);
+    /// Gives the engine a request, which is in flight from here on.
+    fn hand_over(&self, request: Request, place: Option<Place>, now: f64) {
+        self.meter.count_in_flight();
+        let ticket = self.meter.ticket(now, place);
         let Request {
             operation,
             responder,
@@ -181,20 +184,21 @@ impl Budget {
             responder: responder.with_ticket(ticket),
         });
     }
+
+    fn refuse(&self, request: Request, error: StorageError) {
+        self.meter.count_refusal();
+        request.responder.answer(Err(error));
+    }
 }
 
 impl Drop for Budget {
     fn drop(&mut self) {
         // Nobody can ask any more, so nobody comes to stand in line while these leave it.
         let Some(gate) = &self.gate else { return };
-        let line = std::mem::take(&mut *gate.line.lock());
+        let waiting = gate.inside.lock().line.take_all();
         let message =
             "the storage was closed before its limits let the request through; nothing was written";
-        for request in Priority::ALL
-            .into_iter()
-            .zip(line.queues)
-            .flat_map(|(_, queue)| queue)
-        {
+        for request in waiting {
             let error = StorageError::new(RequestErrorKind::Backend, message);
             request.responder.answer(Err(error));
         }
@@ -203,125 +207,88 @@ impl Drop for Budget {
 
 /// What becomes of a request that comes to the gate.
 enum Entered {
-    /// It may go, and is counted as in flight.
-    Through(Request),
+    /// It may go.
+    Through(Request, Option<Place>),
     Waits,
     Refused(Request, StorageError),
 }
 
+/// What becomes of a request that has waited.
+enum Next {
+    Goes(Request, Option<Place>),
+    /// It has waited for too long.
+    Refused(Request, StorageError),
+}
+
 impl Gate {
-    fn enter(&self, request: Request, now: f64, meter: &Meter) -> Entered {
-        let mut line = self.line.lock();
-        if line.is_empty() && self.may_go(&mut line, now, meter) {
-            self.note_gone(&mut line, now, meter);
-            return Entered::Through(request);
+    fn enter(&self, request: Request, now: f64) -> Entered {
+        let mut inside = self.inside.lock();
+        if inside.line.is_empty() && self.may_go(&mut inside, now) {
+            let place = self.note_gone(&mut inside, now);
+            return Entered::Through(request, place);
         }
-        if let Some(error) = line.refusal(&request) {
+        if let Some(error) = inside.line.refusal(&request) {
             return Entered::Refused(request, error);
         }
-        line.push(request);
+        inside.line.push(request, now);
         self.has_waiting.store(true, Ordering::Release);
         Entered::Waits
     }
 
-    /// Takes the next that may go out of the line, and counts it as in flight.
-    fn next(&self, now: f64, meter: &Meter) -> Option<Request> {
-        let mut line = self.line.lock();
-        if line.is_empty() || !self.may_go(&mut line, now, meter) {
-            return None;
-        }
-        let request = line.pop()?;
-        self.has_waiting.store(!line.is_empty(), Ordering::Release);
-        self.note_gone(&mut line, now, meter);
-        Some(request)
+    /// Takes the next out of the line that has waited for too long, or may go.
+    fn next(&self, now: f64) -> Option<Next> {
+        let mut inside = self.inside.lock();
+        let next = self.take_next(&mut inside, now);
+        let has_waiting = !inside.line.is_empty();
+        self.has_waiting.store(has_waiting, Ordering::Release);
+        next
     }
 
-    /// Whether one more may go. That the line is locked is what keeps two from going in one place:
+    fn take_next(&self, inside: &mut Inside, now: f64) -> Option<Next> {
+        // First, so that nobody goes of whom nobody wants to know any more.
+        if let Some((request, error)) = inside.line.pop_impatient(now) {
+            return Some(Next::Refused(request, error));
+        }
+        if inside.line.is_empty() || !self.may_go(inside, now) {
+            return None;
+        }
+        let request = inside.line.pop(now)?;
+        let place = self.note_gone(inside, now);
+        Some(Next::Goes(request, place))
+    }
+
+    /// Whether one more may go. That the inside is locked is what keeps two from going in one place:
     /// answers that come meanwhile only make more room.
-    fn may_go(&self, line: &mut Line, now: f64, meter: &Meter) -> bool {
-        let has_place = |limit: NonZeroU32| meter.in_flight() < limit.get().into();
-        self.limits.in_flight.is_none_or(has_place)
-            && self.limits.per_second.is_none_or(|limit| {
-                line.forget_gone(now);
-                line.gone_at.len() < limit.get() as usize
+    fn may_go(&self, inside: &mut Inside, now: f64) -> bool {
+        let Limits {
+            per_second,
+            in_flight,
+        } = self.limits;
+        in_flight.is_none_or(|limit| self.places.has_room(limit, now))
+            && per_second.is_none_or(|limit| {
+                inside.forget_gone(now);
+                inside.gone_at.len() < limit.get() as usize
             })
     }
 
-    fn note_gone(&self, line: &mut Line, now: f64, meter: &Meter) {
-        meter.count_in_flight();
+    /// Notes that one goes, which takes a place if there is a limit of them.
+    fn note_gone(&self, inside: &mut Inside, now: f64) -> Option<Place> {
         if self.limits.per_second.is_some() {
-            line.gone_at.push_back(now);
+            inside.gone_at.push_back(now);
         }
+        self.limits.in_flight.map(|_| self.places.take(now))
     }
 }
 
-impl Line {
-    fn waiting(&self) -> ByPriority {
-        let mut waiting = ByPriority::default();
-        for (priority, queue) in Priority::ALL.into_iter().zip(&self.queues) {
-            waiting[priority] = queue.len() as u64;
-        }
-        waiting
-    }
-
-    fn is_empty(&self) -> bool {
-        self.queues.iter().all(VecDeque::is_empty)
-    }
-
-    /// Why a request may not stand in line.
-    fn refusal(&self, request: &Request) -> Option<StorageError> {
-        let size_bytes = value_bytes(&request.operation);
-        let (requests, bytes) = (self.waiting().total(), self.bytes);
-        let fits = bytes == 0 || bytes.saturating_add(size_bytes) <= MAX_WAITING_BYTES;
-        if fits && requests < MAX_WAITING_REQUESTS as u64 {
-            return None;
-        }
-        let message = format!(
-            "{requests} requests with {bytes} bytes wait for the limits of this storage \
-             (`requests_per_second`, `requests_in_flight`), which is as many as may; nothing was written"
-        );
-        Some(StorageError::new(RequestErrorKind::Backend, message))
-    }
-
-    fn push(&mut self, request: Request) {
-        self.bytes += value_bytes(&request.operation);
-        let priority = request.responder.priority();
-        self.queues[priority as usize].push_back(request);
-        let waiting = self.waiting();
-        self.most_waiting.raise_to(&waiting);
-    }
-
-    /// Takes the first of the priority whose turn it is.
-    fn pop(&mut self) -> Option<Request> {
-        let priority = self.turn()?;
-        let request = self.queues[priority as usize].pop_front()?;
-        self.bytes -= value_bytes(&request.operation);
-        for other in Priority::ALL {
-            let waits = other != priority && !self.queues[other as usize].is_empty();
-            self.passed_over[other] = if waits {
-                self.passed_over[other] + 1
-            } else {
-                0
-            };
-        }
-        Some(request)
-    }
-
-    /// The first priority of which something waits, unless another has been passed over too often.
-    fn turn(&self) -> Option<Priority> {
-        let waits = |priority: &Priority| !self.queues[*priority as usize].is_empty();
-        let mut waiting = Priority::ALL.into_iter().filter(waits);
-        let first = waiting.clone().next();
-        waiting
-            .find(|priority| self.passed_over[*priority] >= PASSED_OVER_AT_MOST)
-            .or(first)
-    }
-
+impl Inside {
     /// Forgets who has gone a second ago and longer. Of two threads the one that looked at the clock first
     /// may come second; then it is remembered for as long as the other.
     fn forget_gone(&mut self, now: f64) {
         let is_over = |gone_at: &f64| *gone_at + A_SECOND <= now;
-        while self.gone_at.front().is_some_and(is_over) {
+        for _ in 0..FORGET_AT_ONCE {
+            if !self.gone_at.front().is_some_and(is_over) {
+                break;
+            }
             self.gone_at.pop_front();
         }
     }
@@ -330,4 +297,19 @@ impl Line {
 /// The smaller of two limits.
 fn least(one: Option<NonZeroU32>, other: Option<NonZeroU32>) -> Option<NonZeroU32> {
     one.into_iter().chain(other).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_look_forgets_only_so_many_who_have_gone_that_it_keeps_up() {
+        let mut inside = Inside::default();
+        inside.gone_at.extend([0.0, 0.0, 0.0, 0.5, 0.5]);
+        inside.forget_gone(1.0);
+        assert_eq!(inside.gone_at, [0.0, 0.5, 0.5]);
+        inside.forget_gone(1.0);
+        assert_eq!(inside.gone_at, [0.5, 0.5]);
+    }
 }

@@ -1,11 +1,11 @@
 //! The counting of one storage: a few relaxed atomics for each request, from any thread, and no lock.
-//! It also knows how many requests are in flight, which is what a budget asks it.
 
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::places::Place;
 use super::stats::{Answer, Asked, LATENCY_BUCKETS, RequestStats, bucket, value_bytes};
 use super::{Operation, Outcome, RequestErrorKind, StorageError};
 
@@ -85,10 +85,6 @@ impl Meter {
         self.asked.refused.fetch_add(1, Relaxed);
     }
 
-    pub fn in_flight(&self) -> u64 {
-        self.in_flight.now.load(Relaxed)
-    }
-
     /// Counts a request as in flight, until its ticket has counted the answer.
     pub fn count_in_flight(&self) {
         let in_flight = self.in_flight.now.fetch_add(1, Relaxed) + 1;
@@ -98,11 +94,12 @@ impl Meter {
         }
     }
 
-    /// For a request in flight that is handed over at `now`.
-    pub fn ticket(self: &Arc<Self>, now: f64) -> Ticket {
+    /// For a request in flight that is handed over at `now`, with the place that it takes, if it does.
+    pub fn ticket(self: &Arc<Self>, now: f64, place: Option<Place>) -> Ticket {
         Ticket {
             meter: Arc::clone(self),
             begun_at: now,
+            place,
             outer: None,
         }
     }
@@ -137,7 +134,7 @@ impl Meter {
             refused: of(&asked.refused),
             bytes_read: of(&answered.bytes_read),
             bytes_written: of(&asked.bytes_written),
-            in_flight: self.in_flight(),
+            in_flight: of(&self.in_flight.now),
             most_in_flight: of(&self.in_flight.most),
             latencies: std::array::from_fn(|index| of(&answered.latencies[index])),
             ..RequestStats::default()
@@ -156,6 +153,8 @@ fn add(counter: &AtomicU64, count: u64) {
 pub(super) struct Ticket {
     meter: Arc<Meter>,
     begun_at: f64,
+    /// It is free when the answer has been counted.
+    place: Option<Place>,
     /// That of a meter round this one.
     outer: Option<Box<Ticket>>,
 }
@@ -173,10 +172,12 @@ impl Ticket {
         while let Some(Self {
             meter,
             begun_at,
+            place,
             outer,
         }) = ticket
         {
             meter.count_answer(result, meter.now() - begun_at);
+            drop(place);
             ticket = outer.map(|outer| *outer);
         }
     }

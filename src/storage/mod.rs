@@ -20,10 +20,12 @@
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod admission;
 pub mod budget;
+mod line;
 pub mod memory;
 mod meter;
 mod open;
 pub mod overlay;
+mod places;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod records;
@@ -299,19 +301,22 @@ pub struct Responder {
     sink: Option<Arc<dyn ReplySink>>,
     priority: Priority,
     is_retry: bool,
+    /// Seconds; infinite for an asker that waits without an end.
+    patience: f64,
     /// Of who counts the answer.
     ticket: Option<Ticket>,
 }
 
 impl Responder {
     /// The right to answer request `id` into `sink`. Its asker waits with the priority
-    /// [`Priority::Other`], and for the first time.
+    /// [`Priority::Other`], for the first time, and for as long as it takes.
     pub fn new(id: RequestId, sink: Arc<dyn ReplySink>) -> Self {
         Self {
             id,
             sink: Some(sink),
             priority: Priority::default(),
             is_retry: false,
+            patience: f64::INFINITY,
             ticket: None,
         }
     }
@@ -328,6 +333,14 @@ impl Responder {
         self
     }
 
+    /// The same, for an asker that lets its request wait for so many seconds at most before the engine is
+    /// asked. One that has waited longer where a [`budget`] cannot let all requests through is answered as
+    /// failed, and is never done: so who asks gives less than it waits for the answer.
+    pub fn with_patience(mut self, seconds: f64) -> Self {
+        self.patience = seconds;
+        self
+    }
+
     /// Whom the request goes before.
     pub fn priority(&self) -> Priority {
         self.priority
@@ -336,6 +349,11 @@ impl Responder {
     /// Whether the request is made because one before has come to nothing.
     pub fn is_retry(&self) -> bool {
         self.is_retry
+    }
+
+    /// For how many seconds the request may wait before the engine is asked; infinite without an end.
+    pub fn patience(&self) -> f64 {
+        self.patience
     }
 
     /// The same, with the answer counted.

@@ -174,12 +174,14 @@ impl ReadOnlyOverlay {
         };
         let priority = waiting.responder.priority();
         let is_retry = waiting.responder.is_retry();
+        let patience = waiting.responder.patience();
         let sink = Arc::new(FromBelow(Mutex::new(Some(waiting))));
         self.inner.submit(Request {
             operation,
             responder: Responder::new(RequestId(0), sink)
                 .with_priority(priority)
-                .with_retry(is_retry),
+                .with_retry(is_retry)
+                .with_patience(patience),
         });
     }
 }

@@ -93,19 +93,19 @@ pub struct RequestStats {
     /// Requests whose answer a store has stopped waiting for, mostly because it did not come in time; one
     /// that still comes is not counted. A storage knows of none.
     pub given_up: u64,
-    /// Requests that a storage's budget has refused because too many waited already. They are not
-    /// among the failures; in a store's figures, which tell no such refusal from another failure, they
-    /// are.
+    /// Requests that a storage's budget has refused because too many waited already, or because they had
+    /// waited for as long as their askers let them. They are not among the failures; in a store's figures,
+    /// which tell no such refusal from another failure, they are.
     pub refused: u64,
     /// Bytes of the values that fetches have brought.
     pub bytes_read: u64,
     /// Bytes of the values of all commits asked, whatever became of them.
     pub bytes_written: u64,
-    /// Requests that were handed over and are not answered, now.
+    /// Requests that were handed over and are not answered, now, however long ago that was.
     pub in_flight: u64,
     /// The most that there ever were of them.
     pub most_in_flight: u64,
-    /// Who waits for a budget, now.
+    /// Who waits for a budget, now; of a store's sessions, who did in its last update.
     pub waiting: ByPriority,
     /// The most that ever waited, of each priority.
     pub most_waiting: ByPriority,

@@ -44,6 +44,8 @@ static uint64_t waiting(const SlRequestStats *stats) {
 typedef struct Host {
     SlStorageRequest *asked[8];
     size_t count;
+    /* How many of them are erasures. */
+    size_t erasures;
     SlStorage *storage;
 } Host;
 
@@ -70,6 +72,7 @@ static SlStatus erase(void *user_data, SlStorageRequest *request, const char *ke
     (void)expected;
     (void)revision;
     (void)revision_length;
+    ((Host *)user_data)->erasures++;
     return fetch(user_data, request, key, key_length);
 }
 
@@ -92,6 +95,15 @@ static SlStatus fetch_key(SlStorage *storage, double timeout) {
     session_locker_buffer_free(&revision);
     session_locker_buffer_free(&user_ids);
     return status;
+}
+
+/* A store on the storage of a host, which is the server's from now on. */
+static void store_on(Host *host, Server *server, SlClock *clock) {
+    SlEasyStoreConfig config;
+    memset(server, 0, sizeof *server);
+    server->storage = host->storage;
+    config = server_config(server, clock, 1);
+    OK(easy_store_create(server->storage, &config, &server->store));
 }
 
 static void a_tools_calls_are_counted(void) {
@@ -122,29 +134,57 @@ static void a_tools_calls_are_counted(void) {
 
 static void what_may_not_go_yet_waits_for_a_call(void) {
     Host host;
+    Server server;
+    SlClock clock;
     SlStorageCallbacks callbacks = callbacks_of_host();
     SlRequestStats stats;
+    SlProfile *profile;
     memset(&host, 0, sizeof host);
     callbacks.requests_in_flight = 1;
     OK(locker_storage_open_host(&callbacks, &host, &host.storage));
     CHECK_STATUS(SL_ERROR_TIMEOUT, fetch_key(host.storage, SHORT));
-    CHECK_STATUS(SL_ERROR_TIMEOUT, fetch_key(host.storage, SHORT));
+    store_on(&host, &server, &clock);
+    OK(easy_store_start_session(server.store, Z("a"), NULL, &profile));
+    frame(&server, 0);
     stats = of_storage(host.storage);
     CHECK(host.count == 1 && stats.fetches == 2 && stats.in_flight == 1);
-    CHECK(stats.waiting_others == 1 && stats.most_waiting_others == 1 && waiting(&stats) == 1);
+    CHECK(stats.waiting_loads == 1 && stats.most_waiting_loads == 1 && waiting(&stats) == 1);
 
     /* The answer makes room; nobody is called until the host calls in for more. */
     OK(storage_request_failed(host.asked[0], SL_REQUEST_ERROR_BACKEND, Z("full"), 0));
     CHECK(host.count == 1);
-    CHECK_STATUS(SL_ERROR_TIMEOUT, fetch_key(host.storage, SHORT));
-    stats = of_storage(host.storage);
-    CHECK(host.count == 2 && stats.waiting_others == 1 && stats.failures_backend == 1);
+    frame(&server, 0);
+    CHECK(host.count == 2);
     OK(storage_request_failed(host.asked[1], SL_REQUEST_ERROR_SCRIPT, Z("no"), 0));
     CHECK_STATUS(SL_ERROR_TIMEOUT, fetch_key(host.storage, SHORT));
+    CHECK(host.count == 3);
     OK(storage_request_failed(host.asked[2], SL_REQUEST_ERROR_MISC, Z("?"), 0));
     stats = of_storage(host.storage);
     CHECK(stats.failures_script == 1 && stats.failures_misc == 1 && stats.failures_backend == 1);
-    CHECK(requests(&stats) == 4 && answers(&stats) == 3 && waiting(&stats) == 1);
+    CHECK(requests(&stats) == 3 && answers(&stats) == 3 && waiting(&stats) == 0);
+    server_close(&server);
+}
+
+/* What waited for the limits for as long as the tool waits is refused, and not done afterwards. */
+static void what_a_tool_no_longer_waits_for_is_not_done_later(void) {
+    Host host;
+    SlStorageCallbacks callbacks = callbacks_of_host();
+    SlRequestStats stats;
+    SlBuffer out = {NULL, 0, 0};
+    memset(&host, 0, sizeof host);
+    callbacks.requests_in_flight = 1;
+    OK(locker_storage_open_host(&callbacks, &host, &host.storage));
+    CHECK_STATUS(SL_ERROR_TIMEOUT, fetch_key(host.storage, SHORT));
+    CHECK_STATUS(SL_ERROR_STORAGE, locker_storage_erase(host.storage, Z("key"), NULL, 0, SHORT, &out));
+    CHECK(last_error_says("nothing was written"));
+    CHECK_STATUS(SL_ERROR_STORAGE, locker_storage_erase(host.storage, Z("key"), NULL, 0, 0, &out));
+    CHECK(last_error_says("nothing was written"));
+    stats = of_storage(host.storage);
+    CHECK(stats.erasures == 2 && stats.refused == 2 && waiting(&stats) == 0);
+    OK(storage_request_failed(host.asked[0], SL_REQUEST_ERROR_BACKEND, Z("full"), 0));
+    CHECK_STATUS(SL_ERROR_TIMEOUT, fetch_key(host.storage, SHORT));
+    /* The two fetches, and no erasure between them. */
+    CHECK(host.count == 2 && host.erasures == 0);
     OK(locker_storage_destroy(host.storage));
 }
 
@@ -209,15 +249,12 @@ static void what_is_not_answered_in_time_is_given_up(void) {
     Server server;
     SlClock clock;
     SlStorageCallbacks callbacks = callbacks_of_host();
-    SlEasyStoreConfig config;
     SlProfile *profile;
     SlRequestStats stats;
     memset(&host, 0, sizeof host);
-    memset(&server, 0, sizeof server);
     callbacks.requests_in_flight = 2;
-    OK(locker_storage_open_host(&callbacks, &host, &server.storage));
-    config = server_config(&server, &clock, 1);
-    OK(easy_store_create(server.storage, &config, &server.store));
+    OK(locker_storage_open_host(&callbacks, &host, &host.storage));
+    store_on(&host, &server, &clock);
     OK(easy_store_start_session(server.store, Z("a"), NULL, &profile));
     OK(easy_store_start_session(server.store, Z("b"), NULL, &profile));
     OK(easy_store_start_session(server.store, Z("c"), NULL, &profile));
@@ -275,6 +312,7 @@ static void figures_of_other_versions(void) {
 int main(void) {
     a_tools_calls_are_counted();
     what_may_not_go_yet_waits_for_a_call();
+    what_a_tool_no_longer_waits_for_is_not_done_later();
     limits_are_checked();
     a_store_has_figures_of_its_own();
     what_is_not_answered_in_time_is_given_up();

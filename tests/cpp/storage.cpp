@@ -255,11 +255,11 @@ TEST(a_storage_of_the_hosts_own_has_limits) {
         }),
         limits));
     CHECK(fails(records.commit("a", "{}", {}, "-", 0), sl::status::timeout));
-    CHECK(fails(records.commit("b", "{}", {}, "-", 0), sl::status::timeout));
-    CHECK(kept.size() == 1 && MUST(records.stats()).waiting.others == 1);
+    CHECK(fails(records.commit("b", "{}", {}, "-", 0), sl::status::storage, "nothing was written"));
+    CHECK(kept.size() == 1 && MUST(records.stats()).refused == 1);
     MUST(kept[0].committed("1"));
     CHECK(fails(records.commit("c", "{}", {}, "-", 0), sl::status::timeout));
-    CHECK(kept.size() == 2 && MUST(records.stats()).most_waiting.others == 2);
+    CHECK(kept.size() == 2 && MUST(records.stats()).most_waiting.others == 1);
     kept.clear();
     limits.per_second = 1000001;
     CHECK(fails(sl::storage::open_host(std::make_unique<map_storage>(nullptr), limits),

@@ -224,10 +224,10 @@ public static class StorageTests
         using (LockerStorage storage = LockerStorage.Open(new ListeningStorage(asked.Add), 1000000, 1))
         {
             Expect.Refused(SessionLockerStatus.Timeout, () => storage.Fetch("a", TimeSpan.Zero));
-            Expect.Refused(SessionLockerStatus.Timeout, () => storage.Fetch("b", TimeSpan.Zero));
+            Expect.Refused(SessionLockerStatus.Storage, () => storage.Fetch("b", TimeSpan.Zero));
             Expect.Equal(1, asked.Count);
             Expect.Equal(1L, storage.GetStats().InFlight);
-            Expect.Equal(1L, storage.GetStats().Waiting.Others);
+            Expect.Equal(1L, storage.GetStats().Refused);
             asked[0].Failed(RequestErrorKind.Backend, "away");
             Expect.Refused(SessionLockerStatus.Timeout, () => storage.Fetch("c", TimeSpan.Zero));
             Expect.Equal(2, asked.Count);
@@ -236,7 +236,7 @@ public static class StorageTests
             Expect.Equal(1L, stats.FailuresBackend);
             Expect.Equal(1L, stats.FailuresScript);
             Expect.Equal(0L, stats.FailuresMisc);
-            Expect.Equal(2L, stats.MostWaiting.Others);
+            Expect.Equal(1L, stats.MostWaiting.Others);
             Expect.Equal(0L, stats.Waiting.Saves + stats.Waiting.Loads);
         }
         Expect.Throws<ArgumentOutOfRangeException>(() => LockerStorage.Open(new ForgetfulStorage(), -1));

@@ -114,17 +114,16 @@ test("a storage of the script's own has limits", function()
     end
     local functions = { Fetch = keep, Commit = keep, Erase = keep }
     local storage = sl.StorageOpenHost(functions, { RequestsInFlight = 1, RequestsPerSecond = 1000000 })
-    for _, key in ipairs({ "a", "b" }) do
-        refused("SL_ERROR_TIMEOUT", nil, storage.Fetch, storage, key, 0)
-    end
+    refused("SL_ERROR_TIMEOUT", nil, storage.Fetch, storage, "a", 0)
+    refused("SL_ERROR_STORAGE", "nothing was written", storage.Fetch, storage, "b", 0)
     local stats = storage:GetStats()
-    equal({ #asked, stats.InFlight, stats.Waiting.Others }, { 1, 1, 1 })
+    equal({ #asked, stats.InFlight, stats.Waiting.Others, stats.Refused }, { 1, 1, 0, 1 })
     asked[1]:Failed("backend", "away")
     refused("SL_ERROR_TIMEOUT", nil, storage.Fetch, storage, "c", 0)
     asked[2]:Failed("script", "no")
     stats = storage:GetStats()
     equal({ #asked, stats.FailuresBackend, stats.FailuresScript, stats.FailuresMisc }, { 2, 1, 1, 0 })
-    equal(stats.MostWaiting, { Saves = 0, Loads = 0, Others = 2 })
+    equal(stats.MostWaiting, { Saves = 0, Loads = 0, Others = 1 })
     storage:Destroy()
     for _, limits in ipairs({ { RequestsInFlight = -1 }, { RequestsPerSecond = 1000001 }, { RequestsInFlight = 1.5 } }) do
         refused("SL_ERROR_OUT_OF_RANGE", "an integer", sl.StorageOpenHost, functions, limits)

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use session_locker::clock::Clock;
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::{
-    Expected, Fetched, Operation, Outcome, Reply, ReplySink, Request, RequestErrorKind, RequestId,
-    Responder, Storage, StorageError,
+    Expected, Fetched, Operation, Outcome, Priority, Reply, ReplySink, Request, RequestErrorKind,
+    RequestId, Responder, Storage, StorageError,
 };
 
 use super::VirtualClock;
@@ -295,6 +295,12 @@ pub fn ask(storage: &dyn Storage, operation: Operation) -> Reply {
 
 impl Storage for FaultyStorage {
     fn submit(&self, request: Request) {
+        let (priority, patience) = (request.responder.priority(), request.responder.patience());
+        let has_an_end = patience.is_finite();
+        assert!(
+            has_an_end || priority == Priority::Other,
+            "a session's request would wait in line when nobody waits for it any more"
+        );
         let fault = {
             let mut state = self.state.lock();
             let commanded = match &request.operation {

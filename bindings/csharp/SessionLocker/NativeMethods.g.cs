@@ -784,8 +784,9 @@ namespace SessionLocker.Native
         ///  `requests_per_second=N` no more than N requests go to the engine in any second, with
         ///  `requests_in_flight=N` no more than N are unanswered at any time. What may not go yet waits, saves
         ///  before loads before sends and tools, until it is let go in an update of a store, locker or sender, or
-        ///  in a tool's call. With 65 536 requests or 256 MiB of values waiting, another one fails, with nothing
-        ///  written.
+        ///  in a tool's call. What has waited for as long as the call's `timeout`, or half of a store's
+        ///  `request_timeout`, fails, with nothing written then or later. So does another request when 65 536, or
+        ///  256 MiB of values, wait; for all but saves it is half of that.
         ///
         ///  Free the handle with `locker_storage_destroy`; what was created with it
         ///  keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
@@ -829,7 +830,9 @@ namespace SessionLocker.Native
         ///  The host frees `bytes`, `revision` and `user_ids`. Blocks; any thread. On a storage of the
         ///  host's own, its `fetch` runs inside this call, and the answer must come from inside it or from
         ///  another thread. Where that storage has limits, a request may be let go inside another call on it
-        ///  instead, on that call's thread, and this call may run callbacks for others' requests.
+        ///  instead, on that call's thread, and this call may run callbacks for others' requests. What the
+        ///  limits of a storage do not let through within `timeout` is SL_ERROR_STORAGE, not SL_ERROR_TIMEOUT,
+        ///  and is never done.
         ///
         ///  Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8,
         ///  SL_ERROR_OUT_OF_RANGE (the timeout), SL_ERROR_STORAGE, SL_ERROR_TIMEOUT.
@@ -850,7 +853,8 @@ namespace SessionLocker.Native
         ///  `locker_storage_fetch`.
         ///
         ///  Errors: SL_ERROR_CONFLICT (the key is at another revision; nothing was written), SL_ERROR_STORAGE
-        ///  and SL_ERROR_TIMEOUT (it may have been written, or may still be), SL_ERROR_INVALID_HANDLE,
+        ///  and SL_ERROR_TIMEOUT (it may have been written, or may still be, unless the message says that nothing
+        ///  was written), SL_ERROR_INVALID_HANDLE,
         ///  SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_OUT_OF_RANGE (the timeout).
         /// </summary>
         [DllImport(__DllName, EntryPoint = "locker_storage_commit", CallingConvention = CallingConvention.Cdecl, ExactSpelling = true)]
@@ -2413,8 +2417,9 @@ namespace SessionLocker.Native
         /// </summary>
         public ulong given_up;
         /// <summary>
-        ///  Requests that were refused because too many waited for the storage's limits; they are not among
-        ///  the failures. 0 for a store, to which they are failures like others.
+        ///  Requests that were refused because too many waited for the storage's limits, or because they had
+        ///  waited for them as long as whoever asked lets them; they are not among the failures. 0 for a store,
+        ///  to which they are failures like others.
         /// </summary>
         public ulong refused;
         /// <summary>
@@ -2426,7 +2431,8 @@ namespace SessionLocker.Native
         /// </summary>
         public ulong bytes_written;
         /// <summary>
-        ///  Requests that were handed over and are not answered, now.
+        ///  Requests that were handed over and are not answered, now: also those that have not been for so long
+        ///  that they no longer count for `requests_in_flight`.
         /// </summary>
         public ulong in_flight;
         /// <summary>
@@ -2435,11 +2441,12 @@ namespace SessionLocker.Native
         /// </summary>
         public ulong most_in_flight;
         /// <summary>
-        ///  How many saves wait, now: for a storage, for its limits; for a store, for the limits of its config.
+        ///  How many saves wait: for a storage, for its limits, now; for a store, for the limits of its config, in
+        ///  its last update.
         /// </summary>
         public ulong waiting_saves;
         /// <summary>
-        ///  How many loads wait, now.
+        ///  How many loads wait, likewise.
         /// </summary>
         public ulong waiting_loads;
         /// <summary>
@@ -2529,7 +2536,8 @@ namespace SessionLocker.Native
     ///  - A fetch sees every commit that was answered before the fetch was asked.
     ///  - Committed means durable.
     ///  - Every request is answered once: inside the callback or later, from any thread. One that never
-    ///    is keeps a locker waiting until its request timeout, and then counts as failed.
+    ///    is keeps a locker waiting until its request timeout, and then counts as failed; its place among
+    ///    `requests_in_flight` is kept for 120 seconds.
     ///
     ///  The callbacks run on the thread that called in, with no lock of the library held, and may be
     ///  called from several threads at once if the host uses the storage from several. They must not
@@ -2586,8 +2594,7 @@ namespace SessionLocker.Native
         public uint requests_per_second;
         /// <summary>
         ///  No more requests than these are unanswered at any time: 1 to 1 000 000, or 0 for any number (0).
-        ///  One that is never answered keeps its place for as long as the storage lives; with as many as the
-        ///  limit nothing goes through any more.
+        ///  One that is not answered counts here for 120 seconds; then another may go in its place.
         /// </summary>
         public uint requests_in_flight;
     }

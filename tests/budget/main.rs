@@ -1,165 +1,24 @@
 //! The budget of a storage: who goes first, how many go, who is refused; and that its figures add up.
 
-use std::num::NonZeroU32;
+mod line;
+mod patience;
+mod places;
+mod world;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use session_locker::storage::budget::{Budget, Limits, MAX_WAITING_BYTES, MAX_WAITING_REQUESTS};
+use session_locker::storage::budget::{Budget, Limits};
 use session_locker::storage::memory::MemoryStorage;
 use session_locker::storage::overlay::ReadOnlyOverlay;
 use session_locker::storage::{
-    Expected, Fetched, LATENCY_FIRST_US, MonotonicClock, Operation, Outcome, Priority, Reply,
-    ReplySink, Request, RequestErrorKind, RequestId, RequestStats, Responder, Revision, Storage,
-    StorageError, open,
+    Fetched, LATENCY_FIRST_US, Operation, Outcome, Priority, ReplySink, Request, RequestErrorKind,
+    RequestId, RequestStats, Responder, Revision, Storage, StorageError, open,
 };
-
-/// An engine that keeps what it is asked, for the test to answer.
-#[derive(Default)]
-struct Desk(Mutex<Vec<Request>>);
-
-impl Storage for Desk {
-    fn submit(&self, request: Request) {
-        self.0.lock().push(request);
-    }
-}
-
-impl Desk {
-    /// The keys of what lies there, in the order in which it came.
-    fn keys(&self) -> Vec<String> {
-        let requests = self.0.lock();
-        requests.iter().map(key).collect()
-    }
-
-    /// How many lie there.
-    fn len(&self) -> usize {
-        self.0.lock().len()
-    }
-
-    /// Answers the oldest, and says its key.
-    fn answer(&self, result: Result<Outcome, StorageError>) -> String {
-        let request = self.0.lock().remove(0);
-        let key = key(&request);
-        request.responder.answer(result);
-        key
-    }
-}
-
-fn key(request: &Request) -> String {
-    match &request.operation {
-        Operation::Fetch { key } | Operation::Commit { key, .. } | Operation::Erase { key, .. } => {
-            key.to_string()
-        }
-        Operation::List { .. } | Operation::KeysOfUser { .. } => "a list".to_owned(),
-    }
-}
-
-/// All replies, in order.
-#[derive(Default)]
-struct Replies(Mutex<Vec<Reply>>);
-
-impl ReplySink for Replies {
-    fn deliver(&self, reply: Reply) {
-        self.0.lock().push(reply);
-    }
-}
-
-/// A budget round a desk, in virtual time.
-struct World {
-    desk: Arc<Desk>,
-    budget: Budget,
-    now: Arc<Mutex<f64>>,
-    replies: Arc<Replies>,
-    asked: u64,
-}
-
-impl World {
-    fn new(limits: Limits) -> Self {
-        let (desk, now) = (Arc::new(Desk::default()), Arc::new(Mutex::new(1000.0)));
-        let told = Arc::clone(&now);
-        let clock: MonotonicClock = Arc::new(move || *told.lock());
-        Self {
-            budget: Budget::with_clock(Arc::clone(&desk) as _, limits, clock),
-            desk,
-            now,
-            replies: Arc::default(),
-            asked: 0,
-        }
-    }
-
-    fn ask(&mut self, operation: Operation, priority: Priority) {
-        self.asked += 1;
-        let sink = Arc::clone(&self.replies) as Arc<dyn ReplySink>;
-        let responder = Responder::new(RequestId(self.asked), sink).with_priority(priority);
-        self.budget.submit(Request {
-            operation,
-            responder,
-        });
-    }
-
-    fn fetch(&mut self, key: &str, priority: Priority) {
-        self.ask(Operation::Fetch { key: key.into() }, priority);
-    }
-
-    fn pass(&self, seconds: f64) {
-        *self.now.lock() += seconds;
-    }
-
-    fn now(&self) -> f64 {
-        *self.now.lock()
-    }
-
-    fn stats(&self) -> RequestStats {
-        self.budget.stats().expect("a budget counts")
-    }
-
-    fn refusals(&self) -> Vec<StorageError> {
-        let replies = self.replies.0.lock();
-        let errors = replies
-            .iter()
-            .map(|reply| reply.result.clone().unwrap_err());
-        errors.collect()
-    }
-}
-
-fn limit(limit: u32) -> Option<NonZeroU32> {
-    Some(NonZeroU32::new(limit).expect("a limit"))
-}
-
-fn in_flight(most: u32) -> Limits {
-    Limits {
-        in_flight: limit(most),
-        ..Limits::default()
-    }
-}
-
-fn per_second(most: u32) -> Limits {
-    Limits {
-        per_second: limit(most),
-        ..Limits::default()
-    }
-}
-
-fn absent() -> Result<Outcome, StorageError> {
-    Ok(Outcome::Fetched(Fetched::Absent { tombstone: None }))
-}
-
-fn commit(key: &str, size_bytes: usize) -> Operation {
-    Operation::Commit {
-        key: key.into(),
-        expected: Expected::Absent(None),
-        bytes: vec![b' '; size_bytes].into(),
-        user_ids: Arc::default(),
-    }
-}
-
-const PRIORITIES: [(Priority, &str); 3] = [
-    (Priority::Other, "other"),
-    (Priority::Load, "load"),
-    (Priority::Save, "save"),
-];
+use world::{Desk, PRIORITIES, Replies, World, absent, commit, in_flight, limit, per_second};
 
 #[test]
 fn saves_go_before_loads_and_loads_before_all_else() {
@@ -297,63 +156,6 @@ fn time_that_runs_backwards_lets_nobody_go() {
     world.pass(101.0);
     world.budget.tick();
     assert_eq!(world.desk.len(), 2);
-}
-
-#[test]
-fn a_line_that_is_full_refuses_and_writes_nothing() {
-    let mut world = World::new(in_flight(1));
-    for _ in 0..=MAX_WAITING_REQUESTS {
-        world.fetch("key", Priority::Other);
-    }
-    assert!(world.refusals().is_empty());
-    world.ask(commit("key", 1), Priority::Save);
-    let refusals = world.refusals();
-    assert_eq!(refusals.len(), 1);
-    assert_eq!(refusals[0].kind, RequestErrorKind::Backend);
-    let message = refusals[0].to_string();
-    assert!(message.contains("65536 requests with 0 bytes"), "{message}");
-    assert!(message.contains("nothing was written"), "{message}");
-    assert_eq!(world.replies.0.lock()[0].id, RequestId(world.asked));
-    assert_eq!(
-        (world.stats().refused, world.stats().failures_backend),
-        (1, 0)
-    );
-
-    world.desk.answer(absent());
-    world.budget.tick();
-    world.ask(commit("key", 1), Priority::Save);
-    assert_eq!(world.stats().refused, 1, "there is room again");
-}
-
-#[test]
-fn no_more_bytes_wait_than_may_save_that_one_request_always_does() {
-    let mut world = World::new(in_flight(1));
-    let value = Bytes::from(vec![0; MAX_WAITING_BYTES / 2]);
-    let large = |key: &str| Operation::Commit {
-        key: key.into(),
-        expected: Expected::Absent(None),
-        bytes: value.clone(),
-        user_ids: Arc::default(),
-    };
-    world.fetch("first", Priority::Other);
-    world.ask(large("a"), Priority::Save);
-    world.ask(large("b"), Priority::Save);
-    world.fetch("c", Priority::Load);
-    assert!(world.refusals().is_empty());
-    world.ask(commit("d", 1), Priority::Save);
-    assert_eq!(world.refusals().len(), 1);
-    world.desk.answer(absent());
-    world.budget.tick();
-    world.ask(commit("e", 1), Priority::Save);
-    assert_eq!(world.stats().refused, 1, "there is room again");
-
-    let mut world = World::new(in_flight(1));
-    world.fetch("first", Priority::Other);
-    world.ask(
-        commit("larger than may wait", MAX_WAITING_BYTES + 1),
-        Priority::Save,
-    );
-    assert!(world.refusals().is_empty());
 }
 
 #[test]
