@@ -467,6 +467,9 @@ fn a_replica_that_takes_over_by_plan_while_commits_run_loses_and_doubles_nothing
         let_it_count(rounds);
         cluster.fail_over(replica, 0);
         let_it_count(rounds);
+        // Nobody keeps a connection to the one that has nothing any more.
+        let clients = || cluster.nodes[0].run::<String>("CLIENT LIST");
+        until(|| (!clients().contains("name=session-locker")).then_some(()));
     });
 }
 

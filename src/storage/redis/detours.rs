@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::task::spawn_local;
 use tokio::time::{sleep, timeout};
 
 use super::engine::{Engine, answer};
@@ -143,25 +142,20 @@ impl Engine {
         }
     }
 
-    /// Gives what waits for a node to others, and lets go of it when what is under way has been answered.
+    /// Gives what waits for a node to others, and keeps its connection no longer: that ends when nobody has
+    /// anything under way on it.
     fn retire(self: &Rc<Self>, node: Rc<Node>) {
-        for mut waiting in node.queue.borrow_mut().take_all() {
+        if let Some(keeper) = node.keeper.take() {
+            keeper.abort();
+        }
+        let left = node.queue.borrow_mut().take_all();
+        for mut waiting in left {
             waiting.is_asking = false;
             let owner = Rc::clone(self.nodes.borrow().of(waiting.operation()));
             owner.queue.borrow_mut().put_back(waiting);
             self.dispatch(&owner);
         }
         self.put_back.notify_one();
-        let engine = Rc::clone(self);
-        spawn_local(async move {
-            while node.link.load().requests > 0 {
-                engine.answered.notified().await;
-            }
-            node.link.close().await;
-            if let Some(keeper) = node.keeper.take() {
-                keeper.abort();
-            }
-        });
     }
 }
 

@@ -95,7 +95,7 @@ pub(super) struct Engine {
     /// Told when something has come into a queue that may be older than what is there.
     pub(super) put_back: Notify,
     /// Told when something was answered.
-    pub(super) answered: Notify,
+    answered: Notify,
     /// Told when a cluster may have changed.
     pub(super) slots_in_doubt: Notify,
 }
