@@ -113,7 +113,8 @@ docs:
 # Those of servers wait for most of their time: for what is over after ten seconds, or twenty.
 rust-tests:
 	@printf '\n== Rust tests, the header check among them\n'
-	@RUST_TEST_THREADS=8 tests/servers/redis run tests/servers/postgres run $(CARGO) test --locked --quiet
+	@RUST_TEST_THREADS=8 tests/servers/redis run tests/servers/redis cluster tests/servers/postgres run \
+		$(CARGO) test --locked --quiet
 
 # The part of them that is about one engine.
 postgres-tests:
@@ -124,8 +125,8 @@ postgres-tests:
 
 redis-tests:
 	@printf '\n== Redis\n'
-	@RUST_TEST_THREADS=8 tests/servers/redis run $(CARGO) test --locked --quiet \
-		--test storage_conformance --test storage_redis \
+	@RUST_TEST_THREADS=8 tests/servers/redis run tests/servers/redis cluster $(CARGO) test --locked --quiet \
+		--test storage_conformance --test storage_redis --test storage_redis_cluster \
 		--test storage_redis_servers -- --skip sqlite --skip memory --skip host_style --skip host_callbacks --skip postgres
 
 # The simulated world, compiled to be fast and with all checks of debug builds; without SQLite, which it

@@ -86,6 +86,7 @@ conformance! {
 conformance! {
     redis => conformance::redis::open("");
     redis_in_another_database => conformance::redis::open("/3");
+    redis_cluster => conformance::redis::open_in_cluster();
 }
 
 fn in_memory(storage: Arc<dyn session_locker::storage::Storage>) -> Opened {

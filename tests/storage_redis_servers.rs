@@ -373,17 +373,6 @@ fn a_login_that_loses_its_rights_is_a_failure_of_the_requests_that_need_them() {
 }
 
 #[test]
-fn a_node_of_a_cluster_is_refused_by_name() {
-    let server = Server::start(&["--cluster-enabled", "yes"]);
-    let error = refused(&server.url());
-    let is_refused = matches!(error, OpenError::Redis(RedisOpenError::Refused { .. }));
-    assert!(
-        is_refused && error.to_string().contains("Redis Cluster"),
-        "{error}"
-    );
-}
-
-#[test]
 fn a_server_that_has_forgotten_the_scripts_is_given_them_again() {
     let server = Server::start(&[]);
     let asker = open(&server.url());

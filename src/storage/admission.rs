@@ -48,6 +48,13 @@ impl Admission {
         Err(StorageError::new(RequestErrorKind::Backend, message))
     }
 
+    /// Counts a request in that was in before and has come back, whether there is room for it or not.
+    #[cfg(feature = "redis")]
+    pub(super) fn admit_again(&self, size_bytes: usize) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(size_bytes, Ordering::Relaxed);
+    }
+
     /// Counts a request out.
     pub(super) fn release(&self, size_bytes: usize) {
         self.requests.fetch_sub(1, Ordering::Relaxed);

@@ -1,11 +1,12 @@
-//! The `redis://…` engine: records in a Redis server, for a game on many machines that has one
-//! already. It never repeats a commit whose fate it does not know, and never works on the thread that
-//! submits.
+//! The `redis://…` engine: records in a Redis server or a Redis Cluster, for a game on many machines that
+//! has one already. It never repeats a commit whose fate it does not know, and never works on the thread
+//! that submits.
 //!
-//! One thread does all of it, with a runtime of its own and one connection. What is submitted goes out
-//! in batches, one behind another, without waiting for the answers of those before; what comes while
-//! much is under way waits, and makes the next batch larger. In a batch each request is a command of its
-//! own: Redis runs one after another, so each compare-and-swap is judged by itself.
+//! One thread does all of it, with a runtime of its own and one connection to each server: to one, or to
+//! every node of a cluster that has some of our keys. What is submitted goes out in batches, one behind
+//! another, without waiting for the answers of those before; what comes while much is under way waits, and
+//! makes the next batch larger. In a batch each request is a command of its own: Redis runs one after
+//! another, so each compare-and-swap is judged by itself.
 //!
 //! Compare-and-swap is a script, which the server knows by its hash. A server that has lost it says so
 //! *instead of* running it; it is given the script, and the request is sent again. A server that has
@@ -15,18 +16,31 @@
 //! with its fate unknown. What is submitted meanwhile waits, up to [`QUEUE_PATIENCE`] and
 //! [`MAX_QUEUED_REQUESTS`], and is then answered as failed.
 //!
+//! In a cluster a node may say that a key is not in its keeping, or not all of what belongs to it. It says
+//! so before it does anything, so the request goes to the node that it names, or waits with those that wait
+//! for a connection. The client library could find the node by itself, but sends a request again when a
+//! connection has broken too; so the engine does it.
+//!
 //! Whether an acknowledged commit survives a crash of the server is the server's setting, which a client
 //! cannot overrule. So the engine looks, and says what it has found: see [`RedisStorage::warnings`].
 
 mod commands;
+mod connection;
+mod detours;
 mod engine;
 mod failure;
 mod layout;
 mod link;
+mod lists;
+mod maker;
+mod nodes;
+mod opening;
 mod parameters;
 mod persistence;
 mod queue;
+mod schema;
 mod scripts;
+mod slots;
 mod tls;
 
 use std::sync::Arc;
@@ -45,16 +59,19 @@ pub use parameters::{Durability, RedisOptions};
 
 /// The largest value, in bytes: half of what the server takes as one argument.
 pub const MAX_VALUE_BYTES: usize = 256_000_000;
-/// The most requests that wait for the connection; more are answered as failed at once.
+/// The most requests that wait for connections; more are answered as failed at once.
 pub const MAX_QUEUED_REQUESTS: usize = 65_536;
-/// The most bytes of values that wait for the connection, save that one request always fits.
+/// The most bytes of values that wait for connections, save that one request always fits.
 pub const MAX_QUEUED_BYTES: usize = 256 << 20;
-/// How long a request waits for the connection before it is answered as failed, and not written.
+/// How long a request waits for its connection, or for a cluster to be in order, before it is answered as
+/// failed, and not written.
 pub const QUEUE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a batch may be under way before its connection is given up.
 const BATCH_PATIENCE: Duration = Duration::from_secs(20);
 /// How long dropping the engine waits for what was submitted.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// The pause before a request is sent again for which a cluster is not in order.
+const DETOUR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a storage in Redis was not opened. No message has the password in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -128,7 +145,7 @@ pub enum RedisOpenError {
     },
 }
 
-/// A storage in a Redis server. See the module's page.
+/// A storage in a Redis server or a Redis Cluster. See the module's page.
 ///
 /// Dropping it finishes what was submitted and then returns; after five seconds it returns all the
 /// same, and what is left is answered as failed.
@@ -146,7 +163,7 @@ pub struct RedisStorage {
 enum Never {}
 
 impl RedisStorage {
-    /// Connects, and looks at what is there.
+    /// Connects, and looks at what is there. If it is a node of a cluster, that one leads to the others.
     ///
     /// A server that cannot be reached is tried again until
     /// [`connect_timeout`](RedisOptions::connect_timeout) has passed; one that answers and refuses (a
@@ -189,7 +206,7 @@ impl RedisStorage {
         Ok(storage)
     }
 
-    /// What an operator should know of the server that was found: each setting by which it may lose
+    /// What an operator should know of the servers that were found: each setting by which one may lose
     /// what was acknowledged, a sentence each. [`open`](super::open()) says them in the log.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -216,13 +216,20 @@ pub fn all_replies(replies: &Receiver<Reply>) -> Vec<Reply> {
 }
 
 /// Asks until the answer is as wanted, and gives up after a long time.
-pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE * 2;
+pub fn until<T>(ask: impl FnMut() -> Option<T>) -> T {
+    until_or(PATIENCE * 2, ask).unwrap_or_else(|| panic!("it never came true"))
+}
+
+/// The same, for what may have to be begun anew after some time.
+pub fn until_or<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(answer) = ask() {
-            return answer;
+            return Some(answer);
         }
-        assert!(Instant::now() < deadline, "it never came true");
+        if Instant::now() >= deadline {
+            return None;
+        }
         // It leaves the processor to whom it waits for; how long this is does not matter.
         thread::park_timeout(Duration::from_millis(5));
     }

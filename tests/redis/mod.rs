@@ -3,6 +3,7 @@
 // Every test file uses its own part of this.
 #![allow(dead_code)]
 
+pub mod cluster;
 pub mod server;
 
 use std::sync::Arc;

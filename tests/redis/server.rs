@@ -18,7 +18,8 @@ pub struct Server {
     process: Option<Child>,
 }
 
-fn script() -> PathBuf {
+/// What starts servers.
+pub fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/redis")
 }
 
@@ -48,6 +49,10 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
     }
@@ -56,6 +61,11 @@ impl Server {
     pub fn run<T: FromRedisValue>(&self, command: &str) -> T {
         let answer = try_run(&self.url(), command);
         answer.unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// The same, with what is refused.
+    pub fn try_run<T: FromRedisValue>(&self, command: &str) -> redis::RedisResult<T> {
+        try_run(&self.url(), command)
     }
 
     /// Starts it with this option too, and waits for no more than that it says something.

@@ -1,22 +1,20 @@
-//! How operations become commands, and answers outcomes.
+//! How operations that each concern one key become commands, and answers outcomes.
 
-use std::collections::BTreeSet;
 use std::vec;
 
 use bytes::Bytes;
-use redis::{Cmd, Pipeline, Value, pipe};
+use redis::{Cmd, Pipeline, Value};
 
+use super::connection::Connection;
 use super::failure::Failure;
-use super::layout::{Layout, Partition, read_user_ids, user_entry, write_user_ids};
-use super::link::Connection;
+use super::layout::{Layout, Partition, read_user_ids, write_user_ids};
+use super::queue::Waiting;
 use super::scripts::{Form, Scripts};
 use crate::storage::{Expected, Fetched, Operation, Outcome, Revision};
 
 /// For how many milliseconds tombstones stay. The contract asks for a day; this is twice as long, for
 /// clocks that are put right.
 const TOMBSTONE_MS: u64 = 2 * 24 * 60 * 60 * 1000;
-/// The most keys that are asked of one partition at once.
-const MAX_PAGE: usize = 100;
 /// What is expected by who names a revision that no engine of this kind gives.
 const NEVER: &str = "nothing";
 /// What the script of [`Form::Short`] answers if it does not do.
@@ -77,24 +75,28 @@ fn list(value: Value, asked: &'static str) -> Result<Vec<Value>, Failure> {
     }
 }
 
-/// Runs a batch of operations that each concern one key: what came of each, and the server's clock
-/// before the first. An error means that the connection broke.
+/// Runs a batch of requests that each concern one key: what came of each, and the server's clock before
+/// the first. An error means that the connection broke.
 pub(super) async fn run_batch(
     connection: &Connection,
     scripts: &Scripts,
     layout: &Layout,
-    operations: &[&Operation],
+    batch: &[Waiting],
     form: Form,
 ) -> Result<(Vec<Result<Outcome, Failure>>, Option<f64>), Failure> {
-    let mut commands = Pipeline::with_capacity(operations.len() + 4);
+    let mut commands = Pipeline::with_capacity(batch.len() + 4);
     commands.cmd("TIME");
     if form == Form::Whole {
         Scripts::push_loads(&mut commands);
     }
-    for operation in operations {
-        if let Some(command) = command(operation, scripts, layout, form) {
-            commands.add_command(command);
+    for waiting in batch {
+        let Some(command) = command(waiting.operation(), scripts, layout, form) else {
+            continue;
+        };
+        if waiting.is_asking {
+            commands.cmd("ASKING");
         }
+        commands.add_command(command);
     }
     let mut answers = connection.ask(&commands).await?;
     let clock = answers.texts("TIME").ok().and_then(|time| clock(&time));
@@ -102,8 +104,14 @@ pub(super) async fn run_batch(
         // Whoever needs a script that the server did not take will hear so.
         let _ = Scripts::read(&mut answers);
     }
-    let outcome = |operation: &&Operation| outcome(operation, &mut answers);
-    let outcomes = operations.iter().map(outcome).collect();
+    let outcome = |waiting: &Waiting| {
+        if waiting.is_asking {
+            // If it was refused, so is what is behind it.
+            let _ = answers.next("ASKING");
+        }
+        outcome(waiting.operation(), &mut answers)
+    };
+    let outcomes = batch.iter().map(outcome).collect();
     Ok((outcomes, clock))
 }
 
@@ -255,100 +263,4 @@ fn fetched(values: Vec<Value>) -> Option<Fetched> {
         }
         _ => None,
     }
-}
-
-/// Runs an operation that concerns many keys, and asks every partition for its own.
-pub(super) async fn run_list(
-    connection: &Connection,
-    layout: &Layout,
-    operation: &Operation,
-) -> Result<Outcome, Failure> {
-    let keys = match operation {
-        Operation::List {
-            prefix,
-            after,
-            limit,
-        } => list_keys(connection, layout, prefix, after.as_deref(), *limit).await,
-        Operation::KeysOfUser { user_id } => keys_of_user(connection, layout, user_id).await,
-        _ => Err(Failure::Unexpected("a list of no kind")),
-    };
-    keys.map(Outcome::Keys)
-}
-
-/// Pages of all partitions, merged. What the last key of a full page is, is as far as the merged keys
-/// are complete; from there it goes on.
-async fn list_keys(
-    connection: &Connection,
-    layout: &Layout,
-    prefix: &str,
-    after: Option<&str>,
-    limit: usize,
-) -> Result<Vec<String>, Failure> {
-    let page = limit.min(MAX_PAGE);
-    let mut keys = Vec::new();
-    let mut from = match after {
-        Some(after) if after >= prefix => format!("({after}"),
-        _ => format!("[{prefix}"),
-    };
-    // No byte of UTF-8 is as large.
-    let to = [b"(", prefix.as_bytes(), b"\xff"].concat();
-    while keys.len() < limit {
-        let mut ask = pipe();
-        for partition in Partition::all() {
-            let set = layout.keys(partition);
-            ask.cmd("ZRANGEBYLEX").arg(set).arg(&from).arg(&to[..]);
-            ask.arg("LIMIT").arg(0).arg(page);
-        }
-        let mut answers = connection.ask(&ask).await?;
-        let mut found = BTreeSet::new();
-        let mut complete_to: Option<String> = None;
-        for _ in Partition::all() {
-            let keys = answers.texts("ZRANGEBYLEX")?;
-            if let Some(last) = keys.last().filter(|_| keys.len() == page) {
-                let is_nearer = complete_to.as_ref().is_none_or(|other| last < other);
-                complete_to = if is_nearer {
-                    Some(last.clone())
-                } else {
-                    complete_to
-                };
-            }
-            found.extend(keys);
-        }
-        match complete_to {
-            Some(last) => {
-                keys.extend(found.into_iter().take_while(|key| *key <= last));
-                from = format!("({last}");
-            }
-            None => {
-                keys.extend(found);
-                break;
-            }
-        }
-    }
-    keys.truncate(limit);
-    Ok(keys)
-}
-
-async fn keys_of_user(
-    connection: &Connection,
-    layout: &Layout,
-    user_id: &str,
-) -> Result<Vec<String>, Failure> {
-    let entry = user_entry(user_id);
-    let from = format!("[{entry}");
-    let to = [b"(", entry.as_bytes(), b"\xff"].concat();
-    let mut ask = pipe();
-    for partition in Partition::all() {
-        let set = layout.users(partition);
-        ask.cmd("ZRANGEBYLEX").arg(set).arg(&from).arg(&to[..]);
-    }
-    let mut answers = connection.ask(&ask).await?;
-    let mut keys = BTreeSet::new();
-    for _ in Partition::all() {
-        for found in answers.texts("ZRANGEBYLEX")? {
-            let key = found.strip_prefix(&entry);
-            keys.insert(key.ok_or(Failure::Unexpected("ZRANGEBYLEX"))?.to_owned());
-        }
-    }
-    Ok(keys.into_iter().collect())
 }

@@ -1,7 +1,7 @@
-//! The thread: takes what is submitted, hands batches to the connection, answers. Everything in it runs
+//! The thread: takes what is submitted, hands batches to the connections, answers. Everything in it runs
 //! on this one thread, so nothing here is locked.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -11,26 +11,30 @@ use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{timeout, timeout_at};
 
-use super::commands::{run_batch, run_list};
+use super::commands::run_batch;
+use super::connection::Session;
+use super::detours::Late;
 use super::failure::{Failure, storage_error};
-use super::link::{Link, Load, Maker, NotConnected, Session};
-use super::parameters::{Durability, RedisOptions};
-use super::queue::{Batch, Queue};
+use super::link::Load;
+use super::lists::run_list;
+use super::maker::{Maker, NotConnected, Place};
+use super::nodes::{Node, Nodes};
+use super::opening::{Opening, open, warnings};
+use super::parameters::RedisOptions;
+use super::queue::{Batch, Queue, Waiting};
 use super::scripts::Form;
 use super::tls::Connector;
 use super::{BATCH_PATIENCE, CLOSE_PATIENCE, QUEUE_PATIENCE, RedisOpenError};
 use crate::storage::admission::Admission;
-use crate::storage::{Operation, Request, RequestErrorKind, Responder, StorageError};
+use crate::storage::{Operation, Request, RequestErrorKind, StorageError};
 
 /// How often a request is sent that the server has not done for want of its script, or of another.
 const ATTEMPTS: u32 = 4;
-/// The pause between attempts to connect while the storage is being opened.
-const OPEN_PAUSE: Duration = Duration::from_millis(250);
 /// How many threads look up host names: it is the one thing that blocks.
 const LOOKUP_THREADS: usize = 2;
-/// How long the connection may take to end.
+/// How long the connections may take to end.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What opening has come to: what an operator should know of the server, or why there is none.
@@ -63,9 +67,9 @@ pub(super) fn run(
     tasks.block_on(&runtime, async {
         let maker = Maker::new(options, connector);
         match open(&maker).await {
-            Ok(first) => {
-                let _ = opened.send(Ok(warnings(&maker, &first)));
-                let engine = Engine::start(maker, first, admission);
+            Ok(opening) => {
+                let _ = opened.send(Ok(warnings(&maker, &opening)));
+                let engine = Engine::start(maker, opening, admission);
                 engine.serve(submitted).await;
             }
             Err(error) => drop(opened.send(Err(error))),
@@ -77,71 +81,50 @@ pub(super) fn run(
     runtime.shutdown_background();
 }
 
-/// The first connection. A server that is not there is tried again for a while: the two may have been
-/// started together.
-async fn open(maker: &Maker) -> Result<Session, RedisOpenError> {
-    let patience = maker.options().connect_timeout;
-    let deadline = Instant::now() + patience;
-    let mut message = String::new();
-    loop {
-        match maker.open(deadline).await {
-            Ok(session) => return Ok(session),
-            Err(NotConnected::Refused(error)) => return Err(error),
-            // What the end of the time cuts short has less to say than what was before it.
-            Err(NotConnected::ForNow(last)) => {
-                if message.is_empty() || Instant::now() < deadline {
-                    message = last;
-                }
-            }
-        }
-        if Instant::now() + OPEN_PAUSE >= deadline {
-            return Err(RedisOpenError::Unreachable {
-                waited_s: patience.as_secs(),
-                message,
-            });
-        }
-        sleep(OPEN_PAUSE).await;
-    }
-}
-
-fn warnings(maker: &Maker, session: &Session) -> Vec<String> {
-    let weakness = match maker.options().durability {
-        Durability::Warn | Durability::Require => session.persistence.weakness(),
-        Durability::Accept => None,
-    };
-    let all = [weakness, session.persistence.eviction()];
-    let host = session.connection.host();
-    let sentences = all.into_iter().flatten();
-    sentences
-        .map(|what| format!("Redis at {host}: {what}"))
-        .collect()
-}
-
-/// Everything but the connection's own affairs.
-struct Engine {
-    maker: Maker,
-    queue: RefCell<Queue>,
-    link: Link,
-    /// Why the last attempt to connect has failed.
-    last_failure: RefCell<Option<String>>,
-    /// Told when the queue is not empty any more.
+/// Everything but the connections' own affairs.
+pub(super) struct Engine {
+    /// Makes connections.
+    pub(super) maker: Maker,
+    /// The servers.
+    pub(super) nodes: RefCell<Nodes>,
+    admission: Arc<Admission>,
+    /// How many requests are under way, to all servers.
+    under_way: Cell<usize>,
+    /// Told when the queues are not empty any more.
     filled: Notify,
+    /// Told when something has come into a queue that may be older than what is there.
+    pub(super) put_back: Notify,
     /// Told when something was answered.
     answered: Notify,
+    /// Told when a cluster may have changed.
+    pub(super) slots_in_doubt: Notify,
 }
 
 impl Engine {
-    fn start(maker: Maker, first: Session, admission: Arc<Admission>) -> Rc<Self> {
+    fn start(maker: Maker, opening: Opening, admission: Arc<Admission>) -> Rc<Self> {
+        let Opening { sessions, slots } = opening;
+        let new_node = |place| Rc::new(Node::new(place, Queue::new(Arc::clone(&admission))));
+        let (nodes, sessions): (Vec<_>, Vec<_>) = sessions
+            .into_iter()
+            .map(|(place, session)| (new_node(place), session))
+            .unzip();
         let engine = Rc::new(Self {
             maker,
-            queue: RefCell::new(Queue::new(admission)),
-            link: Link::default(),
-            last_failure: RefCell::default(),
+            nodes: RefCell::new(Nodes::new(nodes.clone(), slots.as_ref())),
+            admission,
+            under_way: Cell::default(),
             filled: Notify::new(),
+            put_back: Notify::new(),
             answered: Notify::new(),
+            slots_in_doubt: Notify::new(),
         });
-        spawn_local(Rc::clone(&engine).keep_link(first));
+        for (node, session) in nodes.into_iter().zip(sessions) {
+            engine.keep_link(node, Some(session));
+        }
         spawn_local(Rc::clone(&engine).expire());
+        if slots.is_some() {
+            spawn_local(Rc::clone(&engine).keep_slots());
+        }
         engine
     }
 
@@ -149,129 +132,176 @@ impl Engine {
     async fn serve(self: Rc<Self>, mut submitted: UnboundedReceiver<Request>) {
         while let Some(request) = submitted.recv().await {
             let now = Instant::now();
-            let mut queue = self.queue.borrow_mut();
-            queue.push(request, now);
+            let nodes = self.nodes.borrow();
+            let push = |request: Request| {
+                let node = nodes.of(&request.operation);
+                node.queue.borrow_mut().push(request, now);
+            };
+            push(request);
             while let Ok(request) = submitted.try_recv() {
-                queue.push(request, now);
+                push(request);
             }
-            drop(queue);
             self.filled.notify_one();
-            self.dispatch();
+            for node in nodes.all() {
+                self.dispatch(node);
+            }
         }
         let _ = timeout(CLOSE_PATIENCE, self.finish()).await;
-        let left = self.queue.borrow_mut().take_all();
-        fail(left, "the storage was closed before there was a connection");
-        let _ = timeout(GOODBYE_PATIENCE, self.link.close()).await;
+        let nodes = self.nodes.borrow().all().to_vec();
+        for node in &nodes {
+            let left = node.queue.borrow_mut().take_all();
+            fail(left, "the storage was closed before there was a connection");
+        }
+        let close = async {
+            for node in &nodes {
+                node.link.close().await;
+            }
+        };
+        let _ = timeout(GOODBYE_PATIENCE, close).await;
     }
 
     async fn finish(&self) {
-        while !self.queue.borrow().is_empty() || self.link.load().requests > 0 {
+        let is_waited_for = || {
+            let nodes = self.nodes.borrow();
+            let mut nodes = nodes.all().iter();
+            nodes.any(|node| !node.queue.borrow().is_empty())
+        };
+        while is_waited_for() || self.under_way.get() > 0 {
             self.answered.notified().await;
         }
     }
 
-    async fn keep_link(self: Rc<Self>, first: Session) {
-        let connected = || {
-            self.last_failure.take();
-            self.dispatch();
-        };
-        let not_connected = |error: NotConnected| {
-            self.last_failure.replace(Some(error.text()));
-        };
-        self.link
-            .keep(&self.maker, first, connected, not_connected)
-            .await;
+    /// Begins with a server that was not known before.
+    pub(super) fn begin(self: &Rc<Self>, place: Place) -> Rc<Node> {
+        let node = Rc::new(Node::new(place, Queue::new(Arc::clone(&self.admission))));
+        self.keep_link(Rc::clone(&node), None);
+        node
+    }
+
+    fn keep_link(self: &Rc<Self>, node: Rc<Node>, first: Option<Session>) {
+        let (engine, of_task) = (Rc::clone(self), Rc::clone(&node));
+        let keeper = spawn_local(async move {
+            let node = of_task;
+            let connect = async || {
+                let deadline = Instant::now() + engine.maker.options().connect_timeout;
+                engine.maker.connect(&node.place, deadline).await
+            };
+            let connected = || {
+                node.last_failure.take();
+                engine.dispatch(&node);
+            };
+            let not_connected = |error: NotConnected| {
+                node.last_failure.replace(Some(error.text()));
+                engine.slots_in_doubt.notify_one();
+            };
+            let keep = node.link.keep(first, connect, connected, not_connected);
+            keep.await;
+        });
+        node.keeper.set(Some(keeper.abort_handle()));
     }
 
     /// Sends whatever can be sent now. It is called again whenever more may be.
-    fn dispatch(self: &Rc<Self>) {
-        while let Some(session) = self.link.session() {
-            let taken = self.queue.borrow_mut().take(self.link.load());
+    pub(super) fn dispatch(self: &Rc<Self>, node: &Rc<Node>) {
+        while let Some(session) = node.link.session() {
+            let taken = node.queue.borrow_mut().take(node.link.load());
             let Some((batch, load)) = taken else { break };
-            self.link.begin(load);
-            spawn_local(Rc::clone(self).see_through(session, batch, load));
+            node.link.begin(load);
+            self.under_way.update(|requests| requests + load.requests);
+            let node = Rc::clone(node);
+            spawn_local(Rc::clone(self).see_through(node, session, batch, load));
         }
     }
 
     /// Runs a batch, and whatever has waited for that. A panic costs the batch, whose requests are answered
     /// as given up when they are dropped, and nothing else.
-    async fn see_through(self: Rc<Self>, session: Rc<Session>, batch: Batch, load: Load) {
-        let engine = Rc::clone(&self);
+    async fn see_through(
+        self: Rc<Self>,
+        node: Rc<Node>,
+        session: Rc<Session>,
+        batch: Batch,
+        load: Load,
+    ) {
+        let (engine, of_task) = (Rc::clone(&self), Rc::clone(&node));
         let running = spawn_local(async move {
             match batch {
-                Batch::Keyed(requests) => engine.run_keyed(&session, requests).await,
-                Batch::List(request) => engine.run_list(&session, request).await,
+                Batch::Keyed(requests) => engine.run_keyed(&of_task, &session, requests).await,
+                Batch::List(request) => engine.run_list(request).await,
             }
         });
         let _ = running.await;
-        self.link.end(load);
-        self.answered.notify_one();
-        self.dispatch();
+        node.link.end(load);
+        self.under_way.update(|requests| requests - load.requests);
+        self.answered.notify_waiters();
+        self.dispatch(&node);
     }
 
-    async fn run_keyed(&self, session: &Rc<Session>, mut requests: Vec<Request>) {
+    async fn run_keyed(
+        self: &Rc<Self>,
+        node: &Node,
+        session: &Rc<Session>,
+        mut batch: Vec<Waiting>,
+    ) {
         let layout = self.maker.layout();
         let Session {
             connection,
             scripts,
             ..
         } = &**session;
+        let mut late = Vec::new();
         for attempt in 1.. {
-            let operations: Vec<&Operation> = requests.iter().map(|r| &r.operation).collect();
             let form = if attempt == 1 {
                 Form::Short
             } else {
                 Form::Whole
             };
-            let running = run_batch(connection, scripts, layout, &operations, form);
-            let (outcomes, clock) = match self.within_patience(session, running).await {
+            let running = run_batch(connection, scripts, layout, &batch, form);
+            let (outcomes, clock) = match self.within_patience(node, session, running).await {
                 Ok(outcomes) => outcomes,
-                Err(error) => return answer_all(requests, &error),
+                Err(error) => {
+                    batch
+                        .into_iter()
+                        .for_each(|waiting| answer(waiting, &error));
+                    break;
+                }
             };
             let mut again = Vec::new();
-            for (request, outcome) in requests.into_iter().zip(outcomes) {
+            for (waiting, outcome) in batch.into_iter().zip(outcomes) {
                 let failure = match outcome {
                     Ok(outcome) => {
-                        request.responder.answer_at(Ok(outcome), clock);
+                        waiting.request.responder.answer_at(Ok(outcome), clock);
                         continue;
                     }
                     Err(failure) => failure,
                 };
                 // The answer proves that nothing was done for it.
                 if attempt < ATTEMPTS && failure.may_be_sent_again() {
-                    again.push(request);
-                    continue;
+                    again.push(waiting);
+                } else if let Some(detour) = node.detour(&failure) {
+                    late.extend(self.take_detour(Late { waiting, failure }, &detour));
+                } else {
+                    judge(node, session, &failure);
+                    answer(waiting, &failure);
                 }
-                self.judge(session, &failure);
-                let Request {
-                    operation,
-                    responder,
-                } = request;
-                responder.answer(Err(storage_error(&failure, writes(&operation))));
             }
-            requests = again;
-            if requests.is_empty() {
-                return;
+            batch = again;
+            if batch.is_empty() {
+                break;
             }
         }
+        self.send_later(late).await;
     }
 
-    async fn run_list(&self, session: &Rc<Session>, request: Request) {
-        let Request {
-            operation,
-            responder,
-        } = request;
-        let layout = self.maker.layout();
-        let running = run_list(&session.connection, layout, &operation);
-        match self.within_patience(session, running).await {
-            Ok(outcome) => responder.answer(Ok(outcome)),
-            Err(failure) => responder.answer(Err(storage_error(&failure, false))),
+    async fn run_list(self: &Rc<Self>, waiting: Waiting) {
+        match run_list(self, waiting.operation()).await {
+            Ok(outcome) => waiting.request.responder.answer(Ok(outcome)),
+            Err(failure) => answer(waiting, &failure),
         }
     }
 
     /// What comes of asking, and what it means for the connection.
-    async fn within_patience<T>(
+    pub(super) async fn within_patience<T>(
         &self,
+        node: &Node,
         session: &Rc<Session>,
         asking: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
@@ -283,68 +313,69 @@ impl Engine {
             )))
         });
         if let Err(failure) = &result {
-            self.judge(session, failure);
+            judge(node, session, failure);
         }
         result
-    }
-
-    /// Gives the connection up if it is of no use after this.
-    fn judge(&self, session: &Rc<Session>, failure: &Failure) {
-        let is_over = match failure {
-            Failure::Lost(_) => true,
-            Failure::Refused(refusal) => refusal.ends_connection(),
-            Failure::OtherUsers | Failure::Unexpected(_) => false,
-        };
-        if is_over {
-            self.link.abandon(session, &failure.to_string());
-        }
     }
 
     /// Answers what has waited for too long.
     async fn expire(self: Rc<Self>) {
         loop {
-            let next = self.queue.borrow().next_expiry();
-            match next {
-                Some(time) => sleep_until(time.into()).await,
-                None => self.filled.notified().await,
+            let nodes = self.nodes.borrow().all().to_vec();
+            let expiries = nodes.iter().map(|node| node.queue.borrow().next_expiry());
+            match expiries.flatten().min() {
+                Some(time) if time > Instant::now() => {
+                    let _ = timeout_at(time.into(), self.put_back.notified()).await;
+                    continue;
+                }
+                Some(_) => {}
+                None => {
+                    self.filled.notified().await;
+                    continue;
+                }
             }
-            let expired = self.queue.borrow_mut().take_expired(Instant::now());
-            if expired.is_empty() {
-                continue;
+            for node in nodes {
+                let expired = node.queue.borrow_mut().take_expired(Instant::now());
+                let seconds = QUEUE_PATIENCE.as_secs();
+                let reason = match &*node.last_failure.borrow() {
+                    Some(failure) => format!("no connection for {seconds} s: {failure}"),
+                    None => format!("the connection was busy for {seconds} s"),
+                };
+                fail(expired, &reason);
             }
-            let seconds = QUEUE_PATIENCE.as_secs();
-            let reason = match &*self.last_failure.borrow() {
-                Some(failure) => format!("no connection for {seconds} s: {failure}"),
-                None => format!("the connection was busy for {seconds} s"),
-            };
-            fail(expired, &reason);
-            self.answered.notify_one();
+            self.answered.notify_waiters();
         }
     }
 }
 
-fn writes(operation: &Operation) -> bool {
-    matches!(
-        operation,
-        Operation::Commit { .. } | Operation::Erase { .. }
-    )
-}
-
-/// Answers requests whose batch has failed as a whole.
-fn answer_all(requests: Vec<Request>, failure: &Failure) {
-    for Request {
-        operation,
-        responder,
-    } in requests
-    {
-        responder.answer(Err(storage_error(failure, writes(&operation))));
+/// Gives a connection up if it is of no use after this.
+fn judge(node: &Node, session: &Rc<Session>, failure: &Failure) {
+    let is_over = match failure {
+        Failure::Lost(_) => true,
+        Failure::Refused(refusal) => refusal.ends_connection(),
+        Failure::OtherUsers | Failure::Unexpected(_) => false,
+    };
+    if is_over {
+        node.link.abandon(session, &failure.to_string());
     }
 }
 
+/// Answers a request that has failed.
+pub(super) fn answer(waiting: Waiting, failure: &Failure) {
+    let operation = waiting.operation();
+    let writes = matches!(
+        operation,
+        Operation::Commit { .. } | Operation::Erase { .. }
+    );
+    let error = storage_error(failure, writes);
+    waiting.request.responder.answer(Err(error));
+}
+
 /// Answers requests that were never sent, or never run.
-fn fail(requests: Vec<Request>, reason: &str) {
+fn fail(requests: Vec<Waiting>, reason: &str) {
     let message = format!("Redis: {reason}; nothing was written");
     let error = StorageError::new(RequestErrorKind::Backend, message);
-    let responders = requests.into_iter().map(|request| request.responder);
-    responders.for_each(|responder: Responder| responder.answer(Err(error.clone())));
+    for waiting in requests {
+        waiting.request.responder.answer(Err(error.clone()));
+    }
 }

@@ -1,6 +1,8 @@
 
 -- Leaves a tombstone. ARGV[3] is for how many milliseconds it stays. It begins with a command that takes
 -- no memory, for Redis lets a script that has written go on: so erasing helps a server that is full.
+-- The record itself is never away: a node that is giving its slot to another refuses what concerns a key
+-- that it has no more, even in the middle of a script.
 local new_revision = next_revision()
 redis.call('ZREM', keys, key)
 for entry in pairs(entries(user_ids or '')) do
@@ -9,7 +11,9 @@ end
 if tonumber(new_revision) > tonumber(redis.call('GET', floor) or 0) then
     redis.call('SET', floor, new_revision)
 end
-redis.call('DEL', record)
+if user_ids then
+    redis.call('HDEL', record, 'users', 'bytes')
+end
 redis.call('HSET', record, 'revision', new_revision)
 redis.call('PEXPIRE', record, ARGV[3])
 return new_revision

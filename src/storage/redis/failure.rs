@@ -5,6 +5,7 @@ use std::fmt;
 
 use redis::ServerError;
 
+use super::Host;
 use crate::storage::{RequestErrorKind, StorageError};
 
 /// Why there is no answer as it was hoped for.
@@ -52,8 +53,9 @@ impl Failure {
         }
     }
 
-    /// Whether it proves that nothing was done, so that the request may be sent again; of all that can go
-    /// wrong, these two alone are answered by doing so.
+    /// Whether it proves that nothing was done, and would not be the answer to the request in its whole
+    /// form. Of all that can go wrong, this and what is a [`Detour`] are answered by sending the request
+    /// again, and nothing else is.
     pub(super) fn may_be_sent_again(&self) -> bool {
         match self {
             Self::OtherUsers => true,
@@ -61,6 +63,51 @@ impl Failure {
             Self::Lost(_) | Self::Unexpected(_) => false,
         }
     }
+
+    /// Where the request goes instead, if `asked` says as a node of a cluster that this is not the place
+    /// or not the time. A node says so before it does anything for a request, so it proves that nothing
+    /// was done.
+    pub(super) fn detour(&self, asked: &Host) -> Option<Detour> {
+        let Self::Refused(refusal) = self else {
+            return None;
+        };
+        let Refusal { code, text, .. } = refusal;
+        if refusal.is_from_inside {
+            return None;
+        }
+        let host = || read_host(text.split_whitespace().nth(2)?, asked);
+        match code.as_str() {
+            "MOVED" => host().map(Detour::Moved),
+            "ASK" => host().map(Detour::Ask),
+            "CLUSTERDOWN" | "TRYAGAIN" => Some(Detour::Later),
+            _ => None,
+        }
+    }
+}
+
+/// Where a request goes that a node of a cluster has refused without doing anything for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Detour {
+    /// To the node that has its partition.
+    Moved(Host),
+    /// To the node that is being given its partition and has this part of it already. That one wants to
+    /// hear that it is meant.
+    Ask(Host),
+    /// Wherever its partition is by then: the cluster has to find a new owner for it, or to bring together
+    /// what is in two places.
+    Later,
+}
+
+/// `HOST:PORT`, where the colons of an address of version 6 have no brackets; a node that does not know its
+/// own name leaves it out, and is where it was `asked`.
+fn read_host(text: &str, asked: &Host) -> Option<Host> {
+    let (name, port) = text.rsplit_once(':')?;
+    let name = match name {
+        "" => &asked.name,
+        name => name,
+    };
+    let (name, port) = (name.to_owned(), port.parse().ok()?);
+    Some(Host { name, port })
 }
 
 /// The server's word against a command.
@@ -70,6 +117,9 @@ pub(super) struct Refusal {
     code: String,
     /// All of it, for a person.
     text: String,
+    /// Whether a command in the middle of a script was refused, which does not prove that those before it
+    /// were too.
+    is_from_inside: bool,
 }
 
 impl Refusal {
@@ -78,13 +128,12 @@ impl Refusal {
         let inner = details.split_once(": -").map(|(_, inner)| inner);
         let inner = inner.and_then(|inner| inner.split(' ').next());
         let is_code = |code: &&str| code.len() > 2 && code.bytes().all(|b| b.is_ascii_uppercase());
-        let code = match inner.filter(is_code) {
-            Some(inner) if code == "ERR" => inner,
-            _ => code,
-        };
+        let inner = inner.filter(is_code).filter(|_| code == "ERR");
+        let code = inner.unwrap_or(code);
         Self {
             code: code.to_owned(),
             text: format!("{code} {details}").trim_end().to_owned(),
+            is_from_inside: inner.is_some(),
         }
     }
 
@@ -197,6 +246,41 @@ mod tests {
         let error = storage_error(&lost, true);
         assert_eq!(error.kind, RequestErrorKind::Backend);
         assert!(error.message.ends_with("may have been written"), "{error}");
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_says_where_to_go_instead() {
+        let host = |name: &str, port| Host {
+            name: name.to_owned(),
+            port,
+        };
+        let detour = |code: &str, details: &str| {
+            let failure = Failure::Refused(Refusal::new(code, details));
+            failure.detour(&host("asked", 1))
+        };
+        for (address, to) in [
+            ("10.0.0.7:6380", host("10.0.0.7", 6380)),
+            ("::1:6380", host("::1", 6380)),
+            (":6380", host("asked", 6380)),
+        ] {
+            let details = format!("12304 {address}");
+            assert_eq!(detour("MOVED", &details), Some(Detour::Moved(to.clone())));
+            assert_eq!(detour("ASK", &details), Some(Detour::Ask(to)));
+        }
+        for code in ["CLUSTERDOWN", "TRYAGAIN"] {
+            assert_eq!(detour(code, "no"), Some(Detour::Later));
+        }
+        for (code, details) in [
+            ("MOVED", ""),
+            ("MOVED", "12304 nowhere"),
+            ("READONLY", "no"),
+            ("OOM", "no"),
+            // It came up in the middle of a script.
+            ("ERR", "Error running script: -TRYAGAIN no"),
+            ("ERR", "Error running script: -MOVED 12304 10.0.0.7:6380"),
+        ] {
+            assert_eq!(detour(code, details), None, "{code} {details}");
+        }
     }
 
     #[test]

@@ -3,12 +3,14 @@
 //!
 //! Keys are spread over 256 partitions. All that belongs to a partition (its records and the two sorted
 //! sets in which they are found) carries the partition's number as its hash tag, so a cluster keeps it in
-//! one place, and a script may change a record and what finds it in one step.
+//! one slot, and a script may change a record and what finds it in one step.
 
 use std::sync::Arc;
 
 /// How many partitions there are.
 pub(super) const PARTITIONS: u16 = 256;
+/// How many slots every Redis Cluster has.
+const SLOTS: u16 = 16_384;
 /// What this build reads and writes.
 pub(super) const SCHEMA_VERSION: u32 = 1;
 /// What the schema key holds, before the version.
@@ -27,6 +29,16 @@ impl Partition {
     /// That of a record's key: the CRC-16 by which Redis spreads keys, modulo 256.
     pub(super) fn of(key: &str) -> Self {
         Self(crc16(key.as_bytes()) % PARTITIONS)
+    }
+
+    /// Its place among all of them.
+    pub(super) fn index(self) -> usize {
+        self.0.into()
+    }
+
+    /// The slot in which a cluster keeps it: that of its hash tag, which is its number.
+    pub(super) fn slot(self) -> u16 {
+        crc16(self.0.to_string().as_bytes()) % SLOTS
     }
 }
 
@@ -61,6 +73,11 @@ impl Layout {
     pub(super) fn schema(&self) -> String {
         let prefix = &self.prefix;
         format!("{prefix}:schema")
+    }
+
+    /// The same for one partition: in a cluster each has its own, for any of the nodes may lose what it has.
+    pub(super) fn partition_schema(&self, partition: Partition) -> String {
+        self.name(partition, "schema")
     }
 
     /// A hash: `revision`, and if the record is there `users` and `bytes`.
@@ -126,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_is_in_the_slot_that_redis_says() {
+        // As `CLUSTER KEYSLOT session_locker:{17}:keys` answers, and so on.
+        for (number, slot) in [(0, 13_907), (17, 12_304), (203, 10_336), (255, 14_163)] {
+            assert_eq!(Partition(number).slot(), slot, "{number}");
+        }
+    }
+
+    #[test]
     fn every_name_of_a_partition_has_its_hash_tag() {
         let layout = Layout::new("saves");
         let partition = Partition::of("player/1001");
@@ -137,6 +162,7 @@ mod tests {
             layout.keys(partition),
             layout.users(partition),
             layout.floor(partition),
+            layout.partition_schema(partition),
         ] {
             assert!(name.starts_with(&tag), "{name}");
         }

@@ -20,13 +20,14 @@ const MAX_DATABASE: u32 = 65_535;
 /// How to open a storage in Redis.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RedisOptions {
-    /// The servers, tried in this order until one takes the connection and lets it write.
+    /// The servers, tried in this order until one takes the connection and lets it write; or nodes of a
+    /// cluster, tried until one knows the others.
     pub hosts: Vec<Host>,
     /// The user to log in as; without one, the server's `default`.
     pub user: Option<String>,
     /// Its password.
     pub password: Option<String>,
-    /// The number of the database.
+    /// The number of the database. A cluster has number 0 alone.
     pub database: u32,
     /// What all keys begin with.
     pub prefix: String,

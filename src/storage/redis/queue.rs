@@ -27,17 +27,32 @@ pub(super) struct Queue {
     admission: Arc<Admission>,
 }
 
-struct Waiting {
-    request: Request,
-    since: Instant,
+/// A request that is not done.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    /// What is asked, and the right to answer.
+    pub(super) request: Request,
+    /// When it was submitted.
+    pub(super) since: Instant,
+    /// How often it was sent to a node of a cluster that has sent it elsewhere.
+    pub(super) detours: u32,
+    /// Whether it was sent here by the node that is giving its partition to this one.
+    pub(super) is_asking: bool,
+}
+
+impl Waiting {
+    /// What is asked.
+    pub(super) fn operation(&self) -> &Operation {
+        &self.request.operation
+    }
 }
 
 /// Requests that go out together.
 pub(super) enum Batch {
     /// Each concerns one key.
-    Keyed(Vec<Request>),
+    Keyed(Vec<Waiting>),
     /// It concerns many keys, and goes alone.
-    List(Request),
+    List(Waiting),
 }
 
 impl Queue {
@@ -52,8 +67,20 @@ impl Queue {
 
     /// Puts in an admitted request.
     pub(super) fn push(&mut self, request: Request, now: Instant) {
-        let since = now;
-        self.requests.push_back(Waiting { request, since });
+        self.requests.push_back(Waiting {
+            request,
+            since: now,
+            detours: 0,
+            is_asking: false,
+        });
+    }
+
+    /// Puts in one that has been in a queue before, at the place that its age gives it.
+    pub(super) fn put_back(&mut self, waiting: Waiting) {
+        self.admission.admit_again(value_bytes(waiting.operation()));
+        let is_older = |other: &Waiting| other.since <= waiting.since;
+        let place = self.requests.partition_point(is_older);
+        self.requests.insert(place, waiting);
     }
 
     /// Whether nothing waits.
@@ -73,25 +100,25 @@ impl Queue {
             let Some(first) = self.requests.front() else {
                 break;
             };
-            let is_list = is_list(&first.request.operation);
+            let is_list = is_list(first.operation());
             if is_list && !batch.is_empty() {
                 break;
             }
-            let Some(request) = self.pop() else { break };
+            let Some(waiting) = self.pop() else { break };
             load.requests += 1;
-            load.bytes += weight(&request.operation);
+            load.bytes += weight(waiting.operation());
             if is_list {
-                return Some((Batch::List(request), load));
+                return Some((Batch::List(waiting), load));
             }
-            batch.push(request);
+            batch.push(waiting);
         }
         (!batch.is_empty()).then_some((Batch::Keyed(batch), load))
     }
 
-    fn pop(&mut self) -> Option<Request> {
-        let Waiting { request, .. } = self.requests.pop_front()?;
-        self.admission.release(value_bytes(&request.operation));
-        Some(request)
+    fn pop(&mut self) -> Option<Waiting> {
+        let waiting = self.requests.pop_front()?;
+        self.admission.release(value_bytes(waiting.operation()));
+        Some(waiting)
     }
 
     /// When the next request will have waited for too long.
@@ -101,7 +128,7 @@ impl Queue {
     }
 
     /// Takes what has waited for too long.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Request> {
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Waiting> {
         let mut expired = Vec::new();
         while self.next_expiry().is_some_and(|expiry| expiry <= now) {
             expired.extend(self.pop());
@@ -110,7 +137,7 @@ impl Queue {
     }
 
     /// Takes everything.
-    pub(super) fn take_all(&mut self) -> Vec<Request> {
+    pub(super) fn take_all(&mut self) -> Vec<Waiting> {
         std::iter::from_fn(|| self.pop()).collect()
     }
 }
@@ -224,6 +251,30 @@ mod tests {
             bytes: 1,
         };
         assert_eq!(load, expected);
+    }
+
+    #[test]
+    fn what_comes_back_has_the_place_of_its_age() {
+        let (mut queue, now) = (queue(), Instant::now());
+        let ages = |queue: &mut Queue| -> Vec<Duration> {
+            let all = queue.take_all().into_iter();
+            all.map(|waiting| waiting.since - now).collect()
+        };
+        for second in 0..4 {
+            push(&mut queue, commit(1), now + Duration::from_secs(second));
+        }
+        let Some((Batch::Keyed(mut batch), _)) = queue.take(Load::default()) else {
+            panic!("there are four");
+        };
+        push(&mut queue, commit(1), now + Duration::from_secs(4));
+        batch.swap(0, 3);
+        batch
+            .into_iter()
+            .for_each(|waiting| queue.put_back(waiting));
+        let seconds = (0..5).map(Duration::from_secs);
+        assert_eq!(ages(&mut queue), seconds.collect::<Vec<_>>());
+        // It was counted in as often as out.
+        assert_eq!(queue.admission.admit(1), Ok(()));
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use redis::{Pipeline, pipe};
 
 use super::commands::Answers;
+use super::connection::Connection;
 use super::failure::Failure;
-use super::link::Connection;
 
 const COMMIT: &str = concat!(include_str!("common.lua"), include_str!("commit.lua"));
 const REPLACE: &str = include_str!("replace.lua");

@@ -1,0 +1,190 @@
+//! Operations that concern many keys: each asks every partition for its own, wherever that is.
+
+use std::collections::BTreeSet;
+use std::mem;
+use std::rc::Rc;
+use std::time::Instant;
+
+use redis::{Cmd, Pipeline, cmd};
+use tokio::time::sleep;
+
+use super::engine::Engine;
+use super::failure::Failure;
+use super::layout::{Layout, Partition, user_entry};
+use super::nodes::Node;
+use super::{DETOUR_PAUSE, QUEUE_PATIENCE};
+use crate::storage::{Operation, Outcome};
+
+/// The most keys that are asked of one partition at once.
+const MAX_PAGE: usize = 100;
+
+/// Runs such an operation.
+pub(super) async fn run_list(
+    engine: &Rc<Engine>,
+    operation: &Operation,
+) -> Result<Outcome, Failure> {
+    let keys = match operation {
+        Operation::List {
+            prefix,
+            after,
+            limit,
+        } => list_keys(engine, prefix, after.as_deref(), *limit).await,
+        Operation::KeysOfUser { user_id } => keys_of_user(engine, user_id).await,
+        _ => Err(Failure::Unexpected("a list of no kind")),
+    };
+    keys.map(Outcome::Keys)
+}
+
+/// Pages of all partitions, merged. What the last key of a full page is, is as far as the merged keys
+/// are complete; from there it goes on.
+async fn list_keys(
+    engine: &Rc<Engine>,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<String>, Failure> {
+    let page = limit.min(MAX_PAGE);
+    let mut keys = Vec::new();
+    let mut from = match after {
+        Some(after) if after >= prefix => format!("({after}"),
+        _ => format!("[{prefix}"),
+    };
+    // No byte of UTF-8 is as large.
+    let to = [b"(", prefix.as_bytes(), b"\xff"].concat();
+    while keys.len() < limit {
+        let pages = ask_all(engine, |layout, partition| {
+            let mut ask = range(&layout.keys(partition), &from, &to);
+            ask.arg("LIMIT").arg(0).arg(page);
+            ask
+        });
+        let mut found = BTreeSet::new();
+        let mut complete_to: Option<String> = None;
+        for keys in pages.await? {
+            if let Some(last) = keys.last().filter(|_| keys.len() == page) {
+                let is_nearer = complete_to.as_ref().is_none_or(|other| last < other);
+                complete_to = if is_nearer {
+                    Some(last.clone())
+                } else {
+                    complete_to
+                };
+            }
+            found.extend(keys);
+        }
+        match complete_to {
+            Some(last) => {
+                keys.extend(found.into_iter().take_while(|key| *key <= last));
+                from = format!("({last}");
+            }
+            None => {
+                keys.extend(found);
+                break;
+            }
+        }
+    }
+    keys.truncate(limit);
+    Ok(keys)
+}
+
+async fn keys_of_user(engine: &Rc<Engine>, user_id: &str) -> Result<Vec<String>, Failure> {
+    let entry = user_entry(user_id);
+    let from = format!("[{entry}");
+    let to = [b"(", entry.as_bytes(), b"\xff"].concat();
+    let ask = |layout: &Layout, partition| range(&layout.users(partition), &from, &to);
+    let mut keys = BTreeSet::new();
+    for found in ask_all(engine, ask).await?.into_iter().flatten() {
+        let key = found.strip_prefix(&entry);
+        keys.insert(key.ok_or(Failure::Unexpected("ZRANGEBYLEX"))?.to_owned());
+    }
+    Ok(keys.into_iter().collect())
+}
+
+fn range(set: &str, from: &str, to: &[u8]) -> Cmd {
+    let mut range = cmd("ZRANGEBYLEX");
+    range.arg(set).arg(from).arg(to);
+    range
+}
+
+/// A partition that is still to be asked; and the node that is being given it and has it already.
+type Left = (Partition, Option<Rc<Node>>);
+
+/// What every partition answers to its command, in no order. A node is asked for all that it has in one go.
+/// While one is away, or a partition on its way to another, it is asked again.
+async fn ask_all(
+    engine: &Rc<Engine>,
+    command: impl Fn(&Layout, Partition) -> Cmd,
+) -> Result<Vec<Vec<String>>, Failure> {
+    let deadline = Instant::now() + QUEUE_PATIENCE;
+    let mut found = Vec::new();
+    let mut left: Vec<Left> = Partition::all()
+        .map(|partition| (partition, None))
+        .collect();
+    loop {
+        let asked = by_node(engine, mem::take(&mut left));
+        let mut not_yet = None;
+        for (node, partitions) in asked {
+            let Some(session) = node.link.session() else {
+                not_yet = Some(Failure::Lost(node.no_connection()));
+                left.extend(
+                    partitions
+                        .into_iter()
+                        .map(|(partition, _)| (partition, None)),
+                );
+                continue;
+            };
+            let ask = commands(engine.maker.layout(), &partitions, &command);
+            let asking = session.connection.ask(&ask);
+            let mut answers = engine.within_patience(&node, &session, asking).await?;
+            for (partition, taker) in partitions {
+                if taker.is_some() {
+                    // If it was refused, so is what is behind it.
+                    let _ = answers.next("ASKING");
+                }
+                match answers.texts("ZRANGEBYLEX") {
+                    Ok(keys) => found.push(keys),
+                    Err(failure) => {
+                        let detour = node.detour(&failure);
+                        let detour = detour.ok_or_else(|| failure.clone())?;
+                        left.push((partition, engine.note(partition, &detour)));
+                        not_yet = Some(failure);
+                    }
+                }
+            }
+        }
+        match not_yet {
+            None => return Ok(found),
+            Some(failure) if Instant::now() >= deadline => return Err(failure),
+            Some(_) => sleep(DETOUR_PAUSE).await,
+        }
+    }
+}
+
+/// Each with the node that is to be asked.
+fn by_node(engine: &Engine, left: Vec<Left>) -> Vec<(Rc<Node>, Vec<Left>)> {
+    let mut all: Vec<(Rc<Node>, Vec<Left>)> = Vec::new();
+    let nodes = engine.nodes.borrow();
+    for (partition, taker) in left {
+        let node = taker.as_ref().unwrap_or_else(|| nodes.owner(partition));
+        let place = all.iter().position(|(other, _)| Rc::ptr_eq(other, node));
+        let place = place.unwrap_or_else(|| {
+            all.push((Rc::clone(node), Vec::new()));
+            all.len() - 1
+        });
+        all[place].1.push((partition, taker));
+    }
+    all
+}
+
+fn commands(
+    layout: &Layout,
+    partitions: &[Left],
+    command: impl Fn(&Layout, Partition) -> Cmd,
+) -> Pipeline {
+    let mut commands = Pipeline::new();
+    for (partition, taker) in partitions {
+        if taker.is_some() {
+            commands.cmd("ASKING");
+        }
+        commands.add_command(command(layout, *partition));
+    }
+    commands
+}

@@ -1,0 +1,326 @@
+//! How connections are made: to a server that is found to be of use, and whose keys are ours.
+
+use std::io;
+use std::slice;
+use std::time::{Duration, Instant};
+
+use redis::pipe;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::connection::{Connection, Session};
+use super::failure::Failure;
+use super::layout::{Layout, Partition};
+use super::parameters::{Durability, RedisOptions};
+use super::persistence::{Info, Persistence};
+use super::schema::Schemas;
+use super::scripts::Scripts;
+use super::slots::Slots;
+use super::tls::Connector;
+use super::{Host, RedisOpenError};
+
+/// How long the network may stay silent before the operating system asks whether the server is
+/// there, and how long sent bytes may go unacknowledged before it says that it is not.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// How to make connections.
+pub(super) struct Maker {
+    options: RedisOptions,
+    connector: Connector,
+    layout: Layout,
+    /// What is known of schema keys.
+    schemas: Schemas,
+}
+
+/// Where a connection is to lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// To the one of the URL's servers that takes writes.
+    Server,
+    /// To this node of the cluster of which the URL names nodes.
+    Node(Host),
+}
+
+/// What the URL names.
+pub(super) enum Found {
+    /// A server, and the connection to it.
+    Server(Box<Session>),
+    /// Some of the nodes of a cluster, and which node has which partition.
+    Cluster(Slots),
+}
+
+/// Why there is no connection.
+#[derive(Debug)]
+pub(super) enum NotConnected {
+    /// It may go well later. The text says which server did what.
+    ForNow(String),
+    /// It will not.
+    Refused(RedisOpenError),
+}
+
+impl NotConnected {
+    /// For a person.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::ForNow(message) => message.clone(),
+            Self::Refused(RedisOpenError::Refused { message }) => message.clone(),
+            Self::Refused(error) => error.to_string(),
+        }
+    }
+
+    /// What a failure on a new connection means.
+    pub(super) fn after(host: &Host, failure: &Failure) -> Self {
+        let message = format!("{host}: {failure}");
+        if failure.may_pass() {
+            Self::ForNow(message)
+        } else {
+            Self::Refused(RedisOpenError::Refused { message })
+        }
+    }
+}
+
+impl Maker {
+    /// For one engine.
+    pub(super) fn new(options: RedisOptions, connector: Connector) -> Self {
+        let layout = Layout::new(&options.prefix);
+        Self {
+            options,
+            connector,
+            layout,
+            schemas: Schemas::default(),
+        }
+    }
+
+    /// What it was made from.
+    pub(super) fn options(&self) -> &RedisOptions {
+        &self.options
+    }
+
+    /// The names of keys.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Tries the URL's hosts in order, until one takes the connection and can be written to, or is a node
+    /// that knows its cluster.
+    pub(super) async fn find(&self, deadline: Instant) -> Result<Found, NotConnected> {
+        let hosts = &self.options.hosts;
+        first_of(hosts, deadline, async |host| {
+            let known = self.meet(host).await?;
+            if known.is_node() {
+                let slots = Slots::ask(&known.connection).await;
+                let slots = slots.map_err(|failure| NotConnected::after(host, &failure))?;
+                let ownerless = slots.ownerless();
+                if ownerless > 0 {
+                    let message = format!(
+                        "{host}: the cluster is not complete: no node has {ownerless} of the {} slots \
+                         that are needed",
+                        Partition::all().count()
+                    );
+                    return Err(NotConnected::ForNow(message));
+                }
+                return Ok(Found::Cluster(slots));
+            }
+            let schema = vec![self.layout.schema()];
+            let session = self.settle(known, schema).await?;
+            Ok(Found::Server(Box::new(session)))
+        })
+        .await
+    }
+
+    /// Connects, where it is known to what.
+    pub(super) async fn connect(
+        &self,
+        place: &Place,
+        deadline: Instant,
+    ) -> Result<Session, NotConnected> {
+        let Place::Node(host) = place else {
+            return match self.find(deadline).await? {
+                Found::Server(session) => Ok(*session),
+                Found::Cluster(_) => Err(NotConnected::ForNow(
+                    "the server has become a node of a Redis Cluster; the storage is to be opened anew"
+                        .to_owned(),
+                )),
+            };
+        };
+        first_of(slice::from_ref(host), deadline, async |host| {
+            let known = self.meet(host).await?;
+            // It is asked of all: those of other nodes' partitions it refuses.
+            let schemas = Partition::all().map(|partition| self.layout.partition_schema(partition));
+            self.settle(known, schemas.collect()).await
+        })
+        .await
+    }
+
+    /// A new connection, and what is behind it.
+    async fn meet(&self, host: &Host) -> Result<Acquaintance, NotConnected> {
+        let connection = self.reach(host).await?;
+        let not_usable = |failure| NotConnected::after(host, &failure);
+        self.log_in(&connection).await.map_err(not_usable)?;
+        self.greet(connection).await.map_err(not_usable)
+    }
+
+    async fn reach(&self, host: &Host) -> Result<Connection, NotConnected> {
+        let reached = self.reach_stream(host).await;
+        reached.map_err(|error| {
+            let message = format!("{host}: {error}");
+            // Certificates and names stay as they are.
+            let is_about_tls = error.kind() == io::ErrorKind::InvalidData
+                || error.kind() == io::ErrorKind::InvalidInput;
+            if is_about_tls {
+                NotConnected::Refused(RedisOpenError::Refused { message })
+            } else {
+                NotConnected::ForNow(message)
+            }
+        })
+    }
+
+    async fn reach_stream(&self, host: &Host) -> io::Result<Connection> {
+        #[cfg(unix)]
+        if host.name.starts_with('/') {
+            let stream = tokio::net::UnixStream::connect(&host.name).await?;
+            return Connection::new(host, stream).await;
+        }
+        let stream = TcpStream::connect((&*host.name, host.port)).await?;
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(&stream);
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE))?;
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        socket.set_tcp_user_timeout(Some(SILENCE))?;
+        match self.connector.connect(&host.name, stream).await? {
+            Ok(encrypted) => Connection::new(host, encrypted).await,
+            Err(stream) => Connection::new(host, stream).await,
+        }
+    }
+
+    /// The first word on a connection goes alone: a server that takes no more of them says so in its
+    /// answer and closes, and what is asked behind that would take the answer along.
+    async fn log_in(&self, connection: &Connection) -> Result<(), Failure> {
+        let RedisOptions { user, password, .. } = &self.options;
+        let mut word = pipe();
+        match password {
+            Some(password) => word.cmd("AUTH").arg(user).arg(password),
+            None => word.cmd("PING"),
+        };
+        connection.ask(&word).await?.next("AUTH")?;
+        Ok(())
+    }
+
+    /// Asks what is needed to know the server by, in one go.
+    async fn greet(&self, connection: Connection) -> Result<Acquaintance, Failure> {
+        let options = &self.options;
+        let mut greeting = pipe();
+        // A node of a cluster has no other than the first, and says so.
+        if options.database != 0 {
+            greeting.cmd("SELECT").arg(options.database);
+        }
+        greeting.cmd("INFO");
+        // These may be refused: what is asked of them is good to know and not needed.
+        greeting.cmd("CONFIG").arg("GET").arg("*appendfsync*");
+        greeting.cmd("CLIENT").arg("SETNAME").arg("session-locker");
+
+        let mut answers = connection.ask(&greeting).await?;
+        if options.database != 0 {
+            answers.next("SELECT")?;
+        }
+        let info = Info::new(answers.text("INFO")?);
+        let config = answers.texts("CONFIG GET").unwrap_or_default();
+        let pairs = config.chunks_exact(2);
+        let config: Vec<_> = pairs
+            .map(|pair| (pair[0].clone(), pair[1].clone()))
+            .collect();
+        let persistence = Persistence::read(&info, &config);
+        Ok(Acquaintance {
+            connection,
+            info,
+            persistence,
+        })
+    }
+
+    /// Makes a session of a connection, if the server behind it can be written to and has our keys.
+    async fn settle(
+        &self,
+        known: Acquaintance,
+        schemas: Vec<String>,
+    ) -> Result<Session, NotConnected> {
+        let Acquaintance {
+            connection,
+            info,
+            persistence,
+        } = known;
+        let host = connection.host();
+        if info.get("role").is_some_and(|role| role != "master") {
+            let message = format!("{host}: the server is a replica, which takes no writes");
+            return Err(NotConnected::ForNow(message));
+        }
+        self.check_persistence(host, &persistence)?;
+        self.schemas.check(&connection, schemas).await?;
+        let scripts = Scripts::load(&connection).await;
+        let scripts = scripts.map_err(|failure| NotConnected::after(host, &failure))?;
+        Ok(Session {
+            connection,
+            scripts,
+            persistence,
+        })
+    }
+
+    fn check_persistence(&self, host: &Host, found: &Persistence) -> Result<(), NotConnected> {
+        match (self.options.durability, found.weakness()) {
+            (Durability::Require, Some(weakness)) => {
+                let message = format!("{host}: {weakness}");
+                Err(NotConnected::Refused(RedisOpenError::NotDurable {
+                    message,
+                }))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a new connection has found behind it.
+struct Acquaintance {
+    connection: Connection,
+    info: Info,
+    persistence: Persistence,
+}
+
+impl Acquaintance {
+    fn is_node(&self) -> bool {
+        self.info.get("redis_mode") == Some("cluster")
+    }
+}
+
+/// Tries hosts in order. Each may take its share of the time that is left.
+async fn first_of<T>(
+    hosts: &[Host],
+    deadline: Instant,
+    attempt: impl AsyncFn(&Host) -> Result<T, NotConnected>,
+) -> Result<T, NotConnected> {
+    let mut messages = Vec::new();
+    let mut may_pass = false;
+    for (host, hosts_left) in hosts.iter().zip((1..=hosts.len() as u32).rev()) {
+        let patience = deadline.saturating_duration_since(Instant::now()) / hosts_left;
+        let failure = match timeout(patience, attempt(host)).await {
+            Ok(Ok(found)) => return Ok(found),
+            Ok(Err(NotConnected::Refused(RedisOpenError::Refused { message }))) => message,
+            // What is there is not ours, or not as it must be; nothing better is on its replicas.
+            Ok(Err(refused @ NotConnected::Refused(_))) => return Err(refused),
+            Ok(Err(NotConnected::ForNow(message))) => {
+                may_pass = true;
+                message
+            }
+            Err(_) => {
+                may_pass = true;
+                format!("{host}: no answer within {:.1} s", patience.as_secs_f64())
+            }
+        };
+        messages.push(failure);
+    }
+    let message = messages.join("; ");
+    Err(if may_pass {
+        NotConnected::ForNow(message)
+    } else {
+        NotConnected::Refused(RedisOpenError::Refused { message })
+    })
+}
