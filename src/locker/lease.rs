@@ -30,9 +30,11 @@ impl ClockReading {
     pub(crate) fn upper_bound(&self, at: Moment) -> f64 {
         let by_host = at.now - self.sent_at.now;
         let by_server = at.monotonic - self.sent_at.monotonic;
-        // Either may have been before its clock could be read.
-        let is_known = by_server.is_finite();
-        self.clock + by_host.max(if is_known { by_server } else { 0.0 })
+        if by_server.is_infinite() {
+            // The server's clock could not be read yet.
+            return self.clock + by_host;
+        }
+        self.clock + by_host.max(by_server)
     }
 }
 
