@@ -743,10 +743,9 @@ typedef struct SlClock {
     /** Unix seconds, by this server's clock. */
     double (*wall)(void *user_data);
     /**
-     * Seconds that never run backwards, from any epoch, time asleep included, at the pace of real time: by
-     * them a server counts for how long another's session has not moved (law 1), so one whose clock stands
-     * still never takes a key in this way. Not a number, or beyond 1e15: the clock cannot be read now. Until
-     * it can, no session is available, and nothing is counted.
+     * Seconds that never run backwards, from any epoch, time asleep included: they tell how old
+     * the time is that the host tells (law 1). Not a number, or beyond 1e15: the clock cannot be read now.
+     * Until it can, no session is available.
      */
     double (*monotonic)(void *user_data);
     /** Lets about so many seconds pass; called by blocking waits alone. */

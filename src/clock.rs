@@ -5,10 +5,9 @@ pub trait Clock: Send + Sync {
     /// Unix seconds, by this server's clock.
     fn wall(&self) -> f64;
 
-    /// Seconds that never run backwards, from any epoch, time asleep included, at the pace of real time: by
-    /// them a server counts for how long another's session has not moved (law 1), so one whose clock stands
-    /// still never takes a key in this way. Not a number: the clock cannot be read now. Until it can, no
-    /// session is available, and nothing is counted.
+    /// Seconds that never run backwards, from any epoch, time asleep included: they tell how old
+    /// the time is that the host tells (law 1). Not a number: the clock cannot be read now. Until it can, no
+    /// session is available.
     fn monotonic(&self) -> f64;
 
     /// Lets about so many seconds pass. Only blocking waits call it.

@@ -399,6 +399,44 @@ fn a_server_that_was_stopped_before_an_update_and_then_waits_does_not_take_a_key
 }
 
 #[test]
+fn a_server_whose_first_time_is_older_than_its_store_does_not_take_a_key_too_early() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let owner = Server::new(&storage, &clock, 1);
+    let held = owner.load(KEY);
+    // The other's host has looked at its clock, for the first time, and is stopped.
+    let long_ago = clock.now();
+    clock.advance(2000.0);
+    held.mark_force_save().unwrap();
+    // The owner is cut off from here on; it alone does not know.
+    owner.update();
+    let other = Server::new(&storage, &clock, 2);
+    let wanted = other.store.start_session(KEY, &[]).unwrap();
+    wanted.wait_until_loaded(15.0).unwrap();
+    other.store.update(long_ago).unwrap();
+    is_taken_in_time(&other, &wanted, &held);
+}
+
+#[test]
+fn a_server_whose_first_times_are_all_old_does_not_take_a_key_too_early() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let owner = Server::new(&storage, &clock, 1);
+    let other = Server::new(&storage, &clock, 2);
+    let held = owner.load(KEY);
+    let long_ago = clock.now();
+    clock.advance(2000.0);
+    held.mark_force_save().unwrap();
+    // The owner is cut off from here on; it alone does not know.
+    owner.update();
+    let wanted = other.store.start_session(KEY, &[]).unwrap();
+    for frame in 0..5 {
+        other.store.update(long_ago + f64::from(frame)).unwrap();
+    }
+    is_taken_in_time(&other, &wanted, &held);
+}
+
+#[test]
 fn a_server_that_tells_the_time_from_before_its_wait_does_not_take_a_key_too_early() {
     let storage = FaultyStorage::new();
     let clock = VirtualClock::new();

@@ -28,10 +28,9 @@ pub struct SlClock {
     pub user_data: *mut c_void,
     /// Unix seconds, by this server's clock.
     pub wall: Option<unsafe extern "C" fn(user_data: *mut c_void) -> f64>,
-    /// Seconds that never run backwards, from any epoch, time asleep included, at the pace of real time: by
-    /// them a server counts for how long another's session has not moved (law 1), so one whose clock stands
-    /// still never takes a key in this way. Not a number, or beyond 1e15: the clock cannot be read now. Until
-    /// it can, no session is available, and nothing is counted.
+    /// Seconds that never run backwards, from any epoch, time asleep included: they tell how old
+    /// the time is that the host tells (law 1). Not a number, or beyond 1e15: the clock cannot be read now.
+    /// Until it can, no session is available.
     pub monotonic: Option<unsafe extern "C" fn(user_data: *mut c_void) -> f64>,
     /// Lets about so many seconds pass; called by blocking waits alone.
     pub sleep: Option<unsafe extern "C" fn(user_data: *mut c_void, seconds: f64)>,

@@ -73,7 +73,8 @@ enum Step {
     },
     Fetching {
         request: RequestId,
-        sent_at: Moment,
+        /// By the watches' clock.
+        sent_at: f64,
         until: f64,
     },
     /// A hook creates or migrates the document.
@@ -187,7 +188,7 @@ impl LockerState {
                 });
                 self.acquire_step(Step::Fetching {
                     request,
-                    sent_at: cx.at,
+                    sent_at: cx.watched_at,
                     until,
                 });
             }
@@ -272,7 +273,7 @@ impl LockerState {
     fn acquire_fetched(
         &mut self,
         fetched: Fetched,
-        sent_at: Moment,
+        sent_at: f64,
         clock: Option<f64>,
         cx: &mut Context<'_>,
     ) {
@@ -307,7 +308,7 @@ impl LockerState {
         &mut self,
         bytes: Bytes,
         revision: Revision,
-        (sent_at, clock): (Moment, Option<f64>),
+        (sent_at, clock): (f64, Option<f64>),
         cx: &mut Context<'_>,
     ) {
         if let Phase::Acquire(acquire) = &mut self.phase {
@@ -335,7 +336,7 @@ impl LockerState {
             None => true,
             Some(session) if cx.claims.is_ours(&self.key, session.lock_id) => true,
             Some(session) => {
-                let times = (sent_at, cx.at);
+                let times = (sent_at, cx.watched_at);
                 let unchanged_for = cx.watches.see(&self.key, reserved, session, times);
                 lease::is_expired(cx.config, session, clock, cx.wall, unchanged_for)
             }

@@ -44,18 +44,16 @@ struct Watch {
     lock_id: u64,
     updated_at: f64,
     save_number: u64,
-    /// A time at which the first of the unchanged sightings had been taken; none before the next update has
-    /// read the clock.
-    since: Option<Moment>,
+    /// A time at which the first of the unchanged sightings had been taken; none before the next update.
+    since: Option<f64>,
     /// When the newest of them was asked for: the session stood unchanged until then at least.
-    until: Moment,
+    until: f64,
 }
 
 /// What this server has seen of others' sessions. A watch belongs to the key, not to the locker
 /// that saw it.
 ///
-/// It goes by the server's own monotonic clock, which every update reads itself. The host's time would not
-/// do: it may be old when it is told, and what has passed by then would count again with the next.
+/// All times are those of the [`WatchClock`](super::time::WatchClock).
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
     by_key: HashMap<Arc<str>, Watch>,
@@ -67,23 +65,22 @@ pub(crate) struct Watches {
 const WATCHES_BEFORE_PRUNING: usize = 1024;
 
 impl Watches {
-    /// An update begins, and has read the clock after all that has been seen so far: watches that have not
-    /// counted count from here. What is seen in the update itself may be younger, by as long as the server
-    /// was stopped in it or a hook ran.
-    pub(crate) fn count_from(&mut self, at: Moment) {
+    /// An update begins at `now`, after all that has been seen so far: watches that have not counted count
+    /// from here. What is seen in the update itself may be younger, by as long as the server was stopped in
+    /// it or a hook ran.
+    pub(crate) fn count_from(&mut self, now: f64) {
         for key in self.new.drain() {
             if let Some(watch) = self.by_key.get_mut(&key) {
-                watch.since.get_or_insert(at);
+                watch.since.get_or_insert(now);
             }
         }
     }
 
-    /// The clock has run backwards, or shows nothing: nobody knows what has passed, and every watch counts anew
-    /// from the next update.
+    /// Nobody knows what has passed: every watch counts anew from the next update.
     pub(crate) fn begin_anew(&mut self) {
         self.new = self.by_key.keys().cloned().collect();
         for watch in self.by_key.values_mut() {
-            (watch.since, watch.until) = (None, Moment::LONG_AGO);
+            watch.since = None;
         }
     }
 
@@ -94,7 +91,7 @@ impl Watches {
         key: &Arc<str>,
         reserved: &Reserved,
         session: &Session,
-        (sent_at, received_at): (Moment, Moment),
+        (sent_at, received_at): (f64, f64),
     ) -> f64 {
         let save_number = save_number(reserved, session.lock_id).unwrap_or(0);
         let fresh = Watch {
@@ -111,12 +108,8 @@ impl Watches {
                 && watch.save_number == fresh.save_number
         };
         if let Some(watch) = self.by_key.get_mut(key).filter(is_same) {
-            // A clock that has been put back since shows for when it was asked what is no time any more.
-            if (watch.until.monotonic..=received_at.monotonic).contains(&sent_at.monotonic) {
-                watch.until = sent_at;
-            }
-            let unchanged_for = |since: Moment| watch.until.monotonic - since.monotonic;
-            return watch.since.map_or(0.0, unchanged_for);
+            watch.until = watch.until.max(sent_at);
+            return watch.since.map_or(0.0, |since| watch.until - since);
         }
         self.by_key.insert(Arc::clone(key), fresh);
         self.new.insert(Arc::clone(key));
@@ -129,12 +122,11 @@ impl Watches {
         self.new.remove(key);
     }
 
-    fn prune(&mut self, at: Moment) {
+    fn prune(&mut self, now: f64) {
         const A_DAY: f64 = 86_400.0;
         let count = self.by_key.len();
         if count >= WATCHES_BEFORE_PRUNING && count.is_power_of_two() {
-            self.by_key
-                .retain(|_, watch| at.monotonic - watch.until.monotonic < A_DAY);
+            self.by_key.retain(|_, watch| now - watch.until < A_DAY);
         }
     }
 }

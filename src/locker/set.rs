@@ -26,7 +26,7 @@ use super::lease::{ClockReading, Watches};
 use super::no_storage;
 use super::session_options::NewLocker;
 use super::state::{Context, HookCall, HookId, HookResult, Intent, LockerState, Output};
-use super::time::{Moment, Time, Timeline};
+use super::time::{Moment, Time, Timeline, WatchClock};
 use super::turns::{PlaceNumber, Turns};
 use super::use_keys::{USE_KEYS_MAX, UseKey};
 
@@ -122,6 +122,7 @@ pub(crate) struct LockerSet {
     free: Vec<u32>,
     claims: Claims,
     watches: Watches,
+    watch_clock: WatchClock,
     mailbox: Arc<Mailbox>,
     replies: VecDeque<Reply>,
     touched: VecDeque<u32>,
@@ -224,6 +225,7 @@ impl LockerSet {
             free: Vec::new(),
             claims: Claims::default(),
             watches: Watches::default(),
+            watch_clock: WatchClock::default(),
             mailbox: Mailbox::new(),
             replies: VecDeque::new(),
             touched: VecDeque::new(),
@@ -410,18 +412,23 @@ impl LockerSet {
     /// Begins an update, of which the server's own clocks say `monotonic`, if that is a number, and `wall`.
     /// Updates of single lockers at one time share one budget.
     pub fn begin_update(&mut self, time: Time, monotonic: f64, wall: f64, scope: Scope) {
+        let (before, had_host_time) = (self.at, self.has_host_time());
         self.timeline.pass(time);
         self.at.now = self.timeline.now();
-        let has_gone_on = monotonic >= self.at.monotonic;
         if !monotonic.is_nan() {
             self.at.monotonic = monotonic;
         }
+        let (by_host, by_server) = self.at.since(before);
+        self.watch_clock.pass(by_host, by_server);
+        self.watches.count_from(self.watch_clock.now());
+        if !had_host_time && self.has_host_time() {
+            // The host's first time may be as old as this set, and older: what it then catches up with is not
+            // known.
+            self.watch_clock.owe(self.at.now);
+            self.watches.begin_anew();
+        }
         self.wall = wall;
         self.is_waited_for = matches!(time, Time::Elapsed(_));
-        match has_gone_on {
-            true => self.watches.count_from(self.at),
-            false => self.watches.begin_anew(),
-        }
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
         if self.at.now > self.budget.at || scope == Scope::All {
@@ -838,6 +845,7 @@ impl LockerSet {
             rng: &mut self.rng,
             claims: &mut self.claims,
             watches: &mut self.watches,
+            watched_at: self.watch_clock.now(),
         };
         handle(locker, &mut cx);
     }

@@ -47,6 +47,8 @@ pub(crate) struct Context<'a> {
     pub rng: &'a mut fastrand::Rng,
     pub claims: &'a mut Claims,
     pub watches: &'a mut Watches,
+    /// When this update began, by the watches' clock.
+    pub watched_at: f64,
 }
 
 impl Context<'_> {

@@ -25,6 +25,48 @@ impl Moment {
         now: f64::NEG_INFINITY,
         monotonic: f64::NEG_INFINITY,
     };
+
+    /// What has passed since an earlier moment, by each of its times. Of a clock that has shown nothing before,
+    /// or runs backwards, nothing has passed.
+    pub fn since(self, earlier: Self) -> (f64, f64) {
+        let by_server = self.monotonic - earlier.monotonic;
+        let is_known = by_server.is_finite() && by_server > 0.0;
+        (
+            self.now - earlier.now,
+            if is_known { by_server } else { 0.0 },
+        )
+    }
+}
+
+/// The time by which watches count: the host's, without what it only catches up with.
+///
+/// A time that the host tells may be old, by as long as the server was stopped since the host has looked at its
+/// clock. What the server's own clock shows beyond the host's is therefore owed: when the host's time goes
+/// further than the server's own it pays that off first, and only the rest has passed. A host in a time of its
+/// own, which goes faster than real time, owes nothing.
+#[derive(Debug, Default)]
+pub(crate) struct WatchClock {
+    now: f64,
+    /// What the host's time may be behind.
+    owed: f64,
+}
+
+impl WatchClock {
+    pub fn now(&self) -> f64 {
+        self.now
+    }
+
+    /// So much has passed by the host's time, and so much by the server's own clock.
+    pub fn pass(&mut self, by_host: f64, by_server: f64) {
+        let ahead = by_host - by_server;
+        self.now += by_host.min(by_server) + (ahead - self.owed).max(0.0);
+        self.owed = (self.owed - ahead).max(0.0);
+    }
+
+    /// The host's time may be behind by so much more.
+    pub fn owe(&mut self, seconds: f64) {
+        self.owed += seconds;
+    }
 }
 
 /// The time of one who is updated: seconds since its own beginning, as far as anybody has said.

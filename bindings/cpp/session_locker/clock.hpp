@@ -17,9 +17,9 @@ inline namespace SESSION_LOCKER_MODE {
 struct clock {
     /// Unix seconds, by this server's clock.
     base::function<double()> wall;
-    /// Seconds that never run backwards, from any epoch, time asleep included, at the pace of real time: by
-    /// them a server counts for how long another's session has not moved. Not a number: they cannot be read
-    /// now, and until they can no session is available.
+    /// Seconds that never run backwards, from any epoch, time asleep included: they tell how
+    /// old the time is that the host tells. Not a number: they cannot be read now, and until they can no
+    /// session is available.
     base::function<double()> monotonic;
     /// Lets about so many seconds pass; called by blocking waits alone.
     base::function<void(double)> sleep;

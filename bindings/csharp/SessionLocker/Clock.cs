@@ -16,9 +16,9 @@ namespace SessionLocker
         double Wall();
 
         /// <summary>
-        /// Seconds that never run backwards, from any epoch, time asleep included, at the pace of real time: by
-        /// them a server counts for how long another's session has not moved. Not a number: they cannot be read
-        /// now, and until they can no session is available.
+        /// Seconds that never run backwards, from any epoch, time asleep included: they tell
+        /// how old the time is that the host tells. Not a number: they cannot be read now, and until they can no
+        /// session is available.
         /// </summary>
         double Monotonic();
 

@@ -8,8 +8,8 @@
 //!   that takes the key finds it at the revision that was seen, or fails.
 //!
 //! Others are rare in the simulation, and have tests of their own:
-//! - Watches that count from the beginning of the update that has seen the session (`Watches::see`), or go on
-//!   through a clock that runs backwards (`Watches::begin_anew`): `tests/availability.rs`.
+//! - Watches that count from the beginning of the update that has seen the session (`Watches::see`), or
+//!   go on when the host tells its first time (`Watches::begin_anew`, `WatchClock::owe`): `tests/availability.rs`.
 //! - Releases after which it is forgotten that there was a record (`Left::Record`): `tests/lost.rs`.
 //! - Saves that are put off past the lease while a hook before them fails: `tests/save_hooks.rs`.
 

@@ -48,10 +48,10 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 1,
-        name: "counts a watch by the time that the host tells",
-        file: "src/locker/lease.rs",
-        original: "watch.until.monotonic - since.monotonic",
-        broken: "watch.until.now - since.now",
+        name: "counts a watch by all the time that the host tells, though it only catches up",
+        file: "src/locker/time.rs",
+        original: "(ahead - self.owed).max(0.0)",
+        broken: "ahead.max(0.0)",
     },
     Mutation {
         law: 1,
