@@ -360,6 +360,29 @@ fn a_slot_that_is_nobodys_is_waited_for_and_then_it_is_certain_that_nothing_was_
     assert_eq!(&*bytes, b"3");
 }
 
+#[test]
+fn a_lone_request_that_is_sent_to_a_node_that_is_not_there_is_answered_all_the_same() {
+    let mut cluster = Cluster::start(1, &[]);
+    let fresh = cluster.add_node();
+    let asker = open(&cluster.url(0));
+    let (keys, partition) = keys_of_one_partition(&cluster.url(0), 1);
+    let revision = asker.put(&keys[0], b"1");
+    let slot = cluster.slot(&redis_key(partition, ""));
+    let nobody = free_port();
+    cluster.announce(fresh, nobody);
+    cluster.migrate(slot, fresh).finish();
+    let at = Expected::Present(revision);
+    let commit = commit(&keys[0], at.clone(), b"2", &[]);
+    let error = asker.try_ask(commit.clone()).unwrap_err();
+    let address = format!("127.0.0.1:{nobody}");
+    check_no_connection(&error, &address, "no connection for 10 s");
+    assert!(error.message.contains("nothing was written"), "{error}");
+
+    cluster.announce(fresh, cluster.nodes[fresh].port());
+    let waits = until(|| asker.try_ask(commit.clone()).ok());
+    assert!(matches!(waits, Outcome::Committed(_)), "{waits:?}");
+}
+
 // Nodes that come and go
 
 fn check_no_connection(error: &StorageError, address: &str, says: &str) {
@@ -481,14 +504,7 @@ fn a_replica_that_takes_over_from_a_dead_node_is_followed() {
     let asker = open(&cluster.url(1));
     let revision = asker.put(&keys[0], b"1");
     // Whatever was acknowledged is there now too.
-    let offset = |node: usize, name: &str| {
-        let name = format!("{name}:");
-        let info = cluster.replication(node);
-        let found = info.lines().find_map(|line| line.strip_prefix(&name));
-        found.unwrap().to_owned()
-    };
-    let is_there = || offset(0, "master_repl_offset") == offset(replica, "slave_repl_offset");
-    until(|| is_there().then_some(()));
+    until(|| cluster.has_all(replica, 0).then_some(()));
     cluster.nodes[0].kill();
     // One that has met the end of the connection is answered, and one behind it waits.
     let waits = until(|| {

@@ -73,7 +73,7 @@ impl Engine {
         let owner = || Rc::clone(self.nodes.borrow().of(waiting.operation()));
         let node = taker.unwrap_or_else(owner);
         node.queue.borrow_mut().put_back(waiting);
-        self.put_back.notify_one();
+        self.note_put_back();
         self.dispatch(&node);
     }
 
@@ -155,7 +155,7 @@ impl Engine {
             owner.queue.borrow_mut().put_back(waiting);
             self.dispatch(&owner);
         }
-        self.put_back.notify_one();
+        self.note_put_back();
     }
 }
 

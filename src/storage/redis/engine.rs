@@ -93,7 +93,7 @@ pub(super) struct Engine {
     /// Told when the queues are not empty any more.
     filled: Notify,
     /// Told when something has come into a queue that may be older than what is there.
-    pub(super) put_back: Notify,
+    put_back: Notify,
     /// Told when something was answered.
     answered: Notify,
     /// Told when a cluster may have changed.
@@ -187,8 +187,9 @@ impl Engine {
                 engine.maker.connect(&node.place, deadline).await
             };
             let connected = || {
-                node.last_failure.take();
+                // What is too old is answered with what it has waited for.
                 engine.dispatch(&node);
+                node.last_failure.take();
             };
             let not_connected = |error: NotConnected| {
                 node.last_failure.replace(Some(error.text()));
@@ -200,8 +201,18 @@ impl Engine {
         node.keeper.set(Some(keeper.abort_handle()));
     }
 
-    /// Sends whatever can be sent now. It is called again whenever more may be.
+    /// Says that something is in a queue once more, which may have been empty.
+    pub(super) fn note_put_back(&self) {
+        self.filled.notify_one();
+        self.put_back.notify_one();
+    }
+
+    /// Sends whatever can be sent now, and is not too old by now. It is called again whenever more may be.
     pub(super) fn dispatch(self: &Rc<Self>, node: &Rc<Node>) {
+        if node.link.session().is_none() {
+            return;
+        }
+        self.answer_expired(node);
         while let Some(session) = node.link.session() {
             let taken = node.queue.borrow_mut().take(node.link.load());
             let Some((batch, load)) = taken else { break };
@@ -334,17 +345,22 @@ impl Engine {
                     continue;
                 }
             }
-            for node in nodes {
-                let expired = node.queue.borrow_mut().take_expired(Instant::now());
-                let seconds = QUEUE_PATIENCE.as_secs();
-                let reason = match &*node.last_failure.borrow() {
-                    Some(failure) => format!("no connection for {seconds} s: {failure}"),
-                    None => format!("the connection was busy for {seconds} s"),
-                };
-                fail(expired, &reason);
-            }
-            self.answered.notify_waiters();
+            nodes.iter().for_each(|node| self.answer_expired(node));
         }
+    }
+
+    fn answer_expired(&self, node: &Node) {
+        let expired = node.queue.borrow_mut().take_expired(Instant::now());
+        if expired.is_empty() {
+            return;
+        }
+        let seconds = QUEUE_PATIENCE.as_secs();
+        let reason = match &*node.last_failure.borrow() {
+            Some(failure) => format!("no connection for {seconds} s: {failure}"),
+            None => format!("the connection was busy for {seconds} s"),
+        };
+        fail(expired, &reason);
+        self.answered.notify_waiters();
     }
 }
 
