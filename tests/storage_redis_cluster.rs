@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use conformance::certificates::Certificates;
 use conformance::known::fetched;
+use conformance::proxy::{Proxy, Way};
 use conformance::redis::{cluster_url, new_prefix};
 use conformance::{
     Asker, NEVER_WRITTEN, PATIENCE, all_replies, commit, erase, fetch, present, until,
@@ -531,4 +532,33 @@ fn a_replica_that_takes_over_from_a_dead_node_is_followed() {
     let operation = next_commit(&asker, &keys[0], b"3");
     assert!(matches!(asker.ask(operation), Outcome::Committed(_)));
     assert!(asker.try_ask(erase(&keys[0], None)).is_ok());
+}
+
+#[test]
+fn a_replica_that_takes_over_is_found_while_the_way_to_its_predecessor_swallows_everything() {
+    let mut cluster = Cluster::start(2, &[]);
+    let keys = key_of_each_node(&cluster);
+    let replica = cluster.add_replica(0);
+    let way = Proxy::new(&cluster.nodes[0].address(), Duration::ZERO);
+    let port = way.address().rsplit_once(':').map(|(_, port)| port.parse());
+    cluster.announce(0, port.unwrap().unwrap());
+    cluster.wait_for_replica(0, replica);
+    let asker = open(&format!("{}?connect_timeout=60", cluster.url(1)));
+    let revision = asker.put(&keys[0], b"1");
+    until(|| cluster.has_all(replica, 0).then_some(()));
+
+    way.set(Way::Silent);
+    way.cut();
+    cluster.nodes[replica].run::<()>("CLUSTER FAILOVER TAKEOVER");
+    let at = Expected::Present(revision);
+    let operation = commit(&keys[0], at, b"2", &[]);
+    // The first may have met the end of the connection.
+    let committed = until(|| {
+        let result = asker.try_ask(operation.clone());
+        if let Err(error) = &result {
+            assert!(!error.message.contains("no connection"), "{error}");
+        }
+        result.ok()
+    });
+    assert!(matches!(committed, Outcome::Committed(_)), "{committed:?}");
 }

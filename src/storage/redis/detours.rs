@@ -20,7 +20,7 @@ use crate::storage::Operation;
 const PROMPT_DETOURS: u32 = 3;
 /// How long a node may take to say who has which slot.
 const SLOTS_PATIENCE: Duration = Duration::from_secs(2);
-/// How often that is asked at most, and how often while a node is away.
+/// How often that is asked at most, and how often while a node is away, or here for a while only.
 const SLOTS_PAUSE: Duration = Duration::from_millis(200);
 const SLOTS_PAUSE_ALONE: Duration = Duration::from_secs(1);
 
@@ -82,7 +82,9 @@ impl Engine {
     pub(super) fn note(self: &Rc<Self>, partition: Partition, detour: &Detour) -> Option<Rc<Node>> {
         let at = |host: &Host| {
             let mut nodes = self.nodes.borrow_mut();
-            nodes.at(host, |place| self.begin(place))
+            let node = nodes.at(host, |place| self.begin(place));
+            node.note_named();
+            node
         };
         if let Detour::Ask(host) = detour {
             return Some(at(host));
@@ -99,9 +101,12 @@ impl Engine {
     pub(super) async fn keep_slots(self: Rc<Self>) {
         loop {
             let is_alone = |node: &Rc<Node>| node.link.session().is_none();
-            let is_one_alone = self.nodes.borrow().all().iter().any(is_alone);
+            let is_unsettled = {
+                let nodes = self.nodes.borrow();
+                nodes.all().iter().any(is_alone) || !nodes.guests().is_empty()
+            };
             let in_doubt = self.slots_in_doubt.notified();
-            if is_one_alone {
+            if is_unsettled {
                 let _ = timeout(SLOTS_PAUSE_ALONE, in_doubt).await;
             } else {
                 in_doubt.await;
@@ -136,19 +141,29 @@ impl Engine {
     fn follow(self: &Rc<Self>, slots: &Slots) {
         let mut nodes = self.nodes.borrow_mut();
         let retired = nodes.follow(slots, |place| self.begin(place));
+        let guests = nodes.guests();
         drop(nodes);
         for node in retired {
-            self.retire(node);
+            self.retire(&node);
+        }
+        for node in guests {
+            let of_owners = node.queue.borrow_mut().take_not_asking();
+            self.pass_on(of_owners);
         }
     }
 
     /// Gives what waits for a node to others, and keeps its connection no longer: that ends when nobody has
     /// anything under way on it.
-    fn retire(self: &Rc<Self>, node: Rc<Node>) {
+    fn retire(self: &Rc<Self>, node: &Node) {
         if let Some(keeper) = node.keeper.take() {
             keeper.abort();
         }
         let left = node.queue.borrow_mut().take_all();
+        self.pass_on(left);
+    }
+
+    /// Puts what has waited for one node in the queues of those that have the partitions now.
+    fn pass_on(self: &Rc<Self>, left: Vec<Waiting>) {
         for mut waiting in left {
             waiting.is_asking = false;
             let owner = Rc::clone(self.nodes.borrow().of(waiting.operation()));

@@ -195,7 +195,11 @@ impl Engine {
                 node.last_failure.replace(Some(error.text()));
                 engine.slots_in_doubt.notify_one();
             };
-            let keep = node.link.keep(first, connect, connected, not_connected);
+            // Another may have taken over already, while the next attempt to connect here may take long.
+            let ended = || engine.slots_in_doubt.notify_one();
+            let keep = node
+                .link
+                .keep(first, connect, connected, ended, not_connected);
             keep.await;
         });
         node.keeper.set(Some(keeper.abort_handle()));

@@ -2,6 +2,7 @@
 //! knows nothing of connections, and reads no clock of its own.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -134,6 +135,17 @@ impl Queue {
             expired.extend(self.pop());
         }
         expired
+    }
+
+    /// Takes everything that was not sent here by the node that is giving its partition to this one.
+    pub(super) fn take_not_asking(&mut self) -> Vec<Waiting> {
+        let all = mem::take(&mut self.requests).into_iter();
+        let (asking, others): (Vec<_>, Vec<_>) = all.partition(|waiting| waiting.is_asking);
+        self.requests = asking.into();
+        for waiting in &others {
+            self.admission.release(value_bytes(waiting.operation()));
+        }
+        others
     }
 
     /// Takes everything.
