@@ -95,7 +95,7 @@ pub(super) async fn run_batch(
         let Some(command) = command(waiting.operation(), scripts, layout, form) else {
             continue;
         };
-        if waiting.is_asking {
+        if waiting.is_asking() {
             commands.cmd("ASKING");
         }
         commands.add_command(command);
@@ -107,9 +107,11 @@ pub(super) async fn run_batch(
         let _ = Scripts::read(&mut answers);
     }
     let outcome = |waiting: &Waiting| {
-        if waiting.is_asking {
-            // If it was refused, so is what is behind it.
-            let _ = answers.next("ASKING");
+        if waiting.is_asking() {
+            let asking = answers.next("ASKING");
+            let outcome = outcome(waiting.operation(), &mut answers);
+            // What is behind it is refused for want of it, if it is.
+            return outcome.map_err(|failure| asking.err().unwrap_or(failure));
         }
         outcome(waiting.operation(), &mut answers)
     };

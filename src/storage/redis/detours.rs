@@ -30,6 +30,20 @@ pub(super) struct Late {
     pub(super) waiting: Waiting,
     /// Why it was not done.
     pub(super) failure: Failure,
+    /// The node that is being given its partition and has it already, if it is to go there.
+    pub(super) taker: Option<Rc<Node>>,
+}
+
+impl Late {
+    /// That has not been told yet where to go.
+    pub(super) fn new(waiting: Waiting, failure: Failure) -> Self {
+        let taker = None;
+        Self {
+            waiting,
+            failure,
+            taker,
+        }
+    }
 }
 
 impl Engine {
@@ -37,39 +51,39 @@ impl Engine {
     pub(super) fn take_detour(self: &Rc<Self>, mut late: Late, detour: &Detour) -> Option<Late> {
         let waiting = &mut late.waiting;
         waiting.detours += 1;
-        let taker = self.note(partition(waiting.operation()), detour);
+        late.taker = self.note(partition(waiting.operation()), detour);
         let is_prompt = match detour {
-            Detour::Moved(_) => waiting.detours <= PROMPT_DETOURS,
-            Detour::Ask(_) => true,
+            Detour::Moved(_) | Detour::Ask(_) => waiting.detours <= PROMPT_DETOURS,
             Detour::Later => false,
         };
         if !is_prompt {
             return Some(late);
         }
-        self.send(late, taker);
+        self.send(late);
         None
     }
 
-    /// Sends requests once more after a pause, to whoever has their partitions then.
+    /// Sends requests once more after a pause, to whoever has their partitions then, or is being given them.
     pub(super) async fn send_later(self: &Rc<Self>, late: Vec<Late>) {
         if late.is_empty() {
             return;
         }
         sleep(DETOUR_PAUSE).await;
-        late.into_iter().for_each(|late| self.send(late, None));
+        late.into_iter().for_each(|late| self.send(late));
     }
 
     /// Sends a request to the one that is being given its partition, or else to the one that has it; unless
     /// it is too old, and is answered with what was said of it last.
-    fn send(self: &Rc<Self>, late: Late, taker: Option<Rc<Node>>) {
+    fn send(self: &Rc<Self>, late: Late) {
         let Late {
             mut waiting,
             failure,
+            taker,
         } = late;
         if waiting.since.elapsed() >= QUEUE_PATIENCE {
             return answer(waiting, &failure);
         }
-        waiting.is_asking = taker.is_some();
+        waiting.asking_since = taker.is_some().then(Instant::now);
         let owner = || Rc::clone(self.nodes.borrow().of(waiting.operation()));
         let node = taker.unwrap_or_else(owner);
         node.queue.borrow_mut().put_back(waiting);
@@ -163,9 +177,12 @@ impl Engine {
     }
 
     /// Puts what has waited for one node in the queues of those that have the partitions now.
-    fn pass_on(self: &Rc<Self>, left: Vec<Waiting>) {
+    pub(super) fn pass_on(self: &Rc<Self>, left: Vec<Waiting>) {
+        if left.is_empty() {
+            return;
+        }
         for mut waiting in left {
-            waiting.is_asking = false;
+            waiting.asking_since = None;
             let owner = Rc::clone(self.nodes.borrow().of(waiting.operation()));
             owner.queue.borrow_mut().put_back(waiting);
             self.dispatch(&owner);

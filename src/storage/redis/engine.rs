@@ -250,12 +250,13 @@ impl Engine {
         self.dispatch(&node);
     }
 
-    async fn run_keyed(
-        self: &Rc<Self>,
-        node: &Node,
-        session: &Rc<Session>,
-        mut batch: Vec<Waiting>,
-    ) {
+    async fn run_keyed(self: &Rc<Self>, node: &Node, session: &Rc<Session>, batch: Vec<Waiting>) {
+        let (old_news, mut batch): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(Waiting::is_old_news);
+        self.pass_on(old_news);
+        if batch.is_empty() {
+            return;
+        }
         let layout = self.maker.layout();
         let Session {
             connection,
@@ -270,7 +271,9 @@ impl Engine {
                 Form::Whole
             };
             let running = run_batch(connection, scripts, layout, &batch, form);
-            let (outcomes, clock) = match self.within_patience(node, session, running).await {
+            let deadline = Instant::now() + BATCH_PATIENCE;
+            let running = self.by_deadline(deadline, node, session, running);
+            let (outcomes, clock) = match running.await {
                 Ok(outcomes) => outcomes,
                 Err(error) => {
                     batch
@@ -292,7 +295,7 @@ impl Engine {
                 if attempt < ATTEMPTS && failure.may_be_sent_again() {
                     again.push(waiting);
                 } else if let Some(detour) = node.detour(&failure) {
-                    late.extend(self.take_detour(Late { waiting, failure }, &detour));
+                    late.extend(self.take_detour(Late::new(waiting, failure), &detour));
                 } else {
                     judge(node, session, &failure);
                     answer(waiting, &failure);
@@ -307,20 +310,24 @@ impl Engine {
     }
 
     async fn run_list(self: &Rc<Self>, waiting: Waiting) {
-        match run_list(self, waiting.operation()).await {
+        let deadline = Instant::now() + BATCH_PATIENCE;
+        match run_list(self, waiting.operation(), deadline).await {
             Ok(outcome) => waiting.request.responder.answer(Ok(outcome)),
             Err(failure) => answer(waiting, &failure),
         }
     }
 
-    /// What comes of asking, and what it means for the connection.
-    pub(super) async fn within_patience<T>(
+    /// What comes of asking, and what it means for the connection. The deadline is that of a batch that has
+    /// begun [`BATCH_PATIENCE`] before.
+    pub(super) async fn by_deadline<T>(
         &self,
+        deadline: Instant,
         node: &Node,
         session: &Rc<Session>,
         asking: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let result = timeout(BATCH_PATIENCE, asking).await.unwrap_or_else(|_| {
+        let result = timeout_at(deadline.into(), asking).await;
+        let result = result.unwrap_or_else(|_| {
             let seconds = BATCH_PATIENCE.as_secs();
             let host = session.connection.host();
             Err(Failure::Lost(format!(
@@ -361,6 +368,7 @@ impl Engine {
         let seconds = QUEUE_PATIENCE.as_secs();
         let reason = match &*node.last_failure.borrow() {
             Some(failure) => format!("no connection for {seconds} s: {failure}"),
+            None if node.link.session().is_none() => format!("no connection for {seconds} s"),
             None => format!("the connection was busy for {seconds} s"),
         };
         fail(expired, &reason);
@@ -369,7 +377,7 @@ impl Engine {
 }
 
 /// Gives a connection up if it is of no use after this.
-fn judge(node: &Node, session: &Rc<Session>, failure: &Failure) {
+pub(super) fn judge(node: &Node, session: &Rc<Session>, failure: &Failure) {
     let is_over = match failure {
         Failure::Lost(_) => true,
         Failure::Refused(refusal) => refusal.ends_connection(),
