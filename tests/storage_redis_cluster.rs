@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use conformance::certificates::Certificates;
 use conformance::known::fetched;
+use conformance::proxy::{Proxy, Way};
 use conformance::redis::{cluster_url, new_prefix};
 use conformance::{
     Asker, NEVER_WRITTEN, PATIENCE, all_replies, commit, erase, fetch, present, until,
@@ -360,6 +361,29 @@ fn a_slot_that_is_nobodys_is_waited_for_and_then_it_is_certain_that_nothing_was_
     assert_eq!(&*bytes, b"3");
 }
 
+#[test]
+fn a_lone_request_that_is_sent_to_a_node_that_is_not_there_is_answered_all_the_same() {
+    let mut cluster = Cluster::start(1, &[]);
+    let fresh = cluster.add_node();
+    let asker = open(&cluster.url(0));
+    let (keys, partition) = keys_of_one_partition(&cluster.url(0), 1);
+    let revision = asker.put(&keys[0], b"1");
+    let slot = cluster.slot(&redis_key(partition, ""));
+    let nobody = free_port();
+    cluster.announce(fresh, nobody);
+    cluster.migrate(slot, fresh).finish();
+    let at = Expected::Present(revision);
+    let commit = commit(&keys[0], at.clone(), b"2", &[]);
+    let error = asker.try_ask(commit.clone()).unwrap_err();
+    let address = format!("127.0.0.1:{nobody}");
+    check_no_connection(&error, &address, "no connection for 10 s");
+    assert!(error.message.contains("nothing was written"), "{error}");
+
+    cluster.announce(fresh, cluster.nodes[fresh].port());
+    let waits = until(|| asker.try_ask(commit.clone()).ok());
+    assert!(matches!(waits, Outcome::Committed(_)), "{waits:?}");
+}
+
 // Nodes that come and go
 
 fn check_no_connection(error: &StorageError, address: &str, says: &str) {
@@ -481,14 +505,7 @@ fn a_replica_that_takes_over_from_a_dead_node_is_followed() {
     let asker = open(&cluster.url(1));
     let revision = asker.put(&keys[0], b"1");
     // Whatever was acknowledged is there now too.
-    let offset = |node: usize, name: &str| {
-        let name = format!("{name}:");
-        let info = cluster.replication(node);
-        let found = info.lines().find_map(|line| line.strip_prefix(&name));
-        found.unwrap().to_owned()
-    };
-    let is_there = || offset(0, "master_repl_offset") == offset(replica, "slave_repl_offset");
-    until(|| is_there().then_some(()));
+    until(|| cluster.has_all(replica, 0).then_some(()));
     cluster.nodes[0].kill();
     // One that has met the end of the connection is answered, and one behind it waits.
     let waits = until(|| {
@@ -515,4 +532,33 @@ fn a_replica_that_takes_over_from_a_dead_node_is_followed() {
     let operation = next_commit(&asker, &keys[0], b"3");
     assert!(matches!(asker.ask(operation), Outcome::Committed(_)));
     assert!(asker.try_ask(erase(&keys[0], None)).is_ok());
+}
+
+#[test]
+fn a_replica_that_takes_over_is_found_while_the_way_to_its_predecessor_swallows_everything() {
+    let mut cluster = Cluster::start(2, &[]);
+    let keys = key_of_each_node(&cluster);
+    let replica = cluster.add_replica(0);
+    let way = Proxy::new(&cluster.nodes[0].address(), Duration::ZERO);
+    let port = way.address().rsplit_once(':').map(|(_, port)| port.parse());
+    cluster.announce(0, port.unwrap().unwrap());
+    cluster.wait_for_replica(0, replica);
+    let asker = open(&format!("{}?connect_timeout=60", cluster.url(1)));
+    let revision = asker.put(&keys[0], b"1");
+    until(|| cluster.has_all(replica, 0).then_some(()));
+
+    way.set(Way::Silent);
+    way.cut();
+    cluster.nodes[replica].run::<()>("CLUSTER FAILOVER TAKEOVER");
+    let at = Expected::Present(revision);
+    let operation = commit(&keys[0], at, b"2", &[]);
+    // The first may have met the end of the connection.
+    let committed = until(|| {
+        let result = asker.try_ask(operation.clone());
+        if let Err(error) = &result {
+            assert!(!error.message.contains("no connection"), "{error}");
+        }
+        result.ok()
+    });
+    assert!(matches!(committed, Outcome::Committed(_)), "{committed:?}");
 }

@@ -373,6 +373,19 @@ fn a_login_that_loses_its_rights_is_a_failure_of_the_requests_that_need_them() {
 }
 
 #[test]
+fn a_login_with_the_rights_of_an_older_version_erases_nothing_rather_than_half() {
+    let server = Server::start(&[]);
+    server.run::<()>("ACL SETUSER game on >p ~* +@all -hdel");
+    let asker = open(&server.url().replace("redis://", "redis://game:p@"));
+    let revision = asker.put_for("key", b"1", &["u"]);
+    let error = asker.try_ask(erase("key", None)).unwrap_err();
+    assert!(error.message.contains("can't run this command"), "{error}");
+    assert_eq!(asker.fetch("key"), present(b"1", &revision, &["u"]));
+    assert_eq!(asker.list("", None, 10), ["key"]);
+    assert_eq!(asker.keys_of_user("u"), ["key"]);
+}
+
+#[test]
 fn a_server_that_has_forgotten_the_scripts_is_given_them_again() {
     let server = Server::start(&[]);
     let asker = open(&server.url());

@@ -98,6 +98,34 @@ impl Cluster {
         self.wait_for(node, "master_link_status:up");
     }
 
+    /// Lets a node say that it is at this port, and waits until all others know.
+    pub fn announce(&self, node: usize, port: u16) {
+        self.nodes[node].run::<()>(&format!("CONFIG SET cluster-announce-port {port}"));
+        let (id, address) = (self.id(node), format!("127.0.0.1:{port}@"));
+        for other in &self.nodes {
+            let nodes = || other.run::<String>("CLUSTER NODES");
+            let is_it = |line: &str| line.starts_with(&id) && line.contains(&address);
+            until(|| nodes().lines().any(is_it).then_some(()));
+        }
+    }
+
+    /// Whether a replica has all that its node has.
+    pub fn has_all(&self, replica: usize, node: usize) -> bool {
+        let offset = |node: usize, name: &str| {
+            let info = self.replication(node);
+            let found = info.lines().find_map(|line| line.strip_prefix(name));
+            found.map(str::to_owned)
+        };
+        let all = offset(node, "master_repl_offset:");
+        all.is_some() && all == offset(replica, "slave_repl_offset:")
+    }
+
+    /// Waits until a replica is connected to its node.
+    pub fn wait_for_replica(&self, node: usize, replica: usize) {
+        self.wait_for(replica, "master_link_status:up");
+        self.wait_for(node, "connected_slaves:1");
+    }
+
     fn wait_for(&self, node: usize, says: &str) {
         until(|| self.replication(node).contains(says).then_some(()));
     }

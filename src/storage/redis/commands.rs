@@ -15,6 +15,8 @@ use crate::storage::{Expected, Fetched, Operation, Outcome, Revision};
 /// For how many milliseconds tombstones stay. The contract asks for a day; this is twice as long, for
 /// clocks that are put right.
 const TOMBSTONE_MS: u64 = 2 * 24 * 60 * 60 * 1000;
+/// About a second, in microseconds.
+const LARGEST_STEP: u64 = 1 << 20;
 /// What is expected by who names a revision that no engine of this kind gives.
 const NEVER: &str = "nothing";
 /// What the script of [`Form::Short`] answers if it does not do.
@@ -93,7 +95,7 @@ pub(super) async fn run_batch(
         let Some(command) = command(waiting.operation(), scripts, layout, form) else {
             continue;
         };
-        if waiting.is_asking {
+        if waiting.is_asking() {
             commands.cmd("ASKING");
         }
         commands.add_command(command);
@@ -105,9 +107,11 @@ pub(super) async fn run_batch(
         let _ = Scripts::read(&mut answers);
     }
     let outcome = |waiting: &Waiting| {
-        if waiting.is_asking {
-            // If it was refused, so is what is behind it.
-            let _ = answers.next("ASKING");
+        if waiting.is_asking() {
+            let asking = answers.next("ASKING");
+            let outcome = outcome(waiting.operation(), &mut answers);
+            // What is behind it is refused for want of it, if it is.
+            return outcome.map_err(|failure| asking.err().unwrap_or(failure));
         }
         outcome(waiting.operation(), &mut answers)
     };
@@ -137,13 +141,13 @@ fn command(operation: &Operation, scripts: &Scripts, layout: &Layout, form: Form
             let user_ids = write_user_ids(user_ids);
             let hash = &scripts.replace;
             let size_bytes = record.len() + hash.len() + user_ids.len() + bytes.len() + 32;
-            let mut command = Cmd::with_capacity(7, size_bytes);
+            let mut command = Cmd::with_capacity(8, size_bytes);
             command.arg("EVALSHA").arg(hash).arg(1).arg(record);
             match revision.as_u64() {
                 Some(number) => command.arg(number),
                 None => command.arg(NEVER),
             };
-            command.arg(user_ids).arg(&bytes[..]);
+            command.arg(user_ids).arg(&bytes[..]).arg(chance_step());
             command
         }
         Operation::Commit {
@@ -156,13 +160,13 @@ fn command(operation: &Operation, scripts: &Scripts, layout: &Layout, form: Form
             let room = bytes.len() + user_ids.len();
             let expected = expectation(Some(expected));
             let mut command = script(&scripts.commit, layout, key, &expected, room);
-            command.arg(&bytes[..]).arg(user_ids);
+            command.arg(&bytes[..]).arg(user_ids).arg(chance_step());
             command
         }
         Operation::Erase { key, expected } => {
             let expected = expectation(expected.as_ref());
             let mut command = script(&scripts.erase, layout, key, &expected, 0);
-            command.arg(TOMBSTONE_MS);
+            command.arg(TOMBSTONE_MS).arg(chance_step());
             command
         }
         Operation::Fetch { key } => {
@@ -177,12 +181,19 @@ fn command(operation: &Operation, scripts: &Scripts, layout: &Layout, form: Form
     Some(command)
 }
 
+/// By how much a revision exceeds the one before it, where the server's clock is behind: at least one. A server
+/// that was cut off and the one that has taken over may both go on from the same revision, and must not come
+/// to the same one with different contents.
+fn chance_step() -> u64 {
+    fastrand::u64(1..=LARGEST_STEP)
+}
+
 /// The beginning of a script's call. `room` is for what comes behind it.
 fn script(hash: &str, layout: &Layout, key: &str, expected: &str, room: usize) -> Cmd {
     let partition = Partition::of(key);
     let record = layout.record(partition, key);
     let size_bytes = 5 * record.len() + hash.len() + key.len() + expected.len() + room;
-    let mut command = Cmd::with_capacity(12, size_bytes);
+    let mut command = Cmd::with_capacity(13, size_bytes);
     command
         .arg("EVALSHA")
         .arg(hash)

@@ -15,12 +15,13 @@ if expected ~= 'any' and expected ~= state then
     return false
 end
 
--- The server's clock in microseconds, or one more than what may have been before: a key that has a
--- revision goes on from there, and one that has none from the floor. This stays below 2^53 until 2255.
-local function next_revision()
+-- The server's clock in microseconds, or if that is behind, more than what may have been before, by a chance
+-- step that the client has cast: a key that has a revision goes on from there, and one that has none from the
+-- floor. This stays below 2^53 until 2255.
+local function next_revision(step)
     local time = redis.call('TIME')
     local now = time[1] * 1000000 + time[2]
-    local least = tonumber(revision or redis.call('GET', floor) or 0) + 1
+    local least = tonumber(revision or redis.call('GET', floor) or 0) + step
     return string.format('%d', math.max(now, least))
 end
 

@@ -20,7 +20,7 @@ use crate::storage::Operation;
 const PROMPT_DETOURS: u32 = 3;
 /// How long a node may take to say who has which slot.
 const SLOTS_PATIENCE: Duration = Duration::from_secs(2);
-/// How often that is asked at most, and how often while a node is away.
+/// How often that is asked at most, and how often while a node is away, or here for a while only.
 const SLOTS_PAUSE: Duration = Duration::from_millis(200);
 const SLOTS_PAUSE_ALONE: Duration = Duration::from_secs(1);
 
@@ -30,6 +30,20 @@ pub(super) struct Late {
     pub(super) waiting: Waiting,
     /// Why it was not done.
     pub(super) failure: Failure,
+    /// The node that is being given its partition and has it already, if it is to go there.
+    pub(super) taker: Option<Rc<Node>>,
+}
+
+impl Late {
+    /// That has not been told yet where to go.
+    pub(super) fn new(waiting: Waiting, failure: Failure) -> Self {
+        let taker = None;
+        Self {
+            waiting,
+            failure,
+            taker,
+        }
+    }
 }
 
 impl Engine {
@@ -37,43 +51,43 @@ impl Engine {
     pub(super) fn take_detour(self: &Rc<Self>, mut late: Late, detour: &Detour) -> Option<Late> {
         let waiting = &mut late.waiting;
         waiting.detours += 1;
-        let taker = self.note(partition(waiting.operation()), detour);
+        late.taker = self.note(partition(waiting.operation()), detour);
         let is_prompt = match detour {
-            Detour::Moved(_) => waiting.detours <= PROMPT_DETOURS,
-            Detour::Ask(_) => true,
+            Detour::Moved(_) | Detour::Ask(_) => waiting.detours <= PROMPT_DETOURS,
             Detour::Later => false,
         };
         if !is_prompt {
             return Some(late);
         }
-        self.send(late, taker);
+        self.send(late);
         None
     }
 
-    /// Sends requests once more after a pause, to whoever has their partitions then.
+    /// Sends requests once more after a pause, to whoever has their partitions then, or is being given them.
     pub(super) async fn send_later(self: &Rc<Self>, late: Vec<Late>) {
         if late.is_empty() {
             return;
         }
         sleep(DETOUR_PAUSE).await;
-        late.into_iter().for_each(|late| self.send(late, None));
+        late.into_iter().for_each(|late| self.send(late));
     }
 
     /// Sends a request to the one that is being given its partition, or else to the one that has it; unless
     /// it is too old, and is answered with what was said of it last.
-    fn send(self: &Rc<Self>, late: Late, taker: Option<Rc<Node>>) {
+    fn send(self: &Rc<Self>, late: Late) {
         let Late {
             mut waiting,
             failure,
+            taker,
         } = late;
         if waiting.since.elapsed() >= QUEUE_PATIENCE {
             return answer(waiting, &failure);
         }
-        waiting.is_asking = taker.is_some();
+        waiting.asking_since = taker.is_some().then(Instant::now);
         let owner = || Rc::clone(self.nodes.borrow().of(waiting.operation()));
         let node = taker.unwrap_or_else(owner);
         node.queue.borrow_mut().put_back(waiting);
-        self.put_back.notify_one();
+        self.note_put_back();
         self.dispatch(&node);
     }
 
@@ -82,7 +96,9 @@ impl Engine {
     pub(super) fn note(self: &Rc<Self>, partition: Partition, detour: &Detour) -> Option<Rc<Node>> {
         let at = |host: &Host| {
             let mut nodes = self.nodes.borrow_mut();
-            nodes.at(host, |place| self.begin(place))
+            let node = nodes.at(host, |place| self.begin(place));
+            node.note_named();
+            node
         };
         if let Detour::Ask(host) = detour {
             return Some(at(host));
@@ -99,9 +115,12 @@ impl Engine {
     pub(super) async fn keep_slots(self: Rc<Self>) {
         loop {
             let is_alone = |node: &Rc<Node>| node.link.session().is_none();
-            let is_one_alone = self.nodes.borrow().all().iter().any(is_alone);
+            let is_unsettled = {
+                let nodes = self.nodes.borrow();
+                nodes.all().iter().any(is_alone) || !nodes.guests().is_empty()
+            };
             let in_doubt = self.slots_in_doubt.notified();
-            if is_one_alone {
+            if is_unsettled {
                 let _ = timeout(SLOTS_PAUSE_ALONE, in_doubt).await;
             } else {
                 in_doubt.await;
@@ -136,26 +155,39 @@ impl Engine {
     fn follow(self: &Rc<Self>, slots: &Slots) {
         let mut nodes = self.nodes.borrow_mut();
         let retired = nodes.follow(slots, |place| self.begin(place));
+        let guests = nodes.guests();
         drop(nodes);
         for node in retired {
-            self.retire(node);
+            self.retire(&node);
+        }
+        for node in guests {
+            let of_owners = node.queue.borrow_mut().take_not_asking();
+            self.pass_on(of_owners);
         }
     }
 
     /// Gives what waits for a node to others, and keeps its connection no longer: that ends when nobody has
     /// anything under way on it.
-    fn retire(self: &Rc<Self>, node: Rc<Node>) {
+    fn retire(self: &Rc<Self>, node: &Node) {
         if let Some(keeper) = node.keeper.take() {
             keeper.abort();
         }
         let left = node.queue.borrow_mut().take_all();
+        self.pass_on(left);
+    }
+
+    /// Puts what has waited for one node in the queues of those that have the partitions now.
+    pub(super) fn pass_on(self: &Rc<Self>, left: Vec<Waiting>) {
+        if left.is_empty() {
+            return;
+        }
         for mut waiting in left {
-            waiting.is_asking = false;
+            waiting.asking_since = None;
             let owner = Rc::clone(self.nodes.borrow().of(waiting.operation()));
             owner.queue.borrow_mut().put_back(waiting);
             self.dispatch(&owner);
         }
-        self.put_back.notify_one();
+        self.note_put_back();
     }
 }
 

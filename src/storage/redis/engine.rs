@@ -93,7 +93,7 @@ pub(super) struct Engine {
     /// Told when the queues are not empty any more.
     filled: Notify,
     /// Told when something has come into a queue that may be older than what is there.
-    pub(super) put_back: Notify,
+    put_back: Notify,
     /// Told when something was answered.
     answered: Notify,
     /// Told when a cluster may have changed.
@@ -187,21 +187,36 @@ impl Engine {
                 engine.maker.connect(&node.place, deadline).await
             };
             let connected = || {
-                node.last_failure.take();
+                // What is too old is answered with what it has waited for.
                 engine.dispatch(&node);
+                node.last_failure.take();
             };
             let not_connected = |error: NotConnected| {
                 node.last_failure.replace(Some(error.text()));
                 engine.slots_in_doubt.notify_one();
             };
-            let keep = node.link.keep(first, connect, connected, not_connected);
+            // Another may have taken over already, while the next attempt to connect here may take long.
+            let ended = || engine.slots_in_doubt.notify_one();
+            let keep = node
+                .link
+                .keep(first, connect, connected, ended, not_connected);
             keep.await;
         });
         node.keeper.set(Some(keeper.abort_handle()));
     }
 
-    /// Sends whatever can be sent now. It is called again whenever more may be.
+    /// Says that something is in a queue once more, which may have been empty.
+    pub(super) fn note_put_back(&self) {
+        self.filled.notify_one();
+        self.put_back.notify_one();
+    }
+
+    /// Sends whatever can be sent now, and is not too old by now. It is called again whenever more may be.
     pub(super) fn dispatch(self: &Rc<Self>, node: &Rc<Node>) {
+        if node.link.session().is_none() {
+            return;
+        }
+        self.answer_expired(node);
         while let Some(session) = node.link.session() {
             let taken = node.queue.borrow_mut().take(node.link.load());
             let Some((batch, load)) = taken else { break };
@@ -235,12 +250,13 @@ impl Engine {
         self.dispatch(&node);
     }
 
-    async fn run_keyed(
-        self: &Rc<Self>,
-        node: &Node,
-        session: &Rc<Session>,
-        mut batch: Vec<Waiting>,
-    ) {
+    async fn run_keyed(self: &Rc<Self>, node: &Node, session: &Rc<Session>, batch: Vec<Waiting>) {
+        let (old_news, mut batch): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(Waiting::is_old_news);
+        self.pass_on(old_news);
+        if batch.is_empty() {
+            return;
+        }
         let layout = self.maker.layout();
         let Session {
             connection,
@@ -255,7 +271,9 @@ impl Engine {
                 Form::Whole
             };
             let running = run_batch(connection, scripts, layout, &batch, form);
-            let (outcomes, clock) = match self.within_patience(node, session, running).await {
+            let deadline = Instant::now() + BATCH_PATIENCE;
+            let running = self.by_deadline(deadline, node, session, running);
+            let (outcomes, clock) = match running.await {
                 Ok(outcomes) => outcomes,
                 Err(error) => {
                     batch
@@ -277,7 +295,7 @@ impl Engine {
                 if attempt < ATTEMPTS && failure.may_be_sent_again() {
                     again.push(waiting);
                 } else if let Some(detour) = node.detour(&failure) {
-                    late.extend(self.take_detour(Late { waiting, failure }, &detour));
+                    late.extend(self.take_detour(Late::new(waiting, failure), &detour));
                 } else {
                     judge(node, session, &failure);
                     answer(waiting, &failure);
@@ -292,20 +310,24 @@ impl Engine {
     }
 
     async fn run_list(self: &Rc<Self>, waiting: Waiting) {
-        match run_list(self, waiting.operation()).await {
+        let deadline = Instant::now() + BATCH_PATIENCE;
+        match run_list(self, waiting.operation(), deadline).await {
             Ok(outcome) => waiting.request.responder.answer(Ok(outcome)),
             Err(failure) => answer(waiting, &failure),
         }
     }
 
-    /// What comes of asking, and what it means for the connection.
-    pub(super) async fn within_patience<T>(
+    /// What comes of asking, and what it means for the connection. The deadline is that of a batch that has
+    /// begun [`BATCH_PATIENCE`] before.
+    pub(super) async fn by_deadline<T>(
         &self,
+        deadline: Instant,
         node: &Node,
         session: &Rc<Session>,
         asking: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let result = timeout(BATCH_PATIENCE, asking).await.unwrap_or_else(|_| {
+        let result = timeout_at(deadline.into(), asking).await;
+        let result = result.unwrap_or_else(|_| {
             let seconds = BATCH_PATIENCE.as_secs();
             let host = session.connection.host();
             Err(Failure::Lost(format!(
@@ -334,22 +356,28 @@ impl Engine {
                     continue;
                 }
             }
-            for node in nodes {
-                let expired = node.queue.borrow_mut().take_expired(Instant::now());
-                let seconds = QUEUE_PATIENCE.as_secs();
-                let reason = match &*node.last_failure.borrow() {
-                    Some(failure) => format!("no connection for {seconds} s: {failure}"),
-                    None => format!("the connection was busy for {seconds} s"),
-                };
-                fail(expired, &reason);
-            }
-            self.answered.notify_waiters();
+            nodes.iter().for_each(|node| self.answer_expired(node));
         }
+    }
+
+    fn answer_expired(&self, node: &Node) {
+        let expired = node.queue.borrow_mut().take_expired(Instant::now());
+        if expired.is_empty() {
+            return;
+        }
+        let seconds = QUEUE_PATIENCE.as_secs();
+        let reason = match &*node.last_failure.borrow() {
+            Some(failure) => format!("no connection for {seconds} s: {failure}"),
+            None if node.link.session().is_none() => format!("no connection for {seconds} s"),
+            None => format!("the connection was busy for {seconds} s"),
+        };
+        fail(expired, &reason);
+        self.answered.notify_waiters();
     }
 }
 
 /// Gives a connection up if it is of no use after this.
-fn judge(node: &Node, session: &Rc<Session>, failure: &Failure) {
+pub(super) fn judge(node: &Node, session: &Rc<Session>, failure: &Failure) {
     let is_over = match failure {
         Failure::Lost(_) => true,
         Failure::Refused(refusal) => refusal.ends_connection(),

@@ -76,9 +76,10 @@ impl Failure {
             return None;
         }
         let host = || read_host(text.split_whitespace().nth(2)?, asked);
+        let to = |detour: fn(Host) -> Detour| Some(host()?.map_or(Detour::Later, detour));
         match code.as_str() {
-            "MOVED" => host().map(Detour::Moved),
-            "ASK" => host().map(Detour::Ask),
+            "MOVED" => to(Detour::Moved),
+            "ASK" => to(Detour::Ask),
             "CLUSTERDOWN" | "TRYAGAIN" => Some(Detour::Later),
             _ => None,
         }
@@ -94,20 +95,23 @@ pub(super) enum Detour {
     /// hear that it is meant.
     Ask(Host),
     /// Wherever its partition is by then: the cluster has to find a new owner for it, or to bring together
-    /// what is in two places.
+    /// what is in two places, or to hear the name of the one that has it.
     Later,
 }
 
 /// `HOST:PORT`, where the colons of an address of version 6 have no brackets; a node that does not know its
-/// own name leaves it out, and is where it was `asked`.
-fn read_host(text: &str, asked: &Host) -> Option<Host> {
+/// own name leaves it out, and is where it was `asked`. `Some(None)` if the one who speaks does not know the
+/// name either.
+fn read_host(text: &str, asked: &Host) -> Option<Option<Host>> {
     let (name, port) = text.rsplit_once(':')?;
     let name = match name {
         "" => &asked.name,
+        // Names are to be used instead of addresses, and this node has announced none.
+        "?" => return Some(None),
         name => name,
     };
     let (name, port) = (name.to_owned(), port.parse().ok()?);
-    Some(Host { name, port })
+    Some(Some(Host { name, port }))
 }
 
 /// The server's word against a command.
@@ -158,8 +162,15 @@ impl Refusal {
 
     /// Whether it proves that the script has written nothing. The server looks at its own state before
     /// a script's first write and not after it; and what a login may not do, or what a key does not
-    /// let be done to it, may come up in the middle of one.
+    /// let be done to it, may come up in the middle of one; so may what a node has no more.
     pub(super) fn proves_nothing_was_written(&self) -> bool {
+        let is_of_place = matches!(
+            &*self.code,
+            "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" | "CROSSSLOT"
+        );
+        if is_of_place && self.is_from_inside {
+            return false;
+        }
         self.is_of_state() || matches!(&*self.code, "NOAUTH" | "WRONGPASS" | "CROSSSLOT" | "DENIED")
     }
 
@@ -242,6 +253,10 @@ mod tests {
             assert_eq!(error.kind, kind, "{error}");
             assert!(error.message.ends_with("may have been written"), "{error}");
         }
+        for inner in ["MOVED 1 a:1", "ASK 1 a:1", "TRYAGAIN no", "CLUSTERDOWN no"] {
+            let error = error("ERR", &format!("Error running script: -{inner}"));
+            assert!(error.message.ends_with("may have been written"), "{error}");
+        }
         let lost = Failure::Lost("it was closed".to_owned());
         let error = storage_error(&lost, true);
         assert_eq!(error.kind, RequestErrorKind::Backend);
@@ -269,6 +284,9 @@ mod tests {
         }
         for code in ["CLUSTERDOWN", "TRYAGAIN"] {
             assert_eq!(detour(code, "no"), Some(Detour::Later));
+        }
+        for code in ["MOVED", "ASK"] {
+            assert_eq!(detour(code, "12304 ?:6380"), Some(Detour::Later));
         }
         for (code, details) in [
             ("MOVED", ""),

@@ -86,13 +86,14 @@ impl Link {
     }
 
     /// Keeps the place filled, for ever: at first with a connection that is there already, if so.
-    /// `connected` is called for each new connection, and `not_connected` for each attempt that has
-    /// failed.
+    /// `connected` is called for each new connection, `ended` when one has ended, and `not_connected` for
+    /// each attempt that has failed.
     pub(super) async fn keep(
         &self,
         first: Option<Session>,
         connect: impl AsyncFn() -> Result<Session, NotConnected>,
         connected: impl Fn(),
+        ended: impl Fn(),
         not_connected: impl Fn(NotConnected),
     ) {
         let mut pause = FIRST_PAUSE;
@@ -105,6 +106,7 @@ impl Link {
                 Ok(session) => {
                     let begun = Instant::now();
                     self.live(session, &connected).await;
+                    ended();
                     if begun.elapsed() >= GOOD_LIFE {
                         pause = FIRST_PAUSE;
                     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use redis::{Cmd, Pipeline, cmd};
 use tokio::time::sleep;
 
-use super::engine::Engine;
+use super::engine::{Engine, judge};
 use super::failure::Failure;
 use super::layout::{Layout, Partition, user_entry};
 use super::nodes::Node;
@@ -18,18 +18,19 @@ use crate::storage::{Operation, Outcome};
 /// The most keys that are asked of one partition at once.
 const MAX_PAGE: usize = 100;
 
-/// Runs such an operation.
+/// Runs such an operation, which has until the deadline for all its pages.
 pub(super) async fn run_list(
     engine: &Rc<Engine>,
     operation: &Operation,
+    deadline: Instant,
 ) -> Result<Outcome, Failure> {
     let keys = match operation {
         Operation::List {
             prefix,
             after,
             limit,
-        } => list_keys(engine, prefix, after.as_deref(), *limit).await,
-        Operation::KeysOfUser { user_id } => keys_of_user(engine, user_id).await,
+        } => list_keys(engine, deadline, prefix, after.as_deref(), *limit).await,
+        Operation::KeysOfUser { user_id } => keys_of_user(engine, deadline, user_id).await,
         _ => Err(Failure::Unexpected("a list of no kind")),
     };
     keys.map(Outcome::Keys)
@@ -39,6 +40,7 @@ pub(super) async fn run_list(
 /// are complete; from there it goes on.
 async fn list_keys(
     engine: &Rc<Engine>,
+    deadline: Instant,
     prefix: &str,
     after: Option<&str>,
     limit: usize,
@@ -52,7 +54,7 @@ async fn list_keys(
     // No byte of UTF-8 is as large.
     let to = [b"(", prefix.as_bytes(), b"\xff"].concat();
     while keys.len() < limit {
-        let pages = ask_all(engine, |layout, partition| {
+        let pages = ask_all(engine, deadline, |layout, partition| {
             let mut ask = range(&layout.keys(partition), &from, &to);
             ask.arg("LIMIT").arg(0).arg(page);
             ask
@@ -85,13 +87,17 @@ async fn list_keys(
     Ok(keys)
 }
 
-async fn keys_of_user(engine: &Rc<Engine>, user_id: &str) -> Result<Vec<String>, Failure> {
+async fn keys_of_user(
+    engine: &Rc<Engine>,
+    deadline: Instant,
+    user_id: &str,
+) -> Result<Vec<String>, Failure> {
     let entry = user_entry(user_id);
     let from = format!("[{entry}");
     let to = [b"(", entry.as_bytes(), b"\xff"].concat();
     let ask = |layout: &Layout, partition| range(&layout.users(partition), &from, &to);
     let mut keys = BTreeSet::new();
-    for found in ask_all(engine, ask).await?.into_iter().flatten() {
+    for found in ask_all(engine, deadline, ask).await?.into_iter().flatten() {
         let key = found.strip_prefix(&entry);
         keys.insert(key.ok_or(Failure::Unexpected("ZRANGEBYLEX"))?.to_owned());
     }
@@ -111,9 +117,10 @@ type Left = (Partition, Option<Rc<Node>>);
 /// While one is away, or a partition on its way to another, it is asked again.
 async fn ask_all(
     engine: &Rc<Engine>,
+    deadline: Instant,
     command: impl Fn(&Layout, Partition) -> Cmd,
 ) -> Result<Vec<Vec<String>>, Failure> {
-    let deadline = Instant::now() + QUEUE_PATIENCE;
+    let patience_ends = deadline.min(Instant::now() + QUEUE_PATIENCE);
     let mut found = Vec::new();
     let mut left: Vec<Left> = Partition::all()
         .map(|partition| (partition, None))
@@ -133,17 +140,19 @@ async fn ask_all(
             };
             let ask = commands(engine.maker.layout(), &partitions, &command);
             let asking = session.connection.ask(&ask);
-            let mut answers = engine.within_patience(&node, &session, asking).await?;
+            let asking = engine.by_deadline(deadline, &node, &session, asking);
+            let mut answers = asking.await?;
             for (partition, taker) in partitions {
-                if taker.is_some() {
-                    // If it was refused, so is what is behind it.
-                    let _ = answers.next("ASKING");
-                }
+                let asking = taker.and_then(|_| answers.next("ASKING").err());
                 match answers.texts("ZRANGEBYLEX") {
                     Ok(keys) => found.push(keys),
                     Err(failure) => {
-                        let detour = node.detour(&failure);
-                        let detour = detour.ok_or_else(|| failure.clone())?;
+                        // It is refused for want of that word, if that was.
+                        let failure = asking.unwrap_or(failure);
+                        let Some(detour) = node.detour(&failure) else {
+                            judge(&node, &session, &failure);
+                            return Err(failure);
+                        };
                         left.push((partition, engine.note(partition, &detour)));
                         not_yet = Some(failure);
                     }
@@ -152,7 +161,7 @@ async fn ask_all(
         }
         match not_yet {
             None => return Ok(found),
-            Some(failure) if Instant::now() >= deadline => return Err(failure),
+            Some(failure) if Instant::now() >= patience_ends => return Err(failure),
             Some(_) => sleep(DETOUR_PAUSE).await,
         }
     }

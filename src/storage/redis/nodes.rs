@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
@@ -14,6 +15,10 @@ use super::maker::Place;
 use super::queue::Queue;
 use super::slots::Slots;
 use crate::storage::Operation;
+
+/// For how long a node is kept that has no partitions, after another has sent a request to it: it is being
+/// given its first, or has it and not all have heard of that.
+const GUEST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server: what waits for it, and the connection to it.
 pub(super) struct Node {
@@ -27,6 +32,8 @@ pub(super) struct Node {
     pub(super) last_failure: RefCell<Option<String>>,
     /// What keeps the connection.
     pub(super) keeper: Cell<Option<AbortHandle>>,
+    /// When another has last sent a request here.
+    named: Cell<Option<Instant>>,
 }
 
 impl Node {
@@ -38,7 +45,18 @@ impl Node {
             link: Link::default(),
             last_failure: RefCell::default(),
             keeper: Cell::default(),
+            named: Cell::default(),
         }
+    }
+
+    /// Notes that another has sent a request here.
+    pub(super) fn note_named(&self) {
+        self.named.set(Some(Instant::now()));
+    }
+
+    fn is_guest(&self) -> bool {
+        let named = self.named.get();
+        named.is_some_and(|named| named.elapsed() < GUEST_PATIENCE)
     }
 
     /// Where what has failed here goes instead, if that is so: only a node of a cluster says such things.
@@ -60,8 +78,8 @@ impl Node {
 
 /// All of them.
 pub(super) struct Nodes {
-    /// Those that have partitions; and any to which one of these has sent a request, as to one that is being
-    /// given its first, until the cluster is looked at again.
+    /// Those that have partitions; and for a while any to which one of these has sent a request, as to one
+    /// that is being given its first.
     all: Vec<Rc<Node>>,
     /// Of each partition.
     owners: Vec<Rc<Node>>,
@@ -120,6 +138,18 @@ impl Nodes {
         self.owners[partition.index()] = node;
     }
 
+    /// Those that have nothing, and are to go one day.
+    pub(super) fn guests(&self) -> Vec<Rc<Node>> {
+        let all = self.all.iter();
+        all.filter(|node| !self.has_something(node))
+            .cloned()
+            .collect()
+    }
+
+    fn has_something(&self, node: &Rc<Node>) -> bool {
+        self.owners.iter().any(|owner| Rc::ptr_eq(owner, node))
+    }
+
     /// Follows a cluster. A partition that nobody has stays with whoever had it, who will say so. Those
     /// that have nothing any more are taken out, and handed back.
     pub(super) fn follow(
@@ -133,8 +163,11 @@ impl Nodes {
                 self.give(partition, node);
             }
         }
-        let owners = &self.owners;
-        let has_nothing = |node: &mut Rc<Node>| !owners.iter().any(|owner| Rc::ptr_eq(owner, node));
-        self.all.extract_if(.., has_nothing).collect()
+        let all = self.all.iter();
+        let is_over = |node: &&Rc<Node>| !node.is_guest() && !self.has_something(node);
+        let retired: Vec<_> = all.filter(is_over).cloned().collect();
+        let is_retired = |node: &Rc<Node>| retired.iter().any(|other| Rc::ptr_eq(other, node));
+        self.all.retain(|node| !is_retired(node));
+        retired
     }
 }

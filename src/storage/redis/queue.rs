@@ -2,8 +2,9 @@
 //! knows nothing of connections, and reads no clock of its own.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::QUEUE_PATIENCE;
 use super::link::Load;
@@ -21,6 +22,10 @@ const MAX_BYTES_UNDER_WAY: usize = 32 << 20;
 /// What the answer to a fetch counts as: it is in memory twice, here and at the server.
 const ANSWER_BYTES: usize = 16 << 10;
 
+/// For how long a node's word holds that another one is being given a partition, for a request that waits for
+/// a connection to that one.
+const ASKING_PATIENCE: Duration = Duration::from_millis(100);
+
 /// Oldest first.
 pub(super) struct Queue {
     requests: VecDeque<Waiting>,
@@ -36,11 +41,22 @@ pub(super) struct Waiting {
     pub(super) since: Instant,
     /// How often it was sent to a node of a cluster that has sent it elsewhere.
     pub(super) detours: u32,
-    /// Whether it was sent here by the node that is giving its partition to this one.
-    pub(super) is_asking: bool,
+    /// When it was sent here by the node that is giving its partition to this one, if so.
+    pub(super) asking_since: Option<Instant>,
 }
 
 impl Waiting {
+    /// Whether it was sent here by the node that is giving its partition to this one.
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking_since.is_some()
+    }
+
+    /// Whether it was, but so long ago that its partition may be back where it was, or elsewhere.
+    pub(super) fn is_old_news(&self) -> bool {
+        let since = self.asking_since;
+        since.is_some_and(|since| since.elapsed() > ASKING_PATIENCE)
+    }
+
     /// What is asked.
     pub(super) fn operation(&self) -> &Operation {
         &self.request.operation
@@ -71,7 +87,7 @@ impl Queue {
             request,
             since: now,
             detours: 0,
-            is_asking: false,
+            asking_since: None,
         });
     }
 
@@ -136,6 +152,17 @@ impl Queue {
         expired
     }
 
+    /// Takes everything that was not sent here by the node that is giving its partition to this one.
+    pub(super) fn take_not_asking(&mut self) -> Vec<Waiting> {
+        let all = mem::take(&mut self.requests).into_iter();
+        let (asking, others): (Vec<_>, Vec<_>) = all.partition(Waiting::is_asking);
+        self.requests = asking.into();
+        for waiting in &others {
+            self.admission.release(value_bytes(waiting.operation()));
+        }
+        others
+    }
+
     /// Takes everything.
     pub(super) fn take_all(&mut self) -> Vec<Waiting> {
         std::iter::from_fn(|| self.pop()).collect()
@@ -158,8 +185,6 @@ fn weight(operation: &Operation) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use bytes::Bytes;
 
     use super::*;
