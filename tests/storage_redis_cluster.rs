@@ -384,6 +384,31 @@ fn a_lone_request_that_is_sent_to_a_node_that_is_not_there_is_answered_all_the_s
     assert!(matches!(waits, Outcome::Committed(_)), "{waits:?}");
 }
 
+#[test]
+fn a_slot_that_is_nobodys_keeps_no_node_from_being_found_again() {
+    let cluster = Cluster::start(2, &[]);
+    let keys = key_of_each_node(&cluster);
+    let asker = open(&cluster.url(1));
+    asker.put(&keys[0], b"1");
+    let (others, partition) = keys_of_one_partition(&cluster.url(0), 1);
+    let slot = cluster.slot(&redis_key(partition, ""));
+    let owner = cluster.owner(slot);
+    let key = &keys[usize::from(partitions(&cluster.url(0), &keys[..1]) == [partition])];
+    for node in &cluster.nodes {
+        node.run::<()>(&format!("CLUSTER DELSLOTS {slot}"));
+    }
+    for node in &cluster.nodes {
+        node.run::<i64>("CLIENT KILL TYPE normal");
+    }
+    let next = || {
+        let fetched = asker.try_ask(fetch(key)).ok()?;
+        matches!(fetched, Outcome::Fetched(_)).then_some(())
+    };
+    until(next);
+    let error = until(|| asker.try_ask(fetch(&others[0])).err());
+    assert!(error.message.contains("CLUSTERDOWN"), "{owner}: {error}");
+}
+
 // Nodes that come and go
 
 fn check_no_connection(error: &StorageError, address: &str, says: &str) {
@@ -450,6 +475,35 @@ fn a_node_that_has_lost_its_data_is_not_used_until_a_storage_is_opened_anew() {
     asker.put(&keys[0], b"goes on");
     drop(open(&cluster.url(0)));
     assert_eq!(fetched(&asker, &keys[2]), conformance::absent(None));
+}
+
+#[test]
+fn a_partition_that_comes_without_its_data_to_a_node_that_is_connected_is_not_used() {
+    let cluster = Cluster::start(2, &[]);
+    let keys = key_of_each_node(&cluster);
+    let asker = open(&cluster.url(0));
+    for key in &keys {
+        asker.put_for(key, b"value", &["u"]);
+    }
+    // What a repair does after a node has gone for good.
+    let lost = partitions(&cluster.url(0), &keys[..1])[0];
+    let slot = cluster.slot(&redis_key(lost, ""));
+    cluster.nodes[0].run::<()>("FLUSHALL");
+    cluster.give_without_keys(slot, 1);
+    let expect_lost = |operation| {
+        let error = asker.try_ask(operation).unwrap_err();
+        check_no_connection(&error, &cluster.nodes[1].address(), "has lost its data");
+        error
+    };
+    expect_lost(fetch(&keys[0]));
+    let error = expect_lost(commit(&keys[0], NEVER_WRITTEN, b"new", &[]));
+    assert!(error.message.contains("nothing was written"), "{error}");
+    let user_id = "u".into();
+    expect_lost(Operation::KeysOfUser { user_id });
+    asker.put(&keys[1], b"goes on");
+    drop(open(&cluster.url(0)));
+    assert_eq!(asker.fetch(&keys[0]), conformance::absent(None));
+    assert_eq!(asker.keys_of_user("u"), [""; 0]);
 }
 
 #[test]

@@ -42,6 +42,7 @@ mod schema;
 mod scripts;
 mod slots;
 mod tls;
+mod verification;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};

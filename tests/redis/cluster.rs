@@ -172,6 +172,15 @@ impl Cluster {
         self.nodes.iter().filter_map(of_node).sum()
     }
 
+    /// Makes a slot another node's, and takes no keys along.
+    pub fn give_without_keys(&self, slot: i64, to: usize) {
+        let (from, node) = (self.owner(slot), self.id(to));
+        for number in [to, from] {
+            let set = format!("CLUSTER SETSLOT {slot} NODE {node}");
+            self.nodes[number].run::<()>(&set);
+        }
+    }
+
     /// Begins to give a slot to another node.
     pub fn migrate(&self, slot: i64, to: usize) -> Migration<'_> {
         let from = self.owner(slot);
@@ -211,10 +220,6 @@ impl Migration<'_> {
             }
             left.iter().for_each(|key| self.take(key));
         }
-        let node = cluster.id(to);
-        for number in [to, from] {
-            let set = format!("CLUSTER SETSLOT {slot} NODE {node}");
-            cluster.nodes[number].run::<()>(&set);
-        }
+        cluster.give_without_keys(slot, to);
     }
 }

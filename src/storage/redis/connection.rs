@@ -12,6 +12,7 @@ use super::Host;
 use super::commands::Answers;
 use super::failure::Failure;
 use super::persistence::Persistence;
+use super::schema::Verified;
 use super::scripts::Scripts;
 
 /// How many bytes are gathered before they are given to the operating system.
@@ -101,4 +102,6 @@ pub(super) struct Session {
     pub(super) scripts: Scripts,
     /// What the server does with what it has acknowledged.
     pub(super) persistence: Persistence,
+    /// What it may be used for.
+    pub(super) verified: Verified,
 }

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::engine::{Engine, answer};
 use super::failure::{Detour, Failure};
 use super::layout::Partition;
-use super::maker::Found;
+use super::maker::{Found, Wanted};
 use super::nodes::Node;
 use super::queue::Waiting;
 use super::slots::Slots;
@@ -146,7 +146,7 @@ impl Engine {
         }
         // All that were known are away; the URL may name others, or its names mean others by now.
         let deadline = Instant::now() + self.maker.options().connect_timeout;
-        match self.maker.find(deadline).await {
+        match self.maker.find(Wanted::Any, deadline).await {
             Ok(Found::Cluster(slots)) => Some(slots),
             Ok(Found::Server(_)) | Err(_) => None,
         }
@@ -192,7 +192,7 @@ impl Engine {
 }
 
 /// That of the key that a request concerns.
-fn partition(operation: &Operation) -> Partition {
+pub(super) fn partition(operation: &Operation) -> Partition {
     match operation {
         Operation::Fetch { key } | Operation::Commit { key, .. } | Operation::Erase { key, .. } => {
             Partition::of(key)

@@ -251,20 +251,19 @@ impl Engine {
     }
 
     async fn run_keyed(self: &Rc<Self>, node: &Node, session: &Rc<Session>, batch: Vec<Waiting>) {
-        let (old_news, mut batch): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(Waiting::is_old_news);
+        let (old_news, batch): (Vec<_>, Vec<_>) = batch.into_iter().partition(Waiting::is_old_news);
         self.pass_on(old_news);
-        if batch.is_empty() {
-            return;
-        }
+        let (mut batch, mut late) = self.verify_batch(node, session, batch).await;
         let layout = self.maker.layout();
         let Session {
             connection,
             scripts,
             ..
         } = &**session;
-        let mut late = Vec::new();
         for attempt in 1.. {
+            if batch.is_empty() {
+                break;
+            }
             let form = if attempt == 1 {
                 Form::Short
             } else {
@@ -302,9 +301,6 @@ impl Engine {
                 }
             }
             batch = again;
-            if batch.is_empty() {
-                break;
-            }
         }
         self.send_later(late).await;
     }
@@ -381,7 +377,7 @@ pub(super) fn judge(node: &Node, session: &Rc<Session>, failure: &Failure) {
     let is_over = match failure {
         Failure::Lost(_) => true,
         Failure::Refused(refusal) => refusal.ends_connection(),
-        Failure::OtherUsers | Failure::Unexpected(_) => false,
+        Failure::NotUsable(_) | Failure::OtherUsers | Failure::Unexpected(_) => false,
     };
     if is_over {
         node.link.abandon(session, &failure.to_string());

@@ -15,6 +15,8 @@ pub(super) enum Failure {
     Lost(String),
     /// The server has answered, and refuses.
     Refused(Refusal),
+    /// What is asked for cannot be used as it is, so that nothing was sent; why.
+    NotUsable(String),
     /// The record has other user ids, so the short form of a commit does not do.
     OtherUsers,
     /// The server's answer makes no sense; what was asked.
@@ -24,7 +26,7 @@ pub(super) enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Lost(text) => f.write_str(text),
+            Self::Lost(text) | Self::NotUsable(text) => f.write_str(text),
             Self::Refused(refusal) => f.write_str(&refusal.text),
             Self::OtherUsers => f.write_str("the record has other user ids"),
             Self::Unexpected(asked) => {
@@ -47,7 +49,7 @@ impl Failure {
     /// Whether the same attempt to connect may go well a moment later.
     pub(super) fn may_pass(&self) -> bool {
         match self {
-            Self::Lost(_) => true,
+            Self::Lost(_) | Self::NotUsable(_) => true,
             Self::Refused(refusal) => refusal.may_pass(),
             Self::OtherUsers | Self::Unexpected(_) => false,
         }
@@ -60,8 +62,27 @@ impl Failure {
         match self {
             Self::OtherUsers => true,
             Self::Refused(refusal) => refusal.code == "NOSCRIPT",
-            Self::Lost(_) | Self::Unexpected(_) => false,
+            Self::Lost(_) | Self::NotUsable(_) | Self::Unexpected(_) => false,
         }
+    }
+
+    /// Whether a node of a cluster says that another has the slot, or that none has. It says so before it
+    /// does anything.
+    pub(super) fn is_of_others_slot(&self) -> bool {
+        self.is_of_slot(|refusal| match &*refusal.code {
+            "MOVED" => true,
+            "CLUSTERDOWN" => refusal.text.contains("slot not served"),
+            _ => false,
+        })
+    }
+
+    /// Whether a node of a cluster says that it is giving the slot to another, and this key already has.
+    pub(super) fn is_of_given_slot(&self) -> bool {
+        self.is_of_slot(|refusal| refusal.code == "ASK")
+    }
+
+    fn is_of_slot(&self, is_it: impl Fn(&Refusal) -> bool) -> bool {
+        matches!(self, Self::Refused(refusal) if !refusal.is_from_inside && is_it(refusal))
     }
 
     /// Where the request goes instead, if `asked` says as a node of a cluster that this is not the place
@@ -201,6 +222,7 @@ impl Refusal {
 pub(super) fn storage_error(failure: &Failure, writes: bool) -> StorageError {
     let (kind, proves_it) = match failure {
         Failure::Lost(_) => (RequestErrorKind::Backend, false),
+        Failure::NotUsable(_) => (RequestErrorKind::Backend, true),
         Failure::Refused(refusal) => (refusal.kind(), refusal.proves_nothing_was_written()),
         Failure::OtherUsers => (RequestErrorKind::Misc, true),
         Failure::Unexpected(_) => (RequestErrorKind::Misc, false),
@@ -299,6 +321,16 @@ mod tests {
         ] {
             assert_eq!(detour(code, details), None, "{code} {details}");
         }
+    }
+
+    #[test]
+    fn a_slot_of_nobody_is_told_from_a_cluster_that_is_down() {
+        let is_nobodys = |details| {
+            let refusal = Refusal::new("CLUSTERDOWN", details);
+            Failure::Refused(refusal).is_of_others_slot()
+        };
+        assert!(is_nobodys("Hash slot not served"));
+        assert!(!is_nobodys("The cluster is down"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Instant;
 use redis::{Cmd, Pipeline, cmd};
 use tokio::time::sleep;
 
+use super::connection::Session;
 use super::engine::{Engine, judge};
 use super::failure::Failure;
 use super::layout::{Layout, Partition, user_entry};
@@ -138,6 +139,16 @@ async fn ask_all(
                 );
                 continue;
             };
+            let (partitions, not_here) =
+                verified(engine, deadline, &node, &session, partitions).await;
+            for (partition, failure) in not_here {
+                let detour = node.detour(&failure).ok_or_else(|| failure.clone())?;
+                left.push((partition, engine.note(partition, &detour)));
+                not_yet = Some(failure);
+            }
+            if partitions.is_empty() {
+                continue;
+            }
             let ask = commands(engine.maker.layout(), &partitions, &command);
             let asking = session.connection.ask(&ask);
             let asking = engine.by_deadline(deadline, &node, &session, asking);
@@ -165,6 +176,24 @@ async fn ask_all(
             Some(_) => sleep(DETOUR_PAUSE).await,
         }
     }
+}
+
+/// Those that a node may be asked for, and what there is against the others.
+async fn verified(
+    engine: &Rc<Engine>,
+    deadline: Instant,
+    node: &Node,
+    session: &Rc<Session>,
+    partitions: Vec<Left>,
+) -> (Vec<Left>, Vec<(Partition, Failure)>) {
+    let is_new = |(partition, taker): &&Left| taker.is_none() && !session.verified.has(*partition);
+    let new = partitions.iter().filter(is_new);
+    let new: Vec<_> = new.map(|(partition, _)| *partition).collect();
+    let failures = engine.verify(deadline, node, session, &new).await;
+    let is_against = |partition| failures.iter().any(|(of_it, _)| *of_it == partition);
+    let mut ready = partitions;
+    ready.retain(|(partition, _)| !is_against(*partition));
+    (ready, failures)
 }
 
 /// Each with the node that is to be asked.

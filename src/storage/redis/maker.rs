@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::layout::{Layout, Partition};
 use super::parameters::{Durability, RedisOptions};
 use super::persistence::{Info, Persistence};
-use super::schema::Schemas;
+use super::schema::{Schemas, Verified};
 use super::scripts::Scripts;
 use super::slots::Slots;
 use super::tls::Connector;
@@ -48,6 +48,15 @@ pub(super) enum Found {
     Server(Box<Session>),
     /// Some of the nodes of a cluster, and which node has which partition.
     Cluster(Slots),
+}
+
+/// Which clusters will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Those of which each slot that is needed is some node's.
+    Complete,
+    /// Any: what there is of it is to be followed.
+    Any,
 }
 
 /// Why there is no connection.
@@ -104,7 +113,11 @@ impl Maker {
 
     /// Tries the URL's hosts in order, until one takes the connection and can be written to, or is a node
     /// that knows its cluster.
-    pub(super) async fn find(&self, deadline: Instant) -> Result<Found, NotConnected> {
+    pub(super) async fn find(
+        &self,
+        wanted: Wanted,
+        deadline: Instant,
+    ) -> Result<Found, NotConnected> {
         let hosts = &self.options.hosts;
         first_of(hosts, deadline, async |host| {
             let known = self.meet(host).await?;
@@ -112,7 +125,7 @@ impl Maker {
                 let slots = Slots::ask(&known.connection).await;
                 let slots = slots.map_err(|failure| NotConnected::after(host, &failure))?;
                 let ownerless = slots.ownerless();
-                if ownerless > 0 {
+                if ownerless > 0 && wanted == Wanted::Complete {
                     let message = format!(
                         "{host}: the cluster is not complete: no node has {ownerless} of the {} slots \
                          that are needed",
@@ -122,8 +135,7 @@ impl Maker {
                 }
                 return Ok(Found::Cluster(slots));
             }
-            let schema = vec![self.layout.schema()];
-            let session = self.settle(known, schema).await?;
+            let session = self.settle(known, &Place::Server).await?;
             Ok(Found::Server(Box::new(session)))
         })
         .await
@@ -136,7 +148,7 @@ impl Maker {
         deadline: Instant,
     ) -> Result<Session, NotConnected> {
         let Place::Node(host) = place else {
-            return match self.find(deadline).await? {
+            return match self.find(Wanted::Any, deadline).await? {
                 Found::Server(session) => Ok(*session),
                 Found::Cluster(_) => Err(NotConnected::ForNow(
                     "the server has become a node of a Redis Cluster; the storage is to be opened anew"
@@ -146,9 +158,7 @@ impl Maker {
         };
         first_of(slice::from_ref(host), deadline, async |host| {
             let known = self.meet(host).await?;
-            // It is asked of all: those of other nodes' partitions it refuses.
-            let schemas = Partition::all().map(|partition| self.layout.partition_schema(partition));
-            self.settle(known, schemas.collect()).await
+            self.settle(known, place).await
         })
         .await
     }
@@ -239,11 +249,7 @@ impl Maker {
     }
 
     /// Makes a session of a connection, if the server behind it can be written to and has our keys.
-    async fn settle(
-        &self,
-        known: Acquaintance,
-        schemas: Vec<String>,
-    ) -> Result<Session, NotConnected> {
+    async fn settle(&self, known: Acquaintance, place: &Place) -> Result<Session, NotConnected> {
         let Acquaintance {
             connection,
             info,
@@ -255,14 +261,66 @@ impl Maker {
             return Err(NotConnected::ForNow(message));
         }
         self.check_persistence(host, &persistence)?;
-        self.schemas.check(&connection, schemas).await?;
+        let verified = self.check_schemas(&connection, place).await?;
         let scripts = Scripts::load(&connection).await;
         let scripts = scripts.map_err(|failure| NotConnected::after(host, &failure))?;
         Ok(Session {
             connection,
             scripts,
             persistence,
+            verified,
         })
+    }
+
+    /// Looks whose keys there are, and whether a server or a node has lost any.
+    async fn check_schemas(
+        &self,
+        connection: &Connection,
+        place: &Place,
+    ) -> Result<Verified, NotConnected> {
+        let (verified, failures) = match place {
+            Place::Server => {
+                let key = [self.layout.schema()];
+                let found = self.schemas.check(connection, &key).await?;
+                let failures = found.into_iter().filter_map(Result::err).collect();
+                (Verified::new(true), failures)
+            }
+            Place::Node(_) => {
+                // It is asked of all: those of other nodes' partitions it refuses.
+                let (all, verified) = (Partition::all().collect::<Vec<_>>(), Verified::new(false));
+                let failures = self.verify(connection, &verified, &all).await?.into_iter();
+                let failures = failures.map(|(_, failure)| failure);
+                let is_its_own = |failure: &Failure| !failure.is_of_others_slot();
+                (verified, failures.filter(is_its_own).collect::<Vec<_>>())
+            }
+        };
+        match failures.first() {
+            None => Ok(verified),
+            Some(failure) => Err(NotConnected::ForNow(failure.to_string())),
+        }
+    }
+
+    /// Looks whether a node has what belongs to these partitions, and notes of which it has; what there is
+    /// against the others.
+    pub(super) async fn verify(
+        &self,
+        connection: &Connection,
+        verified: &Verified,
+        partitions: &[Partition],
+    ) -> Result<Vec<(Partition, Failure)>, NotConnected> {
+        let keys = partitions.iter().copied();
+        let keys: Vec<_> = keys
+            .map(|partition| self.layout.partition_schema(partition))
+            .collect();
+        let found = self.schemas.check(connection, &keys).await?;
+        let mut failures = Vec::new();
+        for (&partition, found) in partitions.iter().zip(found) {
+            match found {
+                Ok(()) => verified.set(partition, true),
+                Err(failure) => failures.push((partition, failure)),
+            }
+        }
+        Ok(failures)
     }
 
     fn check_persistence(&self, host: &Host, found: &Persistence) -> Result<(), NotConnected> {

@@ -133,8 +133,14 @@ impl Nodes {
         node
     }
 
-    /// Notes that a node has a partition.
+    /// Notes that a node has a partition. If it has come there just now, it is to be seen first whether its
+    /// data has come along.
     pub(super) fn give(&mut self, partition: Partition, node: Rc<Node>) {
+        if let Some(session) = node.link.session()
+            && !Rc::ptr_eq(&node, self.owner(partition))
+        {
+            session.verified.set(partition, false);
+        }
         self.owners[partition.index()] = node;
     }
 

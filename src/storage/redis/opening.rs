@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::RedisOpenError;
 use super::connection::Session;
-use super::maker::{Found, Maker, NotConnected, Place};
+use super::maker::{Found, Maker, NotConnected, Place, Wanted};
 use super::parameters::Durability;
 use super::slots::Slots;
 
@@ -49,7 +49,7 @@ pub(super) async fn open(maker: &Maker) -> Result<Opening, RedisOpenError> {
 }
 
 async fn try_open(maker: &Maker, deadline: Instant) -> Result<Opening, NotConnected> {
-    let slots = match maker.find(deadline).await? {
+    let slots = match maker.find(Wanted::Complete, deadline).await? {
         Found::Server(session) => {
             return Ok(Opening {
                 sessions: vec![(Place::Server, *session)],

@@ -6,11 +6,11 @@ use std::collections::HashSet;
 
 use redis::pipe;
 
+use super::RedisOpenError;
 use super::connection::Connection;
-use super::failure::{Detour, Failure};
-use super::layout::{SCHEMA, SCHEMA_VERSION};
+use super::failure::Failure;
+use super::layout::{PARTITIONS, Partition, SCHEMA, SCHEMA_VERSION};
 use super::maker::NotConnected;
-use super::{Host, RedisOpenError};
 
 /// What is known of schema keys.
 #[derive(Default)]
@@ -21,77 +21,118 @@ pub(super) struct Schemas {
 
 impl Schemas {
     /// Sees to it that these schema keys are there and ours, and have not vanished; makes them where they
-    /// have never been. Those in the keeping of another node are that one's affair.
+    /// have never been. Of each it says why it is not there, if so: that another node has it, in whose
+    /// keeping it is, or that the server has lost it.
     pub(super) async fn check(
         &self,
         connection: &Connection,
-        keys: Vec<String>,
-    ) -> Result<(), NotConnected> {
-        let missing = self.missing(connection, keys).await?;
-        if missing.is_empty() {
-            return Ok(());
+        keys: &[String],
+    ) -> Result<Vec<Result<(), Failure>>, NotConnected> {
+        let mut found = self.look(connection, keys).await?;
+        let is_missing = |found: &Found| matches!(found, Found::Nothing);
+        let missing = |found: &[Found]| -> Vec<String> {
+            let missing = found
+                .iter()
+                .zip(keys)
+                .filter(|(found, _)| is_missing(found));
+            missing.map(|(_, key)| key.clone()).collect()
+        };
+        let to_make = missing(&found);
+        let have_vanished = to_make.iter().any(|key| self.seen.borrow().contains(key));
+        if !to_make.is_empty() && !have_vanished {
+            make(connection, &to_make).await?;
+            // Another's who was quicker are there now too.
+            found = self.look(connection, keys).await?;
         }
         let host = connection.host();
-        let vanished = missing.iter().find(|key| self.seen.borrow().contains(*key));
-        if let Some(key) = vanished {
-            return Err(NotConnected::ForNow(format!(
+        let results = found.into_iter().zip(keys).map(|(found, key)| match found {
+            Found::Ours => Ok(()),
+            Found::Elsewhere(failure) => Err(failure),
+            Found::Nothing => Err(Failure::NotUsable(format!(
                 "{host}: the key {key:?} is gone, so the server has lost its data; it is not used until \
                  that is back, or a storage is opened on it anew"
-            )));
-        }
-        let mut make = pipe();
-        for key in &missing {
-            let schema = format!("{SCHEMA}{SCHEMA_VERSION}");
-            make.cmd("SETNX").arg(key).arg(schema);
-        }
-        let not_usable = |failure| NotConnected::after(host, &failure);
-        let mut answers = connection.ask(&make).await.map_err(not_usable)?;
-        for _ in &missing {
-            of_this_node(host, answers.next("SETNX")).map_err(not_usable)?;
-        }
-        // Another's who was quicker are there now too.
-        self.missing(connection, missing).await?;
-        Ok(())
+            ))),
+        });
+        Ok(results.collect())
     }
 
-    /// Those of these schema keys that the server should have and has not; the others are ours.
-    async fn missing(
+    async fn look(
         &self,
         connection: &Connection,
-        keys: Vec<String>,
-    ) -> Result<Vec<String>, NotConnected> {
+        keys: &[String],
+    ) -> Result<Vec<Found>, NotConnected> {
         let host = connection.host();
         let not_usable = |failure| NotConnected::after(host, &failure);
         let mut get = pipe();
-        for key in &keys {
+        for key in keys {
             get.cmd("GET").arg(key);
         }
         let mut answers = connection.ask(&get).await.map_err(not_usable)?;
-        let mut missing = Vec::new();
+        let mut all = Vec::with_capacity(keys.len());
         for key in keys {
-            let found = of_this_node(host, answers.optional_text("GET")).map_err(not_usable)?;
-            match found {
-                None => {}
-                Some(None) => missing.push(key),
-                Some(Some(found)) => {
-                    check_schema(&key, found).map_err(NotConnected::Refused)?;
-                    self.seen.borrow_mut().insert(key);
+            all.push(match answers.optional_text("GET") {
+                Ok(None) => Found::Nothing,
+                Ok(Some(found)) => {
+                    check_schema(key, found).map_err(NotConnected::Refused)?;
+                    self.seen.borrow_mut().insert(key.clone());
+                    Found::Ours
                 }
-            }
+                // Its partition is on its way to another, which has this key already.
+                Err(failure) if failure.is_of_given_slot() => Found::Ours,
+                Err(failure) if failure.is_of_others_slot() => Found::Elsewhere(failure),
+                Err(failure) => return Err(not_usable(failure)),
+            });
         }
-        Ok(missing)
+        Ok(all)
     }
 }
 
-/// The answer of a server that was asked for a key; `None` from a node of a cluster that says that another
-/// one has it, or is being given it.
-fn of_this_node<T>(host: &Host, answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match answer {
-        Ok(answer) => Ok(Some(answer)),
-        Err(failure) => match failure.detour(host) {
-            Some(Detour::Moved(_) | Detour::Ask(_)) => Ok(None),
-            Some(Detour::Later) | None => Err(failure),
-        },
+/// What there is of a schema key.
+enum Found {
+    /// It is there, and ours.
+    Ours,
+    /// It is not there.
+    Nothing,
+    /// It is not this node's affair; what it said.
+    Elsewhere(Failure),
+}
+
+async fn make(connection: &Connection, keys: &[String]) -> Result<(), NotConnected> {
+    let not_usable = |failure| NotConnected::after(connection.host(), &failure);
+    let mut make = pipe();
+    for key in keys {
+        let schema = format!("{SCHEMA}{SCHEMA_VERSION}");
+        make.cmd("SETNX").arg(key).arg(schema);
+    }
+    let mut answers = connection.ask(&make).await.map_err(not_usable)?;
+    for _ in keys {
+        match answers.next("SETNX") {
+            Err(failure) if failure.is_of_given_slot() || failure.is_of_others_slot() => {}
+            answer => drop(answer.map_err(not_usable)?),
+        }
+    }
+    Ok(())
+}
+
+/// The partitions that a connection may be used for: those whose schema keys it has found since its node was
+/// known to have them. What comes to a node later may have come without its data.
+#[derive(Debug)]
+pub(super) struct Verified(RefCell<[bool; PARTITIONS as usize]>);
+
+impl Verified {
+    /// Each, or none.
+    pub(super) fn new(each: bool) -> Self {
+        Self(RefCell::new([each; PARTITIONS as usize]))
+    }
+
+    /// Whether this one is among them.
+    pub(super) fn has(&self, partition: Partition) -> bool {
+        self.0.borrow()[partition.index()]
+    }
+
+    /// Puts one in, or takes it out.
+    pub(super) fn set(&self, partition: Partition, is_verified: bool) {
+        self.0.borrow_mut()[partition.index()] = is_verified;
     }
 }
 
