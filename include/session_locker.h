@@ -2254,7 +2254,7 @@ SlStatus easy_store_start_session_reusable(const SlEasyStore *store,
  * hooks, processes purchases, sends remote changes and tells events, all on this thread. Never waits for the storage.
  *
  * `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
- * value than the last counts as the last.
+ * value than the last counts as the last. The first is read after the store was created (law 1).
  *
  * Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
  * SL_ERROR_BUSY (an update, wait or drain of this store is under way, on another thread or around
@@ -2731,7 +2731,8 @@ SlStatus locker_create_player(const SlLockerSpec *spec,
  * may be destroyed, and 0 also when a callback has destroyed it.
  *
  * `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
- * all lockers of a spec; a smaller value than the last counts as the last.
+ * all lockers of a spec; a smaller value than the last counts as the last. The first is read after the spec was
+ * created (law 1).
  *
  * Updates with the same `now` share the requests and bytes of one frame (`requests_per_update` and the
  * like of the options). One that finds none left goes first in the next, before lockers that are updated

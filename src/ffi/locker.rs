@@ -109,7 +109,8 @@ fn insert(spec: &SpecObject, locker: Locker) -> FfiResult<*mut SlLocker> {
 /// may be destroyed, and 0 also when a callback has destroyed it.
 ///
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included, the same for
-/// all lockers of a spec; a smaller value than the last counts as the last.
+/// all lockers of a spec; a smaller value than the last counts as the last. The first is read after the spec was
+/// created (law 1).
 ///
 /// Updates with the same `now` share the requests and bytes of one frame (`requests_per_update` and the
 /// like of the options). One that finds none left goes first in the next, before lockers that are updated

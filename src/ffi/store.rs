@@ -391,7 +391,7 @@ pub unsafe extern "C" fn easy_store_start_session_reusable(
 /// hooks, processes purchases, sends remote changes and tells events, all on this thread. Never waits for the storage.
 ///
 /// `now` is in seconds that never run backwards, from any epoch, time asleep included; a smaller
-/// value than the last counts as the last.
+/// value than the last counts as the last. The first is read after the store was created (law 1).
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_OUT_OF_RANGE (`now` is not between -1e15 and 1e15),
 /// SL_ERROR_BUSY (an update, wait or drain of this store is under way, on another thread or around
