@@ -570,6 +570,30 @@ fn a_clock_that_was_wrong_when_a_request_was_sent_takes_no_key_too_early() {
 }
 
 #[test]
+fn clocks_that_show_whole_seconds_out_of_step_keep_no_key_for_ever() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let owner = Server::new(&storage, &clock.skewed(1e6), 1);
+    let mut options = options(&clock, 2);
+    options.clock = Arc::new(FaultyClock {
+        clock: Arc::clone(&clock),
+        reads: AtomicU32::new(0),
+        is_wrong: 0..u32::MAX,
+        wrong: f64::floor,
+    });
+    let other = Server::with(&storage, &clock, options);
+    let held = owner.load(KEY);
+    // The owner is cut off from here on; it alone does not know.
+    let wanted = other.store.start_session(KEY, &[]).unwrap();
+    for _ in 0..8000 {
+        clock.advance(0.25);
+        other.store.update((clock.now() + 0.5).floor()).unwrap();
+        assert!(!wanted.is_available().unwrap() || !held.is_available().unwrap());
+    }
+    assert!(wanted.is_available().unwrap());
+}
+
+#[test]
 fn a_server_whose_clock_cannot_be_read_saves_and_calls_no_session_available() {
     let clock = VirtualClock::new();
     let storage = FaultyStorage::with_clock(&clock);

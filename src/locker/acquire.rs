@@ -20,7 +20,7 @@ use super::state::{
     Committed, Context, HookCall, HookId, HookResult, Intent, Left, LockerState, Phase, committed,
     fetched, timed_out,
 };
-use super::time::Moment;
+use super::time::{Moment, WatchTime};
 
 /// One acquisition, from wanting the key to holding it or being refused.
 #[derive(Debug)]
@@ -73,8 +73,7 @@ enum Step {
     },
     Fetching {
         request: RequestId,
-        /// By the watches' clock.
-        sent_at: f64,
+        sent_at: WatchTime,
         until: f64,
     },
     /// A hook creates or migrates the document.
@@ -273,7 +272,7 @@ impl LockerState {
     fn acquire_fetched(
         &mut self,
         fetched: Fetched,
-        sent_at: f64,
+        sent_at: WatchTime,
         clock: Option<f64>,
         cx: &mut Context<'_>,
     ) {
@@ -308,7 +307,7 @@ impl LockerState {
         &mut self,
         bytes: Bytes,
         revision: Revision,
-        (sent_at, clock): (f64, Option<f64>),
+        (sent_at, clock): (WatchTime, Option<f64>),
         cx: &mut Context<'_>,
     ) {
         if let Phase::Acquire(acquire) = &mut self.phase {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::save_data::{Reserved, Session};
 
 use super::config::Config;
-use super::time::Moment;
+use super::time::{Moment, WatchTime};
 
 /// The storage's clock as a reply reported it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,9 +45,9 @@ struct Watch {
     updated_at: f64,
     save_number: u64,
     /// A time at which the first of the unchanged sightings had been taken; none before the next update.
-    since: Option<f64>,
+    since: Option<WatchTime>,
     /// When the newest of them was asked for: the session stood unchanged until then at least.
-    until: f64,
+    until: WatchTime,
 }
 
 /// What this server has seen of others' sessions. A watch belongs to the key, not to the locker
@@ -68,7 +68,7 @@ impl Watches {
     /// An update begins at `now`, after all that has been seen so far: watches that have not counted count
     /// from here. What is seen in the update itself may be younger, by as long as the server was stopped in
     /// it or a hook ran.
-    pub(crate) fn count_from(&mut self, now: f64) {
+    pub(crate) fn count_from(&mut self, now: WatchTime) {
         for key in self.new.drain() {
             if let Some(watch) = self.by_key.get_mut(&key) {
                 watch.since.get_or_insert(now);
@@ -91,7 +91,7 @@ impl Watches {
         key: &Arc<str>,
         reserved: &Reserved,
         session: &Session,
-        (sent_at, received_at): (f64, f64),
+        (sent_at, received_at): (WatchTime, WatchTime),
     ) -> f64 {
         let save_number = save_number(reserved, session.lock_id).unwrap_or(0);
         let fresh = Watch {
@@ -108,8 +108,11 @@ impl Watches {
                 && watch.save_number == fresh.save_number
         };
         if let Some(watch) = self.by_key.get_mut(key).filter(is_same) {
-            watch.until = watch.until.max(sent_at);
-            return watch.since.map_or(0.0, |since| watch.until - since);
+            if watch.until.until(sent_at) > 0.0 {
+                watch.until = sent_at;
+            }
+            let until = watch.until;
+            return watch.since.map_or(0.0, |since| since.until(until));
         }
         self.by_key.insert(Arc::clone(key), fresh);
         self.new.insert(Arc::clone(key));
@@ -122,11 +125,12 @@ impl Watches {
         self.new.remove(key);
     }
 
-    fn prune(&mut self, now: f64) {
+    fn prune(&mut self, now: WatchTime) {
         const A_DAY: f64 = 86_400.0;
         let count = self.by_key.len();
         if count >= WATCHES_BEFORE_PRUNING && count.is_power_of_two() {
-            self.by_key.retain(|_, watch| now - watch.until < A_DAY);
+            self.by_key
+                .retain(|_, watch| watch.until.until(now) < A_DAY);
         }
     }
 }

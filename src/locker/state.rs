@@ -28,7 +28,7 @@ use super::lease::{ClockReading, Watches};
 use super::saved_connection::{SavedConnection, WAITS_MAX, add_pruned};
 use super::session_options::NewLocker;
 use super::shared_data::SharedSaveData;
-use super::time::Moment;
+use super::time::{Moment, WatchTime};
 use super::use_keys::UseKey;
 
 /// What a locker sees of its surroundings while something is handled.
@@ -48,7 +48,7 @@ pub(crate) struct Context<'a> {
     pub claims: &'a mut Claims,
     pub watches: &'a mut Watches,
     /// When this update began, by the watches' clock.
-    pub watched_at: f64,
+    pub watched_at: WatchTime,
 }
 
 impl Context<'_> {

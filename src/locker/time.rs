@@ -38,34 +38,48 @@ impl Moment {
     }
 }
 
-/// The time by which watches count: the host's, without what it only catches up with.
+/// The clock by which watches count: the host's, without what that only catches up with.
 ///
 /// A time that the host tells may be old, by as long as the server was stopped since the host has looked at its
-/// clock. What the server's own clock shows beyond the host's is therefore owed: when the host's time goes
-/// further than the server's own it pays that off first, and only the rest has passed. A host in a time of its
-/// own, which goes faster than real time, owes nothing.
+/// clock. How far the host's time has ever led the server's own clock says how old: what makes up for it has
+/// not passed. A host in a time of its own, which goes faster than real time, leads further and further.
 #[derive(Debug, Default)]
-pub(crate) struct WatchClock {
-    now: f64,
-    /// What the host's time may be behind.
-    owed: f64,
+pub(crate) struct WatchClock(WatchTime);
+
+/// A time of a [`WatchClock`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct WatchTime {
+    by_host: f64,
+    by_server: f64,
+    /// The furthest that the host's time has led so far.
+    lead: f64,
 }
 
 impl WatchClock {
-    pub fn now(&self) -> f64 {
-        self.now
+    pub fn now(&self) -> WatchTime {
+        self.0
     }
 
     /// So much has passed by the host's time, and so much by the server's own clock.
     pub fn pass(&mut self, by_host: f64, by_server: f64) {
-        let ahead = by_host - by_server;
-        self.now += by_host.min(by_server) + (ahead - self.owed).max(0.0);
-        self.owed = (self.owed - ahead).max(0.0);
+        let Self(now) = self;
+        now.by_host += by_host;
+        now.by_server += by_server;
+        now.lead = now.lead.max(now.by_host - now.by_server);
     }
 
     /// The host's time may be behind by so much more.
     pub fn owe(&mut self, seconds: f64) {
-        self.owed += seconds;
+        self.0.lead += seconds;
+    }
+}
+
+impl WatchTime {
+    /// How much has surely passed until a later time.
+    pub fn until(self, later: Self) -> f64 {
+        let by_host = later.by_host - self.by_host;
+        let by_both = by_host.min(later.by_server - self.by_server);
+        by_both.max(later.by_host - (self.by_server + self.lead))
     }
 }
 

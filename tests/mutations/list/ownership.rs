@@ -50,8 +50,8 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 1,
         name: "counts a watch by all the time that the host tells, though it only catches up",
         file: "src/locker/time.rs",
-        original: "(ahead - self.owed).max(0.0)",
-        broken: "ahead.max(0.0)",
+        original: "(self.by_server + self.lead)",
+        broken: "self.by_host",
     },
     Mutation {
         law: 1,
