@@ -744,7 +744,8 @@ typedef struct SlClock {
     double (*wall)(void *user_data);
     /**
      * Seconds that never run backwards, from any epoch, time asleep included: they tell how old
-     * the time is that the host tells (law 1). Not a number, or beyond 1e15: the clock cannot be read now.
+     * the time is that the host tells (law 1); one that stands still cannot, and a server that is stopped
+     * could then take another's session too early. Not a number, or beyond 1e11: the clock cannot be read now.
      * Until it can, no session is available.
      */
     double (*monotonic)(void *user_data);

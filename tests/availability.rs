@@ -326,11 +326,15 @@ fn a_server_that_was_stopped_before_an_update_stamps_its_save_with_the_storages_
 
 /// The other server gets the key in the end, and not before its owner knows that its lease is over.
 fn is_taken_in_time(other: &Server, wanted: &Profile, held: &Profile) {
+    is_taken_in_time_of_frames(1.0, other, wanted, held);
+}
+
+fn is_taken_in_time_of_frames(frame: f64, other: &Server, wanted: &Profile, held: &Profile) {
     let mut seconds = 0.0;
     while !wanted.is_available().unwrap() {
         assert!(seconds < 4800.0, "never taken");
-        other.jump(1.0);
-        seconds += 1.0;
+        other.jump(frame);
+        seconds += frame;
     }
     assert!(!held.is_available().unwrap(), "taken after {seconds} s");
 }
@@ -486,7 +490,7 @@ fn a_server_that_was_stopped_at_any_point_of_an_update_does_not_take_a_key_too_e
 
 /// A clock that shows something wrong at some of the times that it is read.
 struct FaultyClock {
-    clock: Arc<VirtualClock>,
+    clock: Arc<dyn Clock>,
     reads: AtomicU32,
     is_wrong: Range<u32>,
     wrong: fn(f64) -> f64,
@@ -532,7 +536,7 @@ fn watched_by_a_clock_that_is_wrong(
     let owner = Server::new(&storage, &clock.skewed(1e6), 1);
     let mut options = options(&clock, 2);
     options.clock = Arc::new(FaultyClock {
-        clock: Arc::clone(&clock),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
         reads: AtomicU32::new(0),
         is_wrong: at_read..at_read + 1,
         wrong,
@@ -569,6 +573,105 @@ fn a_clock_that_was_wrong_when_a_request_was_sent_takes_no_key_too_early() {
     }
 }
 
+/// Times to which nothing can be added any more that is as short as a frame, and the latest and earliest that are
+/// taken for times.
+const FAR_OFF: [fn(f64) -> f64; 4] = [|_| 1e15, |_| -1e15, |_| 1e11, |_| -1e11];
+const FRAME: f64 = 1.0 / 16.0;
+
+#[test]
+fn a_clock_that_was_once_an_age_off_keeps_no_key_for_ever() {
+    for (read, wrong) in (0..8).flat_map(|read| FAR_OFF.map(|wrong| (read, wrong))) {
+        let (_storage, [_owner, other], [held, wanted]) =
+            watched_by_a_clock_that_is_wrong(read, wrong);
+        is_taken_in_time_of_frames(FRAME, &other, &wanted, &held);
+    }
+}
+
+/// A server that goes by a clock that is wrong once.
+fn with_a_clock_that_is_wrong(
+    read: u32,
+    wrong: fn(f64) -> f64,
+) -> (Arc<FaultyStorage>, Arc<VirtualClock>, Server) {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let mut options = options(&clock, 1);
+    options.clock = Arc::new(FaultyClock {
+        clock: Arc::new(DozingClock(Arc::clone(&clock))),
+        reads: AtomicU32::new(0),
+        is_wrong: read..read + 1,
+        wrong,
+    });
+    let server = Server::with(&storage, &clock, options);
+    (storage, clock, server)
+}
+
+#[test]
+fn a_session_is_not_available_for_ever_by_a_clock_that_was_once_an_age_off() {
+    for (read, wrong) in (0..8).flat_map(|read| FAR_OFF.map(|wrong| (read, wrong))) {
+        let (storage, _clock, server) = with_a_clock_that_is_wrong(read, wrong);
+        let profile = server.load(KEY);
+        storage.on_commit(&[FailBefore; 300]);
+        let mut seconds = 0.0;
+        while seconds <= LEASE {
+            server.jump(FRAME);
+            seconds += FRAME;
+        }
+        assert!(!profile.is_available().unwrap(), "at read {read}");
+    }
+}
+
+#[test]
+fn a_session_is_not_available_for_ever_to_one_who_only_waits_by_a_clock_that_was_wrong() {
+    for read in 4..30 {
+        let (storage, clock, server) = with_a_clock_that_is_wrong(read, |now| now + 40_000.0);
+        let profile = server.load(KEY);
+        storage.on_fetch(&[HoldRequest; 300]);
+        let waits_for = server.start("Player_2");
+        profile.mark_force_save().unwrap();
+        waits_for.wait_until_loaded(3.0).unwrap();
+        storage.on_commit(&[FailBefore; 300]);
+        let cut_off_at = clock.now();
+        while clock.now() < cut_off_at + LEASE {
+            waits_for.wait_until_loaded(LEASE).unwrap();
+        }
+        assert!(!profile.is_available().unwrap(), "at read {read}");
+    }
+}
+
+#[test]
+fn a_wait_ends_by_its_timeout_though_the_clock_cannot_be_read() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    for is_wrong in [0..20, 0..u32::MAX] {
+        let mut options = options(&clock, 1);
+        options.clock = Arc::new(FaultyClock {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            reads: AtomicU32::new(0),
+            is_wrong,
+            wrong: |_| f64::NAN,
+        });
+        let server = Server::with(&storage, &clock, options);
+        storage.on_fetch(&[HoldRequest]);
+        let wanted = server.start(KEY);
+        let begun = clock.now();
+        assert!(wanted.wait_until_loaded(5.0).is_ok() && !wanted.is_loaded());
+        assert!((4.9..5.1).contains(&(clock.now() - begun)));
+    }
+}
+
+#[test]
+fn a_clock_that_is_wrong_once_in_a_wait_takes_no_key_too_early() {
+    for (read, wrong) in (12..60).flat_map(|read| WRONG.map(|wrong| (read, wrong))) {
+        let (storage, clock, other) = with_a_clock_that_is_wrong(read, wrong);
+        // The owner's wall clock is ahead, so the key can be taken by watching alone.
+        let owner = Server::new(&storage, &clock.skewed(1e6), 2);
+        let held = owner.load(KEY);
+        let wanted = other.start(KEY);
+        for _ in 0..10 {
+            wanted.wait_until_loaded(10.0).unwrap();
+            assert!(!wanted.is_loaded() && held.is_available().unwrap());
+        }
+    }
+}
+
 #[test]
 fn clocks_that_show_whole_seconds_out_of_step_keep_no_key_for_ever() {
     let storage = FaultyStorage::new();
@@ -576,7 +679,7 @@ fn clocks_that_show_whole_seconds_out_of_step_keep_no_key_for_ever() {
     let owner = Server::new(&storage, &clock.skewed(1e6), 1);
     let mut options = options(&clock, 2);
     options.clock = Arc::new(FaultyClock {
-        clock: Arc::clone(&clock),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
         reads: AtomicU32::new(0),
         is_wrong: 0..u32::MAX,
         wrong: f64::floor,
@@ -600,7 +703,7 @@ fn a_server_whose_clock_cannot_be_read_saves_and_calls_no_session_available() {
     for is_read_in_the_end in [false, true] {
         let mut options = options(&clock, 1);
         options.clock = Arc::new(FaultyClock {
-            clock: Arc::clone(&clock),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
             reads: AtomicU32::new(0),
             is_wrong: if is_read_in_the_end {
                 0..8

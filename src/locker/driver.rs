@@ -164,6 +164,10 @@ pub(crate) const PURCHASE_ID_MAX_BYTES: usize = 256;
 /// How often a blocking wait looks again.
 const WAIT_STEP_S: f64 = 0.001;
 
+/// Further from its epoch than any clock is, in seconds: three thousand years. Whatever is added to less
+/// still counts.
+const CLOCK_MAX_S: f64 = 1e11;
+
 /// The shortest sleep of a blocking wait.
 const WAIT_LEAST_S: f64 = 1e-6;
 
@@ -175,7 +179,7 @@ impl Driver {
         migrators: Migrators,
     ) -> Self {
         let config = Arc::clone(set.config());
-        let told_at = Mutex::new(clock.monotonic());
+        let told_at = Mutex::new(reading(clock.as_ref()));
         Self {
             set: Guarded::new(set),
             storage,
@@ -268,19 +272,27 @@ impl Driver {
     ) -> Result<bool, LockerError> {
         let _driving = Driving::begin(&self.is_driving)?;
         first()?;
-        let begun = self.monotonic();
+        let (mut begun, mut slept) = (self.monotonic(), 0.0);
         loop {
             self.drive(None, scope, host)?;
             if is_done()? {
                 return Ok(true);
             }
-            let left = timeout - (self.monotonic() - begun).max(0.0);
+            let now = self.monotonic();
+            // A clock that cannot be read, or was wrong, must not prolong the wait.
+            if begun.is_nan() || now < begun {
+                begun = now;
+            }
+            let passed = if now.is_nan() { slept } else { now - begun };
+            let left = timeout - passed;
             // A timeout that is not a number is none.
             if left.is_nan() || left <= 0.0 {
                 return Ok(false);
             }
             // Less time may be lost in the rounding of the host's clock, which would then stand still.
-            self.clock.sleep(left.clamp(WAIT_LEAST_S, WAIT_STEP_S));
+            let step = left.clamp(WAIT_LEAST_S, WAIT_STEP_S);
+            self.clock.sleep(step);
+            slept += step;
         }
     }
 
@@ -309,8 +321,7 @@ impl Driver {
 
     /// The server's own monotonic clock; not a number where it shows nothing.
     pub fn monotonic(&self) -> f64 {
-        let shown = self.clock.monotonic();
-        if shown.is_finite() { shown } else { f64::NAN }
+        reading(self.clock.as_ref())
     }
 
     /// Asks the storage for something that is not a locker's.
@@ -433,6 +444,16 @@ impl Driver {
     /// The key of a locker, if it is still there.
     fn key(&self, id: LockerId) -> Result<Option<Arc<str>>, LockerError> {
         Ok(self.set()?.get(id).map(|locker| Arc::clone(locker.key())))
+    }
+}
+
+/// What a clock shows; not a number where that is nothing, or no time that a clock can show.
+fn reading(clock: &dyn Clock) -> f64 {
+    let shown = clock.monotonic();
+    if shown.abs() <= CLOCK_MAX_S {
+        shown
+    } else {
+        f64::NAN
     }
 }
 

@@ -101,19 +101,19 @@ impl Watches {
             since: None,
             until: received_at,
         };
-        self.prune(received_at);
         let is_same = |watch: &&mut Watch| {
             watch.lock_id == fresh.lock_id
                 && watch.updated_at == fresh.updated_at
                 && watch.save_number == fresh.save_number
         };
         if let Some(watch) = self.by_key.get_mut(key).filter(is_same) {
-            if watch.until.until(sent_at) > 0.0 {
+            let Some(since) = watch.since else { return 0.0 };
+            if since.until(sent_at) > since.until(watch.until) {
                 watch.until = sent_at;
             }
-            let until = watch.until;
-            return watch.since.map_or(0.0, |since| since.until(until));
+            return since.until(watch.until);
         }
+        self.prune(received_at);
         self.by_key.insert(Arc::clone(key), fresh);
         self.new.insert(Arc::clone(key));
         0.0

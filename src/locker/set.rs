@@ -419,11 +419,16 @@ impl LockerSet {
             self.at.monotonic = monotonic;
         }
         let (by_host, by_server) = self.at.since(before);
+        let by_host = match time {
+            Time::Host(_) => by_host,
+            // Both are what one clock shows, which the other one cannot correct. Wrong once, it must not take
+            // more than what an owner leaves of its lease.
+            Time::Elapsed(_) => by_host.min(self.config.lease_margin() / 2.0),
+        };
         self.watch_clock.pass(by_host, by_server);
         self.watches.count_from(self.watch_clock.now());
         if !had_host_time && self.has_host_time() {
-            // The host's first time may be as old as this set, and older: what it then catches up with is not
-            // known.
+            // The host's first time may be as old as this set: what it then catches up with is not known.
             self.watch_clock.owe(self.at.now);
             self.watches.begin_anew();
         }

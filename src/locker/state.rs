@@ -283,11 +283,15 @@ impl LockerState {
     pub fn is_available(&self, config: &Config, at: Moment) -> bool {
         match &self.phase {
             Phase::Held(held) => {
+                let from = held.lease_from;
+                // One of the two times that the clock has shown was wrong: it does not say what has passed.
+                let has_run_back = at.monotonic < from.monotonic - config.lease_margin() / 2.0;
                 self.wanted
                     && self.is_loaded()
                     && self.is_syncing
-                    && at.now < config.lease_end(held.lease_from.now)
-                    && at.monotonic < config.lease_end(held.lease_from.monotonic)
+                    && at.now < config.lease_end(from.now)
+                    && at.monotonic < config.lease_end(from.monotonic)
+                    && !has_run_back
                     && !held.is_releasing()
             }
             _ => false,

@@ -41,8 +41,9 @@ impl Moment {
 /// The clock by which watches count: the host's, without what that only catches up with.
 ///
 /// A time that the host tells may be old, by as long as the server was stopped since the host has looked at its
-/// clock. How far the host's time has ever led the server's own clock says how old: what makes up for it has
-/// not passed. A host in a time of its own, which goes faster than real time, leads further and further.
+/// clock; what then makes up for it has not passed. So what both clocks count has passed, and what the host's
+/// time alone counts only if it leads the server's own clock further than ever before: a host in a time of its
+/// own, which goes faster than real time, leads further and further.
 #[derive(Debug, Default)]
 pub(crate) struct WatchClock(WatchTime);
 
@@ -79,7 +80,9 @@ impl WatchTime {
     pub fn until(self, later: Self) -> f64 {
         let by_host = later.by_host - self.by_host;
         let by_both = by_host.min(later.by_server - self.by_server);
-        by_both.max(later.by_host - (self.by_server + self.lead))
+        // No time told before was ahead of the server's own clock by more.
+        let told_at_most = self.by_server + self.lead;
+        by_both.max(later.by_host - told_at_most)
     }
 }
 
