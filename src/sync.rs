@@ -40,6 +40,10 @@ mod under_loom {
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             locked(self.0.lock())
         }
+
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
     }
 
     pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);

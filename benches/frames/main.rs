@@ -6,6 +6,9 @@
 //! machine may take the processor from it at any time, all the more as servers, the network and the
 //! engine's threads share it; so beside the time on the clock stands what of it the frame has used itself,
 //! and whether it has ever gone to sleep. A frame that waits for somebody sleeps.
+//!
+//! A virtual machine's processor can be taken from it too, and what is used then is not only its own. So after
+//! each frame a sum is done that always takes the same, and what the machine makes of that stands beside it.
 
 #[path = "../../tests/conformance/proxy.rs"]
 #[allow(dead_code)]
@@ -15,6 +18,7 @@ mod support;
 mod thread_usage;
 
 use std::env;
+use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -48,8 +52,20 @@ fn main() {
         "\n{SESSIONS} sessions of 1 kB, each saved every {SAVE_PERIOD_S} s, 60 frames a second; in ms\n"
     );
     println!(
-        "{:<34} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6}",
-        "frames", "median", "99 %", "99.9 %", "longest", "itself", "over 1", "asleep", "saves/s"
+        "{:<34} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7} {:>6} | {:>7} {:>7} {:>7} {:>7}",
+        "frames",
+        "median",
+        "99 %",
+        "99.9 %",
+        "longest",
+        "itself",
+        "over 1",
+        "asleep",
+        "saves/s",
+        "a sum",
+        "longest",
+        "itself",
+        "over 1"
     );
     for (name, variable) in [
         ("PostgreSQL", "SESSION_LOCKER_TEST_POSTGRES"),
@@ -62,7 +78,8 @@ fn main() {
     }
     println!(
         "\nitself: what the longest-running frame has used of a processor; over 1: frames that took more than a\n\
-         millisecond on the clock; asleep: frames in which the thread gave its processor away"
+         millisecond on the clock; asleep: frames in which the thread gave its processor away; a sum: the median\n\
+         of what always takes the same, and asks nothing of anybody"
     );
 }
 
@@ -134,7 +151,7 @@ struct Game {
     next: usize,
 }
 
-/// One frame.
+/// A frame, or a sum.
 struct Measured {
     took: Duration,
     used: Duration,
@@ -160,41 +177,88 @@ impl Game {
         saves.count()
     }
 
-    /// Frames for as long as this, as a game has them.
-    fn play(&mut self, time: Duration) -> (Vec<Measured>, usize) {
+    /// Frames for as long as this, as a game has them, and the sums between them.
+    fn play(&mut self, time: Duration) -> (Figures, Figures, usize) {
         let (begun, mut saves) = (Instant::now(), 0);
-        let mut measured = Vec::new();
+        let (mut frames, mut sums) = (Vec::new(), Vec::new());
         while begun.elapsed() < time {
-            let (before, at) = (Usage::now(), Instant::now());
-            saves += self.frame();
-            let (took, after) = (at.elapsed(), Usage::now());
-            measured.push(Measured {
-                took,
-                used: after.processor - before.processor,
-                slept: after.sleeps > before.sleeps,
-            });
-            thread::sleep(FRAME.saturating_sub(took));
+            let frame_begun = Instant::now();
+            frames.push(measure(|| saves += self.frame()));
+            sums.push(measure(sum));
+            thread::sleep(FRAME.saturating_sub(frame_begun.elapsed()));
         }
-        (measured, saves)
+        (Figures::of(&frames), Figures::of(&sums), saves)
     }
 
     fn report(&mut self, name: &str, what: &str, time: Duration) {
-        let (measured, saves) = self.play(time);
-        let mut took: Vec<Duration> = measured.iter().map(|frame| frame.took).collect();
-        took.sort();
-        let part = |part: f64| took[((took.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
-        let used = measured.iter().map(|frame| frame.used).max();
-        let over = took.iter().filter(|took| **took > LIMIT).count();
-        let slept = measured.iter().filter(|frame| frame.slept).count();
+        let (frames, sums, saves) = self.play(time);
         println!(
-            "{:<34} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {over:>7} {slept:>7} {:>6.0}",
+            "{:<34} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>7.3} {:>7} {:>7} {:>6.0}  | {:>7.3} {:>7.3} {:>7.3} {:>7}",
             format!("{name} {what}"),
-            part(0.5),
-            part(0.99),
-            part(0.999),
-            part(1.0),
-            used.unwrap_or_default().as_secs_f64() * 1e3,
-            saves as f64 / time.as_secs_f64()
+            frames.part(0.5),
+            frames.part(0.99),
+            frames.part(0.999),
+            frames.part(1.0),
+            milliseconds(frames.most_used),
+            frames.over,
+            frames.slept,
+            saves as f64 / time.as_secs_f64(),
+            sums.part(0.5),
+            sums.part(1.0),
+            milliseconds(sums.most_used),
+            sums.over,
         );
     }
+}
+
+fn measure(work: impl FnOnce()) -> Measured {
+    let (before, at) = (Usage::now(), Instant::now());
+    work();
+    let (took, after) = (at.elapsed(), Usage::now());
+    Measured {
+        took,
+        used: after.processor - before.processor,
+        slept: after.sleeps > before.sleeps,
+    }
+}
+
+/// Takes about as long as a frame with something to do.
+fn sum() {
+    let add = |sum: u64, number: u64| black_box(sum.wrapping_add(number));
+    black_box((0..200_000).fold(0, add));
+}
+
+/// What came of many measurements.
+struct Figures {
+    /// In order.
+    took: Vec<Duration>,
+    most_used: Duration,
+    over: usize,
+    slept: usize,
+}
+
+impl Figures {
+    fn of(measured: &[Measured]) -> Self {
+        let mut took: Vec<Duration> = measured.iter().map(|one| one.took).collect();
+        took.sort();
+        Self {
+            most_used: measured
+                .iter()
+                .map(|one| one.used)
+                .max()
+                .unwrap_or_default(),
+            over: took.iter().filter(|took| **took > LIMIT).count(),
+            slept: measured.iter().filter(|one| one.slept).count(),
+            took,
+        }
+    }
+
+    /// The longest of so large a part, in milliseconds.
+    fn part(&self, part: f64) -> f64 {
+        milliseconds(self.took[((self.took.len() - 1) as f64 * part) as usize])
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }

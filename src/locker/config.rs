@@ -59,7 +59,7 @@ impl Default for Config {
             request_timeout: 30.0,
             document_limit_bytes: save_data::DEFAULT_LIMIT_BYTES,
             purchase_history_limit: 100,
-            requests_per_update: 128,
+            requests_per_update: 48,
             requests_in_flight: 4096,
             bytes_per_update: 256 * 1024,
             read_only_data_stores: false,

@@ -217,8 +217,16 @@ impl Driver {
         self.begin_update(now, scope)?;
         // What it does counts against this update's budget.
         host.begin();
-        while let Some(task) = self.next_task(scope)? {
-            self.run(task, host)?;
+        let mut requests = Vec::new();
+        loop {
+            while let Some(task) = self.next_task(scope)? {
+                self.run(task, host, &mut requests)?;
+            }
+            if requests.is_empty() {
+                break;
+            }
+            // What is answered at once goes on at once.
+            self.storage.submit_all(std::mem::take(&mut requests));
         }
         host.end();
         Ok(())
@@ -351,8 +359,12 @@ impl Driver {
         let Ok(_driving) = Driving::begin(&self.is_driving) else {
             return Ok(());
         };
+        let mut requests = Vec::new();
         while let Some(task) = self.take_task()? {
-            self.run(task, host)?;
+            self.run(task, host, &mut requests)?;
+        }
+        if !requests.is_empty() {
+            self.storage.submit_all(requests);
         }
         Ok(())
     }
@@ -391,9 +403,15 @@ impl Driver {
         Ok(self.set()?.poll(scope))
     }
 
-    fn run(&self, task: Task, host: &dyn Host) -> Result<(), LockerError> {
+    /// Does a task; what is to be submitted is put to the other `requests`.
+    fn run(
+        &self,
+        task: Task,
+        host: &dyn Host,
+        requests: &mut Vec<Request>,
+    ) -> Result<(), LockerError> {
         match task {
-            Task::Submit(request) => self.storage.submit(request),
+            Task::Submit(request) => requests.push(request),
             Task::Event(id, key, event) => host.event(id, &key, event),
             Task::Log(line) => log::log(Level::Debug, &line),
             Task::Hook(id, hook, call) => {

@@ -16,7 +16,6 @@ use super::saved_connection::{SavedConnection, Wake};
 use super::set::LockerId;
 use super::shared_data::SharedSaveData;
 use super::state::LockerState;
-use super::time::Moment;
 use super::use_keys::UseKey;
 
 /// A locker of either API, such as the one that a gift goes to.
@@ -73,7 +72,7 @@ impl LockerRef {
 
     /// Whether it is available unless its lease is over, which only a clock can tell.
     pub(crate) fn may_be_available(&self) -> bool {
-        self.query(|locker| locker.is_available(self.config(), Moment::LONG_AGO))
+        self.query(LockerState::may_be_available)
     }
 
     pub(crate) fn name(&self) -> LockerName {

@@ -154,6 +154,8 @@ struct Budget {
     steps: u32,
     /// Timers still to be looked at.
     timers: u32,
+    /// Lockers whose time has come that may still go on.
+    due: u32,
     in_flight: u32,
     /// Grants since the last one that a waiting load was given out of turn.
     saves_in_a_row: u32,
@@ -193,7 +195,11 @@ const SPARE_REPLIES: u32 = 32;
 
 /// The most touched lockers, and as many timers, that one update looks at: a host that gives ten thousand lockers a
 /// command at once gets them over several frames.
-const STEPS_PER_UPDATE: u32 = 1024;
+const STEPS_PER_UPDATE: u32 = 256;
+
+/// The most lockers whose time has come that one update lets go on. A save has one such time, and a request
+/// without an answer another.
+const DUE_PER_UPDATE: u32 = 64;
 
 impl LockerSet {
     /// An empty set. Without a template, the create hook makes new documents.
@@ -436,6 +442,7 @@ impl LockerSet {
         self.is_waited_for = matches!(time, Time::Elapsed(_));
         self.budget.steps = STEPS_PER_UPDATE;
         self.budget.timers = STEPS_PER_UPDATE;
+        self.budget.due = DUE_PER_UPDATE;
         if self.at.now > self.budget.at || scope == Scope::All {
             self.budget.at = self.at.now;
             self.budget.requests = self.config.requests_per_update;
@@ -624,29 +631,29 @@ impl LockerSet {
         let Some(&Timed { at, slot }) = self.timers.peek() else {
             return false;
         };
-        if at > self.at.now || self.budget.timers == 0 {
+        let now = self.at.now;
+        if at > now || self.budget.timers == 0 {
+            return false;
+        }
+        let entry = &mut self.slots[slot as usize];
+        let deadline = entry.locker.as_deref().map(LockerState::deadline);
+        // Otherwise an earlier timer of this slot has taken its place.
+        let is_armed = entry.armed == at;
+        let is_due = is_armed && !entry.has_reply && deadline.is_some_and(|at| at <= now);
+        if is_due && self.budget.due == 0 {
             return false;
         }
         self.budget.timers -= 1;
         self.timers.pop();
-        let now = self.at.now;
-        let entry = &mut self.slots[slot as usize];
-        if entry.armed != at {
-            // An earlier timer of this slot has taken its place.
+        if !is_armed {
             return true;
         }
         entry.armed = f64::INFINITY;
-        if entry.has_reply {
-            return true;
-        }
-        if entry
-            .locker
-            .as_deref()
-            .is_some_and(|locker| locker.deadline() <= now)
-        {
+        if is_due {
+            self.budget.due -= 1;
             entry.came_to_nothing |= entry.outstanding.is_some();
             self.handle(slot, scope, |locker, cx| locker.handle_timeout(cx));
-        } else {
+        } else if !entry.has_reply {
             self.arm(slot);
         }
         true

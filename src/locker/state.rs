@@ -281,21 +281,22 @@ impl LockerState {
 
     /// Loaded, syncing, within the lease by either time, and not being released.
     pub fn is_available(&self, config: &Config, at: Moment) -> bool {
-        match &self.phase {
-            Phase::Held(held) => {
-                let from = held.lease_from;
-                // One of the two times that the clock has shown was wrong: it does not say what has passed.
-                let has_run_back = at.monotonic < from.monotonic - config.lease_margin() / 2.0;
-                self.wanted
-                    && self.is_loaded()
-                    && self.is_syncing
-                    && at.now < config.lease_end(from.now)
-                    && at.monotonic < config.lease_end(from.monotonic)
-                    && !has_run_back
-                    && !held.is_releasing()
-            }
-            _ => false,
-        }
+        let Phase::Held(held) = &self.phase else {
+            return false;
+        };
+        let from = held.lease_from;
+        // One of the two times that the clock has shown was wrong: it does not say what has passed.
+        let has_run_back = at.monotonic < from.monotonic - config.lease_margin() / 2.0;
+        self.may_be_available()
+            && at.now < config.lease_end(from.now)
+            && at.monotonic < config.lease_end(from.monotonic)
+            && !has_run_back
+    }
+
+    /// Whether it is available while its lease lasts.
+    pub fn may_be_available(&self) -> bool {
+        let is_held = matches!(&self.phase, Phase::Held(held) if !held.is_releasing());
+        is_held && self.wanted && self.is_loaded() && self.is_syncing
     }
 
     pub fn is_syncing(&self) -> bool {

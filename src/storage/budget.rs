@@ -44,7 +44,7 @@ pub const MAX_LIMIT: u32 = 1_000_000;
 const SOON_S: NonZeroU32 = NonZeroU32::new(2).expect("more than none");
 /// One tick, or one request, lets so many go or refuses them at most: a frame ends, however fast the answers
 /// come.
-const LET_GO_AT_ONCE: usize = 1024;
+const LET_GO_AT_ONCE: usize = 256;
 /// One look forgets so many who have gone at most: one makes room for who comes, and with the other they
 /// grow fewer.
 const FORGET_AT_ONCE: usize = 2;
@@ -114,16 +114,17 @@ impl Budget {
 
 impl Storage for Budget {
     fn submit(&self, request: Request) {
-        let is_retry = request.responder.is_retry();
-        self.meter.count_request(&request.operation, is_retry);
+        if let Some(request) = self.enter(request, self.meter.now()) {
+            self.engine.submit(request);
+        }
+    }
+
+    fn submit_all(&self, requests: Vec<Request>) {
         let now = self.meter.now();
-        let Some(gate) = &self.gate else {
-            return self.hand_over(request, None, now);
-        };
-        match gate.enter(request, now) {
-            Entered::Through(request, place) => self.hand_over(request, place, now),
-            Entered::Waits => self.let_go(gate, now),
-            Entered::Refused(request, error) => self.refuse(request, error),
+        let enter = |request| self.enter(request, now);
+        let entered: Vec<Request> = requests.into_iter().filter_map(enter).collect();
+        if !entered.is_empty() {
+            self.engine.submit_all(entered);
         }
     }
 
@@ -159,30 +160,55 @@ impl Storage for Budget {
 }
 
 impl Budget {
+    /// A request that comes, if it may go to the engine at once.
+    fn enter(&self, request: Request, now: f64) -> Option<Request> {
+        let is_retry = request.responder.is_retry();
+        self.meter.count_request(&request.operation, is_retry);
+        let Some(gate) = &self.gate else {
+            return Some(self.begin(request, None, now));
+        };
+        match gate.enter(request, now) {
+            Entered::Through(request, place) => return Some(self.begin(request, place, now)),
+            Entered::Waits => self.let_go(gate, now),
+            Entered::Refused(request, error) => self.refuse(request, error),
+        }
+        None
+    }
+
     /// Hands over what may go of those that wait, and refuses those that have waited for too long, with no
     /// lock held.
     fn let_go(&self, gate: &Gate, now: f64) {
-        for _ in 0..LET_GO_AT_ONCE {
-            match gate.next(now) {
-                Some(Next::Goes(request, place)) => self.hand_over(request, place, now),
-                Some(Next::Refused(request, error)) => self.refuse(request, error),
-                None => break,
+        let mut left = LET_GO_AT_ONCE;
+        loop {
+            let mut begun = Vec::new();
+            while left > 0 {
+                match gate.next(now) {
+                    Some(Next::Goes(request, place)) => begun.push(self.begin(request, place, now)),
+                    Some(Next::Refused(request, error)) => self.refuse(request, error),
+                    None => break,
+                }
+                left -= 1;
             }
+            if begun.is_empty() {
+                break;
+            }
+            // What the engine answers at once makes room for more.
+            self.engine.submit_all(begun);
         }
     }
 
-    /// Gives the engine a request, which is in flight from here on.
-    fn hand_over(&self, request: Request, place: Option<Place>, now: f64) {
+    /// A request that goes to the engine, and is in flight from here on.
+    fn begin(&self, request: Request, place: Option<Place>, now: f64) -> Request {
         self.meter.count_in_flight();
         let ticket = self.meter.ticket(now, place);
         let Request {
             operation,
             responder,
         } = request;
-        self.engine.submit(Request {
+        Request {
             operation,
             responder: responder.with_ticket(ticket),
-        });
+        }
     }
 
     fn refuse(&self, request: Request, error: StorageError) {

@@ -414,6 +414,14 @@ pub trait Storage: Send + Sync {
     /// by the asker.
     fn submit(&self, request: Request);
 
+    /// Takes several, as [`submit`](Self::submit) would one after the other; an engine with a thread of its
+    /// own wakes it once. A frame's requests come so.
+    fn submit_all(&self, requests: Vec<Request>) {
+        for request in requests {
+            self.submit(request);
+        }
+    }
+
     /// Lets go on what waits for its time. Whoever has asked for something calls it from time to time
     /// until it is answered, on a thread on which it might have asked too. True while something waits.
     fn tick(&self) -> bool {
@@ -448,8 +456,10 @@ impl Mailbox {
     /// Moves every waiting reply to the end of `into`, oldest first; one atomic read when there
     /// is none.
     pub fn take_into(&self, into: &mut std::collections::VecDeque<Reply>) {
-        if self.filled.load(Ordering::Acquire) {
-            let mut replies = self.replies.lock();
+        if self.filled.load(Ordering::Acquire)
+            // A thread that has just brought something may have lost its processor: that is for the next update.
+            && let Some(mut replies) = self.replies.try_lock()
+        {
             self.filled.store(false, Ordering::Release);
             into.extend(replies.drain(..));
         }

@@ -37,10 +37,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-use super::admission::{Admission, value_bytes};
+use super::admission::Admission;
 pub use super::server_tls::TlsRoots;
 pub use super::server_url::Host;
-use super::{Request, RequestErrorKind, Storage, StorageError};
+use super::{Request, Storage};
 pub use parameters::{PostgresOptions, SslMode};
 
 /// The largest value, in bytes: a quarter of what the server takes as one message.
@@ -135,7 +135,7 @@ pub enum PostgresOpenError {
 /// same, and what is left is answered as failed.
 pub struct PostgresStorage {
     /// `None` once closed.
-    requests: Option<UnboundedSender<Request>>,
+    requests: Option<UnboundedSender<Vec<Request>>>,
     admission: Arc<Admission>,
     warnings: Vec<String>,
     /// Disconnected when the thread has ended.
@@ -163,7 +163,12 @@ impl PostgresStorage {
         let (requests, submitted) = unbounded_channel();
         let (opened, is_opened) = channel();
         let (ends, ended) = channel();
-        let admission = Admission::new("PostgreSQL", MAX_QUEUED_REQUESTS, MAX_QUEUED_BYTES);
+        let admission = Admission::new(
+            "PostgreSQL",
+            MAX_VALUE_BYTES,
+            MAX_QUEUED_REQUESTS,
+            MAX_QUEUED_BYTES,
+        );
         let admission = Arc::new(admission);
         let of_thread = Arc::clone(&admission);
         let thread = thread::Builder::new()
@@ -199,20 +204,15 @@ impl PostgresStorage {
 
 impl Storage for PostgresStorage {
     fn submit(&self, request: Request) {
-        let Some(requests) = &self.requests else {
-            return;
-        };
-        let size_bytes = value_bytes(&request.operation);
-        if size_bytes > MAX_VALUE_BYTES {
-            let message = format!("a value of {size_bytes} bytes is too large for PostgreSQL");
-            let error = StorageError::new(RequestErrorKind::Script, message);
-            return request.responder.answer(Err(error));
+        self.submit_all(vec![request]);
+    }
+
+    fn submit_all(&self, requests: Vec<Request>) {
+        let admitted = self.admission.admit_all(requests);
+        if let (Some(thread), false) = (&self.requests, admitted.is_empty()) {
+            // A thread that ended has panicked; the requests are answered as given up when they are dropped.
+            let _ = thread.send(admitted);
         }
-        if let Err(error) = self.admission.admit(size_bytes) {
-            return request.responder.answer(Err(error));
-        }
-        // A thread that ended has panicked; the request is answered as given up when it is dropped.
-        let _ = requests.send(request);
     }
 }
 

@@ -92,6 +92,8 @@ pub fn options(clock: &Arc<VirtualClock>, seed: u64) -> SpecOptions {
     SpecOptions {
         config: Config {
             job_id: format!("server-{seed}").into(),
+            // A second of virtual time is often one frame.
+            requests_per_update: 128,
             ..Config::default()
         },
         migrators: Migrators::default(),

@@ -46,7 +46,7 @@ pub(super) type Opened = Result<Vec<String>, PostgresOpenError>;
 pub(super) fn run(
     options: PostgresOptions,
     connector: Connector,
-    submitted: UnboundedReceiver<Request>,
+    submitted: UnboundedReceiver<Vec<Request>>,
     admission: Arc<Admission>,
     opened: &Sender<Opened>,
 ) {
@@ -146,12 +146,14 @@ impl Engine {
     }
 
     /// Takes what is submitted until nobody can submit any more, and then finishes.
-    async fn serve(self: Rc<Self>, mut submitted: UnboundedReceiver<Request>) {
-        while let Some(request) = submitted.recv().await {
+    async fn serve(self: Rc<Self>, mut submitted: UnboundedReceiver<Vec<Request>>) {
+        while let Some(mut requests) = submitted.recv().await {
+            while let Ok(more) = submitted.try_recv() {
+                requests.extend(more);
+            }
             let now = Instant::now();
             let mut queue = self.queue.borrow_mut();
-            queue.push(request, now);
-            while let Ok(request) = submitted.try_recv() {
+            for request in requests {
                 queue.push(request, now);
             }
             drop(queue);

@@ -225,7 +225,7 @@ mod tests {
     use crate::storage::{Mailbox, RequestId, Responder, Revision};
 
     fn queue() -> Queue {
-        Queue::new(Arc::new(Admission::new("Test", 10_000, 1 << 40)))
+        Queue::new(Arc::new(Admission::new("Test", 1 << 40, 10_000, 1 << 40)))
     }
 
     fn commit(key: &str, expected: Expected, size_bytes: usize) -> Operation {
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_or_given_up_makes_room() {
-        let admission = Arc::new(Admission::new("Test", 2, 100));
+        let admission = Arc::new(Admission::new("Test", 2000, 2, 100));
         let (mut queue, now) = (Queue::new(Arc::clone(&admission)), Instant::now());
         push(&mut queue, commit("a", at(1), 60), now);
         push(&mut queue, commit("b", at(1), 40), now);

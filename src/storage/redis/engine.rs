@@ -45,7 +45,7 @@ pub(super) type Opened = Result<Vec<String>, RedisOpenError>;
 pub(super) fn run(
     options: RedisOptions,
     connector: Connector,
-    submitted: UnboundedReceiver<Request>,
+    submitted: UnboundedReceiver<Vec<Request>>,
     admission: Arc<Admission>,
     opened: &Sender<Opened>,
 ) {
@@ -129,17 +129,16 @@ impl Engine {
     }
 
     /// Takes what is submitted until nobody can submit any more, and then finishes.
-    async fn serve(self: Rc<Self>, mut submitted: UnboundedReceiver<Request>) {
-        while let Some(request) = submitted.recv().await {
+    async fn serve(self: Rc<Self>, mut submitted: UnboundedReceiver<Vec<Request>>) {
+        while let Some(mut requests) = submitted.recv().await {
+            while let Ok(more) = submitted.try_recv() {
+                requests.extend(more);
+            }
             let now = Instant::now();
             let nodes = self.nodes.borrow();
-            let push = |request: Request| {
+            for request in requests {
                 let node = nodes.of(&request.operation);
                 node.queue.borrow_mut().push(request, now);
-            };
-            push(request);
-            while let Ok(request) = submitted.try_recv() {
-                push(request);
             }
             self.filled.notify_one();
             for node in nodes.all() {

@@ -191,7 +191,7 @@ mod tests {
     use crate::storage::{Expected, Mailbox, RequestId, Responder};
 
     fn queue() -> Queue {
-        Queue::new(Arc::new(Admission::new("Test", 10_000, 1 << 40)))
+        Queue::new(Arc::new(Admission::new("Test", 1 << 40, 10_000, 1 << 40)))
     }
 
     fn commit(size_bytes: usize) -> Operation {

@@ -50,7 +50,7 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 1,
         name: "counts a watch by all the time that the host tells, though it only catches up",
         file: "src/locker/time.rs",
-        original: "(self.by_server + self.lead)",
+        original: "self.by_server + self.lead",
         broken: "self.by_host",
     },
     Mutation {
@@ -75,8 +75,9 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 1,
         name: "calls itself available past its lease",
         file: "src/locker/state.rs",
-        original: "at.now < config.lease_end(held.lease_from.now)
-            && at.monotonic < config.lease_end(held.lease_from.monotonic)",
+        original: "at.now < config.lease_end(from.now)
+            && at.monotonic < config.lease_end(from.monotonic)
+            && !has_run_back",
         broken: "true",
     },
     Mutation {
