@@ -82,15 +82,14 @@ pub const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         law: 1,
-        name: "counts the lease of a save by the host's time alone",
+        name: "counts the lease of a save by the server's own clock from the answer on",
         file: "src/locker/hold.rs",
-        original: "Attempt { number, covers, sent_at: cx.at, releases, }",
-        broken: "Attempt {
-            number,
-            covers,
-            sent_at: crate::locker::time::Moment { monotonic: f64::INFINITY, ..cx.at },
-            releases,
-        }",
+        original: "held.step = Step::Resting;
+            self.stored(attempt);",
+        broken: "held.step = Step::Resting;
+            let monotonic = cx.at.monotonic;
+            let sent_at = Moment { monotonic, ..attempt.sent_at };
+            self.stored(Attempt { sent_at, ..attempt });",
     },
     Mutation {
         law: 1,
