@@ -228,13 +228,13 @@ lua-tests: library
 	@printf '\n== LuaJIT\n'
 	@tests/lua/run $(LIB) build/lua
 
-# All of them on SQLite, and the one in C on each server; with STORAGE=postgres or redis all on that one.
+# All of them on each storage; with STORAGE=postgres or redis on that one.
 stories: stories-storage library
 	@printf '\n== One story in each language\n'
 ifeq ($(STORAGE),)
 	@tests/story/run $(LIB) build/story
-	@STORY_STORAGE=postgres tests/servers/postgres run tests/story/run $(LIB) build/story c
-	@STORY_STORAGE=redis tests/servers/redis run tests/story/run $(LIB) build/story c
+	@STORY_STORAGE=postgres tests/servers/postgres run tests/story/run $(LIB) build/story
+	@STORY_STORAGE=redis tests/servers/redis run tests/story/run $(LIB) build/story
 else
 	@STORY_STORAGE=$(STORAGE) $(ON_STORAGE) tests/story/run $(LIB) build/story
 endif

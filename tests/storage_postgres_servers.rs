@@ -53,6 +53,33 @@ fn what_is_acknowledged_is_durable_though_the_server_is_set_otherwise_unless_the
 }
 
 #[test]
+fn a_commit_waits_for_the_standbys_though_the_server_is_set_otherwise() {
+    let server = Server::start(&[]);
+    drop(open(&server.url()));
+    // At the end of each transaction that writes.
+    server.sql(
+        "CREATE FUNCTION demand_on() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF current_setting('synchronous_commit') NOT IN ('on', 'remote_apply') THEN
+                 RAISE EXCEPTION 'it is %', current_setting('synchronous_commit');
+             END IF;
+             RETURN NULL;
+         END $$;
+         CREATE CONSTRAINT TRIGGER demand_on AFTER INSERT OR UPDATE ON session_locker
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION demand_on()",
+    );
+    for setting in ["off", "local", "remote_write", "on", "remote_apply"] {
+        server.sql(&format!(
+            "ALTER ROLE CURRENT_USER SET synchronous_commit = {setting}"
+        ));
+        let asker = open(&server.url());
+        let first = asker.commit(setting, NEVER_WRITTEN, b"first");
+        let first = first.unwrap_or_else(|| panic!("{setting}"));
+        let second = asker.commit(setting, Expected::Present(first), b"second");
+        assert!(second.is_some(), "{setting}");
+    }
+}
+
+#[test]
 fn a_server_that_never_flushes_is_warned_of() {
     let warnings = |server: &Server| {
         let options = PostgresOptions::from_url(&server.url()).unwrap();

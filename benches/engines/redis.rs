@@ -25,8 +25,7 @@ pub fn run() {
         println!("Redis: no server");
         return;
     };
-    let everysec = ["everysec", "always"];
-    for flush in everysec {
+    for flush in ["everysec", "always"] {
         set_flush(&url, flush);
         for (size_bytes, keys) in [(1_000, 4_000), (50_000, 400)] {
             let kilobytes = size_bytes / 1000;

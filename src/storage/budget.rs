@@ -42,7 +42,7 @@ pub const MAX_LIMIT: u32 = 1_000_000;
 /// Who asks should have no more under way than goes through in so many seconds. What comes on top of that
 /// waits better where it comes from: its time for an answer does not run there.
 const SOON_S: NonZeroU32 = NonZeroU32::new(2).expect("more than none");
-/// One tick, or one request, lets so many go or refuses them at most: a frame ends, however fast the answers
+/// One tick, or one submission, lets so many go or refuses them at most: a frame ends, however fast the answers
 /// come.
 const LET_GO_AT_ONCE: usize = 256;
 /// One look forgets so many who have gone at most: one makes room for who comes, and with the other they
@@ -114,29 +114,30 @@ impl Budget {
 
 impl Storage for Budget {
     fn submit(&self, request: Request) {
-        if let Some(request) = self.enter(request, self.meter.now()) {
-            self.engine.submit(request);
+        let now = self.meter.now();
+        match self.enter(request, now) {
+            Some(request) => self.engine.submit(request),
+            None => _ = self.let_go(now),
         }
     }
 
     fn submit_all(&self, requests: Vec<Request>) {
         let now = self.meter.now();
+        let count = requests.len();
         let enter = |request| self.enter(request, now);
         let entered: Vec<Request> = requests.into_iter().filter_map(enter).collect();
+        let all_entered = entered.len() == count;
         if !entered.is_empty() {
             self.engine.submit_all(entered);
+        }
+        if !all_entered {
+            self.let_go(now);
         }
     }
 
     fn tick(&self) -> bool {
-        let mut is_waiting = self.engine.tick();
-        if let Some(gate) = &self.gate
-            && gate.has_waiting.load(Ordering::Acquire)
-        {
-            self.let_go(gate, self.meter.now());
-            is_waiting |= gate.has_waiting.load(Ordering::Acquire);
-        }
-        is_waiting
+        let is_waiting_inside = self.engine.tick();
+        self.let_go(self.meter.now()) || is_waiting_inside
     }
 
     fn most_in_flight(&self) -> Option<NonZeroU32> {
@@ -169,15 +170,20 @@ impl Budget {
         };
         match gate.enter(request, now) {
             Entered::Through(request, place) => return Some(self.begin(request, place, now)),
-            Entered::Waits => self.let_go(gate, now),
+            Entered::Waits => {}
             Entered::Refused(request, error) => self.refuse(request, error),
         }
         None
     }
 
     /// Hands over what may go of those that wait, and refuses those that have waited for too long, with no
-    /// lock held.
-    fn let_go(&self, gate: &Gate, now: f64) {
+    /// lock held. True while somebody waits.
+    fn let_go(&self, now: f64) -> bool {
+        let Some(gate) = &self.gate else { return false };
+        let is_waiting = || gate.has_waiting.load(Ordering::Acquire);
+        if !is_waiting() {
+            return false;
+        }
         let mut left = LET_GO_AT_ONCE;
         loop {
             let mut begun = Vec::new();
@@ -195,6 +201,7 @@ impl Budget {
             // What the engine answers at once makes room for more.
             self.engine.submit_all(begun);
         }
+        is_waiting()
     }
 
     /// A request that goes to the engine, and is in flight from here on.

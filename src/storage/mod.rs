@@ -272,7 +272,7 @@ pub struct Reply {
 /// Where replies go.
 pub trait ReplySink: Send + Sync {
     /// Takes a reply. Called from any thread, also from inside [`Storage::submit`]; must not
-    /// block and must not call back into the storage.
+    /// block, panic, or call back into the storage.
     fn deliver(&self, reply: Reply);
 }
 
@@ -414,8 +414,8 @@ pub trait Storage: Send + Sync {
     /// by the asker.
     fn submit(&self, request: Request);
 
-    /// Takes several, as [`submit`](Self::submit) would one after the other; an engine with a thread of its
-    /// own wakes it once. A frame's requests come so.
+    /// Takes several, as [`submit`](Self::submit) would one after the other; an engine that wakes a thread may
+    /// do that once. A frame's requests come so.
     fn submit_all(&self, requests: Vec<Request>) {
         for request in requests {
             self.submit(request);

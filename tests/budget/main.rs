@@ -365,6 +365,27 @@ fn one_tick_ends_also_where_every_answer_comes_at_once() {
     assert_eq!(ticks, 20);
 }
 
+#[test]
+fn a_frames_requests_let_no_more_go_than_one_does() {
+    let now = Arc::new(Mutex::new(0.0));
+    let told = Arc::clone(&now);
+    let engine = Arc::new(MemoryStorage::new());
+    let budget = Budget::with_clock(engine, per_second(5000), Arc::new(move || *told.lock()));
+    let replies = Arc::new(Replies::default());
+    let request = |id| {
+        let sink = Arc::clone(&replies) as Arc<dyn ReplySink>;
+        Request {
+            operation: Operation::Fetch { key: "key".into() },
+            responder: Responder::new(RequestId(id), sink),
+        }
+    };
+    budget.submit_all((0..10_000).map(request).collect());
+    assert_eq!(replies.0.lock().len(), 5000);
+    *now.lock() = 1.0;
+    budget.submit_all((0..100).map(request).collect());
+    assert_eq!(replies.0.lock().len(), 5256);
+}
+
 /// An engine with a thread of its own that answers, and a count of what is in it.
 struct Threaded {
     requests: Sender<Request>,

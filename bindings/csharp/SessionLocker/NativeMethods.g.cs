@@ -789,8 +789,8 @@ namespace SessionLocker.Native
         ///  256 MiB of values, wait; for all but saves it is half of that.
         ///
         ///  Free the handle with `locker_storage_destroy`; what was created with it
-        ///  keeps the storage open for as long as it lives. May block while a file is opened, or for ten seconds
-        ///  while a server is connected to. Any thread.
+        ///  keeps the storage open for as long as it lives. May block while a file is opened, or for as long as the
+        ///  URL's `connect_timeout`, ten seconds by default, while a server is connected to. Any thread.
         ///
         ///  Errors: SL_ERROR_INVALID_ARGUMENT, SL_ERROR_INVALID_UTF8, SL_ERROR_STORAGE (no such storage, or
         ///  it could not be opened; the message says why).

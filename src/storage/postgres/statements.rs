@@ -62,7 +62,7 @@ fn next_revision(names: &Names, chance: &str) -> String {
 /// connection, and for no more than its transaction.
 fn durability(is_durable: bool) -> &'static str {
     if is_durable {
-        "(SELECT CASE WHEN current_setting('synchronous_commit') = 'off' \
+        "(SELECT CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write') \
          THEN set_config('synchronous_commit', 'on', true) END) AS durability"
     } else {
         "(SELECT set_config('synchronous_commit', 'off', true)) AS durability"

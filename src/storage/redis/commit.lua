@@ -1,6 +1,6 @@
 
--- Writes the record. ARGV[3] is its value, ARGV[4] its user ids, ARGV[5] the chance step. The record comes last: should the server
--- refuse something before it, there is at worst an entry too many by which to find it.
+-- Writes the record. ARGV[3] is its value, ARGV[4] its user ids, ARGV[5] the chance step. The record comes last:
+-- should the server refuse something before it, there is at worst an entry too many by which to find it.
 local bytes, new_user_ids = ARGV[3], ARGV[4]
 local new_revision = next_revision(ARGV[5])
 if not user_ids then
