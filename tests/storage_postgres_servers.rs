@@ -69,7 +69,7 @@ fn a_commit_waits_for_the_standbys_though_the_server_is_set_otherwise() {
     );
     for setting in ["off", "local", "remote_write", "on", "remote_apply"] {
         server.sql(&format!(
-            "ALTER ROLE CURRENT_USER SET synchronous_commit = {setting}"
+            "ALTER ROLE game SET synchronous_commit = {setting}"
         ));
         let asker = open(&server.url());
         let first = asker.commit(setting, NEVER_WRITTEN, b"first");
