@@ -1003,7 +1003,7 @@ typedef struct SlEasyStoreConfig {
     uint64_t bytes_per_update;
     /** How many purchases a document remembers (100). */
     uint32_t purchase_history_limit;
-    /** The most requests that one update starts (128). */
+    /** The most requests that one update starts (48). */
     uint32_t requests_per_update;
     /** The most requests under way at once (4096). */
     uint32_t requests_in_flight;
@@ -1165,7 +1165,7 @@ typedef struct SlLockerSpecConfig {
     uint64_t bytes_per_update;
     /** How many purchases a document remembers (100). */
     uint32_t purchase_history_limit;
-    /** The most requests that the updates of one moment start (128). */
+    /** The most requests that the updates of one moment start (48). */
     uint32_t requests_per_update;
     /** The most requests under way at once (4096). */
     uint32_t requests_in_flight;

@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
+use session_locker::locker::Config;
 use support::Fault::HoldAnswer;
 use support::{FaultyStorage, Server, VirtualClock, add_gold, options, spec};
 
@@ -134,6 +135,43 @@ fn one_update_starts_no_more_requests_than_the_budget_and_the_rest_later() {
         assert_eq!(storage.fetches() + storage.commits(), frame * 10);
     }
     assert!(profiles.iter().all(|profile| profile.is_loaded()));
+}
+
+#[test]
+fn what_is_due_for_very_many_at_once_is_done_over_a_few_frames() {
+    let storage = FaultyStorage::new();
+    let clock = VirtualClock::new();
+    let mut options = options(&clock, 1);
+    let per_frame = Config::default().requests_per_update as usize;
+    options.config.requests_per_update = Config::default().requests_per_update;
+    let server = Server::with(&storage, &clock, options);
+    let start = |n| server.store.start_session(&format!("Player_{n}"), &[]);
+    let profiles: Vec<_> = (0..500).map(|n| start(n).unwrap()).collect();
+    let frames = |until: &dyn Fn() -> bool| {
+        let mut count = 0;
+        while !until() {
+            let before = storage.fetches() + storage.commits();
+            server.jump(1.0 / 60.0);
+            assert!(storage.fetches() + storage.commits() - before <= per_frame);
+            count += 1;
+            assert!(count < 100, "never done");
+        }
+        count
+    };
+    let are_loaded = || profiles.iter().all(|profile| profile.is_loaded());
+    assert_eq!(frames(&are_loaded), 1000_usize.div_ceil(per_frame));
+    // All autosaves are due together, and then all are asked for by the host.
+    for is_asked_for in [false, true] {
+        let all_saved = storage.commits() + profiles.len();
+        match is_asked_for {
+            true => profiles
+                .iter()
+                .for_each(|one| one.mark_force_save().unwrap()),
+            false => clock.advance(1000.0),
+        }
+        let are_saved = || storage.commits() >= all_saved;
+        assert_eq!(frames(&are_saved), 500_usize.div_ceil(per_frame));
+    }
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::json;
-use session_locker::easy::{LoadWait, Profile, Signal, StoreEvent, WeakProfile};
+use session_locker::easy::{
+    LoadWait, Profile, ProfileEvent, Signal, StoreEvent, StoreHooks, WeakProfile,
+};
 use session_locker::locker::{
     Config, LoadStatus, LockerError, SaveOutcome, SavedConnection, SpecOptions,
 };
@@ -435,4 +437,44 @@ fn a_hosts_own_panic_that_ends_a_session_on_its_way_leaves_the_store_sound() {
     server.update();
     assert!(storage.document(KEY)["Session"].is_null());
     assert!(server.load("Player_2").is_loaded());
+}
+
+/// A host that does not get over errors.
+struct PanicsAtErrors;
+
+impl StoreHooks for PanicsAtErrors {
+    fn create(&self, _: &str) -> Result<SaveData, String> {
+        Err("there is a template".to_owned())
+    }
+
+    fn event(&self, event: &StoreEvent) {
+        let is_error = matches!(event.event, ProfileEvent::Error(_));
+        assert!(!is_error, "the host's");
+    }
+}
+
+#[test]
+fn a_panic_of_the_hosts_takes_no_request_of_others_with_it() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let mut options = options(&clock, 1);
+    options.polls_events = false;
+    let server = Server::with_hooks(&storage, &clock, options, Box::new(PanicsAtErrors));
+    // The one whose lease is shorter is saved first.
+    let saved = server.load(KEY);
+    clock.advance(1.0);
+    let failing = server.load("Player_2");
+    let fails = || Err("not now".to_owned());
+    failing
+        .set_before_save(false, Some(Arc::new(fails)))
+        .unwrap();
+    add_gold(&saved, 5);
+    let wait = saved.when_changes_saved(None).unwrap();
+    let commits = storage.commits();
+    saved.mark_force_save().unwrap();
+    failing.mark_force_save().unwrap();
+    let panics = catch_unwind(AssertUnwindSafe(|| server.update()));
+    assert!(panics.is_err(), "the panic is the host's to see");
+    server.update();
+    assert_eq!(storage.commits(), commits + 1);
+    assert_eq!(wait.outcome(), Some(SaveOutcome::Saved));
 }

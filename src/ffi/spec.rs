@@ -81,7 +81,7 @@ pub struct SlLockerSpecConfig {
     pub bytes_per_update: u64,
     /// How many purchases a document remembers (100).
     pub purchase_history_limit: u32,
-    /// The most requests that the updates of one moment start (128).
+    /// The most requests that the updates of one moment start (48).
     pub requests_per_update: u32,
     /// The most requests under way at once (4096).
     pub requests_in_flight: u32,

@@ -86,7 +86,7 @@ pub struct SlEasyStoreConfig {
     pub bytes_per_update: u64,
     /// How many purchases a document remembers (100).
     pub purchase_history_limit: u32,
-    /// The most requests that one update starts (128).
+    /// The most requests that one update starts (48).
     pub requests_per_update: u32,
     /// The most requests under way at once (4096).
     pub requests_in_flight: u32,

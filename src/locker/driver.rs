@@ -164,8 +164,8 @@ pub(crate) const PURCHASE_ID_MAX_BYTES: usize = 256;
 /// How often a blocking wait looks again.
 const WAIT_STEP_S: f64 = 0.001;
 
-/// Further from its epoch than any clock is, in seconds: three thousand years. Whatever is added to less
-/// still counts.
+/// Further from its epoch than any clock is, in seconds: three thousand years. What is added to less counts
+/// to within some ten microseconds.
 const CLOCK_MAX_S: f64 = 1e11;
 
 /// The shortest sleep of a blocking wait.
@@ -217,16 +217,8 @@ impl Driver {
         self.begin_update(now, scope)?;
         // What it does counts against this update's budget.
         host.begin();
-        let mut requests = Vec::new();
-        loop {
-            while let Some(task) = self.next_task(scope)? {
-                self.run(task, host, &mut requests)?;
-            }
-            if requests.is_empty() {
-                break;
-            }
-            // What is answered at once goes on at once.
-            self.storage.submit_all(std::mem::take(&mut requests));
+        while let Some(task) = self.next_task(scope)? {
+            self.run(task, host)?;
         }
         host.end();
         Ok(())
@@ -239,7 +231,15 @@ impl Driver {
         let mut set = self.set()?;
         let mut told_at = self.told_at.lock();
         // Of a clock that shows nothing, nothing has passed.
-        let (before, elapsed) = (set.now(), (monotonic - *told_at).max(0.0));
+        let (before, mut elapsed) = (set.now(), (monotonic - *told_at).max(0.0));
+        if now.is_none() {
+            // In a wait one clock alone says what has passed. Where it was wrong, no more may come of that than
+            // an owner leaves of its lease; where the server was stopped, the host's next time makes up for it.
+            elapsed = elapsed.min(self.config.lease_margin() / 2.0);
+            if monotonic < *told_at {
+                *told_at = monotonic;
+            }
+        }
         // The host's first time does not say what has passed before it.
         if now.is_some() && !set.has_host_time() {
             set.let_pass(elapsed);
@@ -287,12 +287,11 @@ impl Driver {
                 return Ok(true);
             }
             let now = self.monotonic();
-            // A clock that cannot be read, or was wrong, must not prolong the wait.
+            // A clock that cannot be read, was wrong or stands still must not prolong the wait.
             if begun.is_nan() || now < begun {
-                begun = now;
+                begun = now - slept;
             }
-            let passed = if now.is_nan() { slept } else { now - begun };
-            let left = timeout - passed;
+            let left = timeout - slept.max(now - begun);
             // A timeout that is not a number is none.
             if left.is_nan() || left <= 0.0 {
                 return Ok(false);
@@ -359,12 +358,8 @@ impl Driver {
         let Ok(_driving) = Driving::begin(&self.is_driving) else {
             return Ok(());
         };
-        let mut requests = Vec::new();
         while let Some(task) = self.take_task()? {
-            self.run(task, host, &mut requests)?;
-        }
-        if !requests.is_empty() {
-            self.storage.submit_all(requests);
+            self.run(task, host)?;
         }
         Ok(())
     }
@@ -403,15 +398,9 @@ impl Driver {
         Ok(self.set()?.poll(scope))
     }
 
-    /// Does a task; what is to be submitted is put to the other `requests`.
-    fn run(
-        &self,
-        task: Task,
-        host: &dyn Host,
-        requests: &mut Vec<Request>,
-    ) -> Result<(), LockerError> {
+    fn run(&self, task: Task, host: &dyn Host) -> Result<(), LockerError> {
         match task {
-            Task::Submit(request) => requests.push(request),
+            Task::Submit(requests) => self.storage.submit_all(requests),
             Task::Event(id, key, event) => host.event(id, &key, event),
             Task::Log(line) => log::log(Level::Debug, &line),
             Task::Hook(id, hook, call) => {

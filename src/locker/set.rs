@@ -40,8 +40,8 @@ pub struct LockerId {
 /// What the host must do for a set, with no lock held.
 #[derive(Debug)]
 pub(crate) enum Task {
-    /// Hand this to the storage.
-    Submit(Request),
+    /// Hand these to the storage, together. What it answers at once goes on in the same update.
+    Submit(Vec<Request>),
     /// Run this hook, and give its result to [`LockerSet::handle_hook_result`].
     Hook(LockerId, HookId, HookCall),
     /// Tell the host.
@@ -125,6 +125,8 @@ pub(crate) struct LockerSet {
     watch_clock: WatchClock,
     mailbox: Arc<Mailbox>,
     replies: VecDeque<Reply>,
+    /// Whether the mailbox could be looked into: otherwise what would time out may have been answered.
+    sees_replies: bool,
     touched: VecDeque<u32>,
     timers: BinaryHeap<Timed>,
     urgent: VecDeque<u32>,
@@ -134,6 +136,8 @@ pub(crate) struct LockerSet {
     /// Of lockers that are updated one by one.
     turns: Turns,
     tasks: VecDeque<Task>,
+    /// Handed over when nothing else is left to do.
+    requests: Vec<Request>,
     budget: Budget,
     /// The update is a step of a blocking wait, which updates nobody else.
     is_waited_for: bool,
@@ -234,6 +238,7 @@ impl LockerSet {
             watch_clock: WatchClock::default(),
             mailbox: Mailbox::new(),
             replies: VecDeque::new(),
+            sees_replies: true,
             touched: VecDeque::new(),
             timers: BinaryHeap::new(),
             urgent: VecDeque::new(),
@@ -241,6 +246,7 @@ impl LockerSet {
             loads: VecDeque::new(),
             turns: Turns::default(),
             tasks: VecDeque::new(),
+            requests: Vec::new(),
             budget,
             is_waited_for: false,
             touches: 0,
@@ -425,12 +431,6 @@ impl LockerSet {
             self.at.monotonic = monotonic;
         }
         let (by_host, by_server) = self.at.since(before);
-        let by_host = match time {
-            Time::Host(_) => by_host,
-            // Both are what one clock shows, which the other one cannot correct. Wrong once, it must not take
-            // more than what an owner leaves of its lease.
-            Time::Elapsed(_) => by_host.min(self.config.lease_margin() / 2.0),
-        };
         self.watch_clock.pass(by_host, by_server);
         self.watches.count_from(self.watch_clock.now());
         if !had_host_time && self.has_host_time() {
@@ -455,7 +455,7 @@ impl LockerSet {
         self.collect_replies();
     }
 
-    /// What the host was to do already; nothing goes on.
+    /// What the host was to do already, but for requests; nothing goes on.
     pub fn take_task(&mut self) -> Option<Task> {
         self.tasks.pop_front()
     }
@@ -473,7 +473,8 @@ impl LockerSet {
             if !went_on {
                 let waiting = self.stats.waiting;
                 self.stats.most_waiting.raise_to(&waiting);
-                return None;
+                let requests = std::mem::take(&mut self.requests);
+                return (!requests.is_empty()).then_some(Task::Submit(requests));
             }
         }
     }
@@ -560,10 +561,11 @@ impl LockerSet {
                     }
                     entry.sent_at = Some(self.at);
                     self.stats.count_request(&operation, is_retry);
-                    Task::Submit(Request {
+                    self.requests.push(Request {
                         operation,
                         responder,
-                    })
+                    });
+                    continue;
                 }
             };
             self.tasks.push_back(task);
@@ -632,7 +634,7 @@ impl LockerSet {
             return false;
         };
         let now = self.at.now;
-        if at > now || self.budget.timers == 0 {
+        if at > now || self.budget.timers == 0 || !self.sees_replies {
             return false;
         }
         let entry = &mut self.slots[slot as usize];
@@ -661,7 +663,7 @@ impl LockerSet {
 
     fn collect_replies(&mut self) {
         let known = self.replies.len();
-        self.mailbox.take_into(&mut self.replies);
+        self.sees_replies = self.mailbox.take_into(&mut self.replies);
         for reply in self.replies.range(known..) {
             let entry = self.slots.get_mut(slot_of(reply.id));
             if let Some(entry) = entry.filter(|entry| entry.outstanding == Some(reply.id)) {

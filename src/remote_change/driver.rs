@@ -144,24 +144,16 @@ impl Sending {
     ) -> Result<(), LockerError> {
         self.storage.tick();
         self.set.lock()?.begin_update(time, wall, allowance);
-        let mut requests = Vec::new();
-        loop {
-            while let Some(task) = self.next_task()? {
-                match task {
-                    Task::Submit(request) => requests.push(request),
-                    Task::Create(id, key) => {
-                        let created = created(&self.config, || host.create(&key));
-                        self.set.lock()?.handle_created(id, created);
-                    }
-                    Task::Ended(ended) => self.tell(ended, host),
-                    Task::Error(key, error) => host.error(&key, &error),
+        while let Some(task) = self.next_task()? {
+            match task {
+                Task::Submit(requests) => self.storage.submit_all(requests),
+                Task::Create(id, key) => {
+                    let created = created(&self.config, || host.create(&key));
+                    self.set.lock()?.handle_created(id, created);
                 }
+                Task::Ended(ended) => self.tell(ended, host),
+                Task::Error(key, error) => host.error(&key, &error),
             }
-            if requests.is_empty() {
-                break;
-            }
-            // What is answered at once goes on at once.
-            self.storage.submit_all(std::mem::take(&mut requests));
         }
         Ok(())
     }

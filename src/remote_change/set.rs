@@ -25,8 +25,8 @@ use super::{MAX_SENDS, MAX_UNANSWERED_BYTES, SendCallback, SendError, SendId, Se
 
 /// What the host must do for a set, with no lock held.
 pub(super) enum Task {
-    /// Hand this to the storage.
-    Submit(Request),
+    /// Hand these to the storage, together. What it answers at once goes on in the same update.
+    Submit(Vec<Request>),
     /// Create a document for this key, and give it to [`SendSet::handle_created`].
     Create(RequestId, Arc<str>),
     /// Tell the host how a send has ended.
@@ -68,6 +68,7 @@ pub(crate) struct Left {
 /// What comes out of a job.
 pub(super) struct Outputs<'a> {
     tasks: &'a mut VecDeque<Task>,
+    requests: &'a mut Vec<Request>,
     mailbox: &'a Arc<Mailbox>,
     /// As of [`Config::patience`].
     patience: f64,
@@ -128,10 +129,14 @@ pub(super) struct SendSet {
     by_key: HashMap<Arc<str>, u32>,
     mailbox: Arc<Mailbox>,
     replies: VecDeque<Reply>,
+    /// Whether the mailbox could be looked into.
+    sees_replies: bool,
     timers: Timers,
     commits: VecDeque<u32>,
     fetches: VecDeque<u32>,
     tasks: VecDeque<Task>,
+    /// Handed over when nothing else is left to do.
+    requests: Vec<Request>,
     /// Told with the next update.
     answered: Vec<Ended>,
     /// Sends of which the host has not heard how they ended.
@@ -161,7 +166,7 @@ struct Budget {
 const SPARE_REPLIES: u32 = 32;
 
 /// The most timers that one update looks at.
-const TIMERS_PER_UPDATE: u32 = 1024;
+const TIMERS_PER_UPDATE: u32 = 64;
 
 impl SendSet {
     pub fn new(setup: Setup) -> Self {
@@ -189,10 +194,12 @@ impl SendSet {
             by_key: HashMap::new(),
             mailbox: Mailbox::new(),
             replies: VecDeque::new(),
+            sees_replies: true,
             timers: Timers::default(),
             commits: VecDeque::new(),
             fetches: VecDeque::new(),
             tasks: VecDeque::new(),
+            requests: Vec::new(),
             answered: Vec::new(),
             unheard: 0,
             unheard_bytes: 0,
@@ -351,12 +358,13 @@ impl SendSet {
             if !(self.take_reply() || self.fire_timer() || self.grant_next()) {
                 let most = self.stats.most_waiting.others.max(self.waiting());
                 self.stats.most_waiting.others = most;
-                return None;
+                let requests = std::mem::take(&mut self.requests);
+                return (!requests.is_empty()).then_some(Task::Submit(requests));
             }
         }
     }
 
-    /// What the host was to do already; nothing goes on.
+    /// What the host was to do already, but for requests; nothing goes on.
     pub fn take_task(&mut self) -> Option<Task> {
         let task = self.tasks.pop_front()?;
         if let Task::Ended(ended) = &task {
@@ -385,7 +393,7 @@ impl SendSet {
     /// Takes the next reply, within the budget; what is left over waits for the next update.
     fn take_reply(&mut self) -> bool {
         if self.replies.is_empty() {
-            self.mailbox.take_into(&mut self.replies);
+            self.sees_replies = self.mailbox.take_into(&mut self.replies);
         }
         let is_spent = self.budget.bytes == 0;
         let waits = |reply: &Reply| is_spent && size(reply) > 0;
@@ -413,7 +421,7 @@ impl SendSet {
 
     /// While replies wait nothing times out: one of them may be what is waited for.
     fn fire_timer(&mut self) -> bool {
-        if !self.replies.is_empty() || self.budget.timers == 0 {
+        if !self.replies.is_empty() || !self.sees_replies || self.budget.timers == 0 {
             return false;
         }
         let Some(slot) = self.timers.due(self.now) else {
@@ -462,6 +470,7 @@ impl SendSet {
             rng: &mut self.rng,
             out: Outputs {
                 tasks: &mut self.tasks,
+                requests: &mut self.requests,
                 mailbox: &self.mailbox,
                 patience: self.config.patience(),
                 bytes: &mut self.budget.bytes,
@@ -529,10 +538,10 @@ impl Outputs<'_> {
         let responder = Responder::new(id, Arc::clone(self.mailbox) as _)
             .with_retry(is_retry)
             .with_patience(self.patience);
-        self.tasks.push_back(Task::Submit(Request {
+        self.requests.push(Request {
             operation,
             responder,
-        }));
+        });
         id
     }
 

@@ -454,15 +454,18 @@ impl Mailbox {
     }
 
     /// Moves every waiting reply to the end of `into`, oldest first; one atomic read when there
-    /// is none.
-    pub fn take_into(&self, into: &mut std::collections::VecDeque<Reply>) {
-        if self.filled.load(Ordering::Acquire)
-            // A thread that has just brought something may have lost its processor: that is for the next update.
-            && let Some(mut replies) = self.replies.try_lock()
-        {
-            self.filled.store(false, Ordering::Release);
-            into.extend(replies.drain(..));
+    /// is none. False where a thread is just bringing one, and may have lost its processor: they wait
+    /// for the next look.
+    pub fn take_into(&self, into: &mut std::collections::VecDeque<Reply>) -> bool {
+        if !self.filled.load(Ordering::Acquire) {
+            return true;
         }
+        let Some(mut replies) = self.replies.try_lock() else {
+            return false;
+        };
+        self.filled.store(false, Ordering::Release);
+        into.extend(replies.drain(..));
+        true
     }
 }
 

@@ -57,7 +57,7 @@ struct session_settings {
     std::uint64_t bytes_per_update;
     /// How many purchases a document remembers (100).
     std::uint32_t purchase_history_limit;
-    /// The most requests that one update starts (128).
+    /// The most requests that one update starts (48).
     std::uint32_t requests_per_update;
     /// The most requests under way at once (4096).
     std::uint32_t requests_in_flight;

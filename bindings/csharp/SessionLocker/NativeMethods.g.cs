@@ -2875,7 +2875,7 @@ namespace SessionLocker.Native
         /// </summary>
         public uint purchase_history_limit;
         /// <summary>
-        ///  The most requests that one update starts (128).
+        ///  The most requests that one update starts (48).
         /// </summary>
         public uint requests_per_update;
         /// <summary>
@@ -3125,7 +3125,7 @@ namespace SessionLocker.Native
         /// </summary>
         public uint purchase_history_limit;
         /// <summary>
-        ///  The most requests that the updates of one moment start (128).
+        ///  The most requests that the updates of one moment start (48).
         /// </summary>
         public uint requests_per_update;
         /// <summary>

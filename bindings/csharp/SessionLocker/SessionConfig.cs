@@ -97,7 +97,7 @@ namespace SessionLocker
         /// <summary>How many purchases a document remembers (100).</summary>
         public int? PurchaseHistoryLimit { get; set; }
 
-        /// <summary>The most requests that one update starts (128).</summary>
+        /// <summary>The most requests that one update starts (48).</summary>
         public int? RequestsPerUpdate { get; set; }
 
         /// <summary>The most requests under way at once (4096).</summary>
