@@ -20,6 +20,8 @@
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod admission;
 pub mod budget;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod engine_thread;
 mod line;
 pub mod memory;
 mod meter;

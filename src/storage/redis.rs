@@ -44,15 +44,11 @@ mod slots;
 mod tls;
 mod verification;
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-
 use super::admission::Admission;
+use super::engine_thread::EngineThread;
 pub use super::server_tls::TlsRoots;
 pub use super::server_url::Host;
 use super::{Request, Storage};
@@ -69,8 +65,6 @@ pub const MAX_QUEUED_BYTES: usize = 256 << 20;
 pub const QUEUE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a batch may be under way before its connection is given up.
 const BATCH_PATIENCE: Duration = Duration::from_secs(20);
-/// How long dropping the engine waits for what was submitted.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before a request is sent again for which a cluster is not in order.
 const DETOUR_PAUSE: Duration = Duration::from_millis(50);
 
@@ -151,17 +145,9 @@ pub enum RedisOpenError {
 /// Dropping it finishes what was submitted and then returns; after five seconds it returns all the
 /// same, and what is left is answered as failed.
 pub struct RedisStorage {
-    /// `None` once closed.
-    requests: Option<UnboundedSender<Vec<Request>>>,
-    admission: Arc<Admission>,
+    thread: EngineThread,
     warnings: Vec<String>,
-    /// Disconnected when the thread has ended.
-    ended: Mutex<Receiver<Never>>,
-    thread: Option<JoinHandle<()>>,
 }
-
-/// Nothing is ever sent over a channel of these; that it is disconnected is the message.
-enum Never {}
 
 impl RedisStorage {
     /// Connects, and looks at what is there. If it is a node of a cluster, that one leads to the others.
@@ -177,39 +163,23 @@ impl RedisStorage {
     /// as they are.
     pub fn open(options: RedisOptions) -> Result<Self, RedisOpenError> {
         let connector = tls::Connector::new(&options)?;
-        let (requests, submitted) = unbounded_channel();
-        let (opened, is_opened) = channel();
-        let (ends, ended) = channel();
         let admission = Admission::new(
             "Redis",
             MAX_VALUE_BYTES,
             MAX_QUEUED_REQUESTS,
             MAX_QUEUED_BYTES,
         );
-        let admission = Arc::new(admission);
-        let of_thread = Arc::clone(&admission);
-        let thread = thread::Builder::new()
-            .name("sl-redis".to_owned())
-            .spawn(move || {
-                let _ends: std::sync::mpsc::Sender<Never> = ends;
-                engine::run(options, connector, submitted, of_thread, &opened);
-            })
-            .map_err(|error| RedisOpenError::NotStarted {
-                message: error.to_string(),
-            })?;
-        // The storage waits for the thread's end too if it could not be opened.
-        let mut storage = Self {
-            requests: Some(requests),
-            admission,
-            warnings: Vec::new(),
-            ended: Mutex::new(ended),
-            thread: Some(thread),
-        };
-        storage.warnings = is_opened.recv().unwrap_or_else(|_| {
-            let message = "its thread has ended".to_owned();
-            Err(RedisOpenError::NotStarted { message })
-        })?;
-        Ok(storage)
+        let (opened, is_opened) = channel();
+        let not_started = |message| RedisOpenError::NotStarted { message };
+        let thread = EngineThread::start("sl-redis", admission, move |submitted, admission| {
+            engine::run(options, connector, submitted, admission, &opened);
+        })
+        .map_err(|error| not_started(error.to_string()))?;
+        // The thread's end is waited for too if it could not be opened.
+        let warnings = is_opened
+            .recv()
+            .unwrap_or_else(|_| Err(not_started("its thread has ended".to_owned())))?;
+        Ok(Self { thread, warnings })
     }
 
     /// What an operator should know of the servers that were found: each setting by which one may lose
@@ -225,22 +195,6 @@ impl Storage for RedisStorage {
     }
 
     fn submit_all(&self, requests: Vec<Request>) {
-        let admitted = self.admission.admit_all(requests);
-        if let (Some(thread), false) = (&self.requests, admitted.is_empty()) {
-            // A thread that ended has panicked; the requests are answered as given up when they are dropped.
-            let _ = thread.send(admitted);
-        }
-    }
-}
-
-impl Drop for RedisStorage {
-    fn drop(&mut self) {
-        self.requests = None;
-        // The engine's own limit comes first; this one is for a thread that hangs.
-        let patience = CLOSE_PATIENCE + Duration::from_secs(2);
-        let ended = self.ended.lock().recv_timeout(patience);
-        if let (Err(RecvTimeoutError::Disconnected), Some(thread)) = (ended, self.thread.take()) {
-            let _ = thread.join();
-        }
+        self.thread.submit_all(requests);
     }
 }

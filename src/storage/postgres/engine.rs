@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{sleep, sleep_until, timeout};
 use tokio_postgres::Error;
@@ -18,8 +17,9 @@ use super::link::{Link, Maker, NotConnected, Session};
 use super::parameters::PostgresOptions;
 use super::queue::{Lane, Queue, Ripeness};
 use super::tls::Connector;
-use super::{BATCH_PATIENCE, CLOSE_PATIENCE, PostgresOpenError, QUEUE_PATIENCE, failure};
+use super::{BATCH_PATIENCE, PostgresOpenError, QUEUE_PATIENCE, failure};
 use crate::storage::admission::Admission;
+use crate::storage::engine_thread::{CLOSE_PATIENCE, Submitted};
 use crate::storage::{Operation, Outcome, Request, RequestErrorKind, Responder, StorageError};
 
 /// The most batches under way on one connection. More than one of a lane are sent only if they are
@@ -46,7 +46,7 @@ pub(super) type Opened = Result<Vec<String>, PostgresOpenError>;
 pub(super) fn run(
     options: PostgresOptions,
     connector: Connector,
-    submitted: UnboundedReceiver<Vec<Request>>,
+    submitted: Submitted,
     admission: Arc<Admission>,
     opened: &Sender<Opened>,
 ) {
@@ -146,7 +146,7 @@ impl Engine {
     }
 
     /// Takes what is submitted until nobody can submit any more, and then finishes.
-    async fn serve(self: Rc<Self>, mut submitted: UnboundedReceiver<Vec<Request>>) {
+    async fn serve(self: Rc<Self>, mut submitted: Submitted) {
         while let Some(mut requests) = submitted.recv().await {
             while let Ok(more) = submitted.try_recv() {
                 requests.extend(more);

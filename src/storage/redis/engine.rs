@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{timeout, timeout_at};
 
@@ -26,9 +25,10 @@ use super::parameters::RedisOptions;
 use super::queue::{Batch, Queue, Waiting};
 use super::scripts::Form;
 use super::tls::Connector;
-use super::{BATCH_PATIENCE, CLOSE_PATIENCE, QUEUE_PATIENCE, RedisOpenError};
+use super::{BATCH_PATIENCE, QUEUE_PATIENCE, RedisOpenError};
 use crate::storage::admission::Admission;
-use crate::storage::{Operation, Request, RequestErrorKind, StorageError};
+use crate::storage::engine_thread::{CLOSE_PATIENCE, Submitted};
+use crate::storage::{Operation, RequestErrorKind, StorageError};
 
 /// How often a request is sent that the server has not done for want of its script, or of another.
 const ATTEMPTS: u32 = 4;
@@ -45,7 +45,7 @@ pub(super) type Opened = Result<Vec<String>, RedisOpenError>;
 pub(super) fn run(
     options: RedisOptions,
     connector: Connector,
-    submitted: UnboundedReceiver<Vec<Request>>,
+    submitted: Submitted,
     admission: Arc<Admission>,
     opened: &Sender<Opened>,
 ) {
@@ -129,7 +129,7 @@ impl Engine {
     }
 
     /// Takes what is submitted until nobody can submit any more, and then finishes.
-    async fn serve(self: Rc<Self>, mut submitted: UnboundedReceiver<Vec<Request>>) {
+    async fn serve(self: Rc<Self>, mut submitted: Submitted) {
         while let Some(mut requests) = submitted.recv().await {
             while let Ok(more) = submitted.try_recv() {
                 requests.extend(more);
