@@ -657,6 +657,50 @@ fn a_wait_ends_by_its_timeout_though_the_clock_cannot_be_read() {
     }
 }
 
+/// A clock of a host whose sleep returns long before its time.
+struct RestlessClock(Arc<VirtualClock>);
+
+impl Clock for RestlessClock {
+    fn wall(&self) -> f64 {
+        self.0.wall()
+    }
+
+    fn monotonic(&self) -> f64 {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, seconds: f64) {
+        self.0.sleep(seconds / 100.0);
+    }
+}
+
+#[test]
+fn a_wait_lasts_as_long_as_its_timeout_though_the_sleeps_do_not_or_the_clock_shows_whole_seconds() {
+    let is_over_in_time = |storage: &Arc<FaultyStorage>, clock: &Arc<VirtualClock>, of_host| {
+        let mut options = options(clock, 1);
+        options.clock = of_host;
+        let server = Server::with(storage, clock, options);
+        storage.on_fetch(&[HoldRequest]);
+        let wanted = server.start(KEY);
+        let begun = clock.now();
+        assert!(wanted.wait_until_loaded(5.0).is_ok() && !wanted.is_loaded());
+        let lasted = clock.now() - begun;
+        assert!((4.0..=6.0).contains(&lasted), "{lasted} s");
+    };
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let restless = Arc::new(RestlessClock(Arc::clone(&clock)));
+    is_over_in_time(&storage, &clock, restless as Arc<dyn Clock>);
+    for wrong in [f64::floor, |_| 7.0] {
+        let of_host = Arc::new(FaultyClock {
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            reads: AtomicU32::new(0),
+            is_wrong: 0..u32::MAX,
+            wrong,
+        });
+        is_over_in_time(&storage, &clock, of_host as Arc<dyn Clock>);
+    }
+}
+
 #[test]
 fn a_clock_that_is_wrong_once_in_a_wait_takes_no_key_too_early() {
     for (read, wrong) in (12..60).flat_map(|read| WRONG.map(|wrong| (read, wrong))) {

@@ -182,6 +182,12 @@ impl Config {
         self.request_timeout.max(self.session_expiry / 20.0)
     }
 
+    /// The most that one step of a blocking wait lets pass: half of the least margin that an owner leaves whose
+    /// sessions expire as soon.
+    pub fn longest_step(&self) -> f64 {
+        self.session_expiry / 40.0
+    }
+
     /// For how long a request may wait for the storage's limits before it is handed over. The rest of
     /// `request_timeout` is the storage's, and a refusal comes while it is still waited for.
     pub fn patience(&self) -> f64 {

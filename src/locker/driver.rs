@@ -233,9 +233,10 @@ impl Driver {
         // Of a clock that shows nothing, nothing has passed.
         let (before, mut elapsed) = (set.now(), (monotonic - *told_at).max(0.0));
         if now.is_none() {
-            // In a wait one clock alone says what has passed. Where it was wrong, no more may come of that than
-            // an owner leaves of its lease; where the server was stopped, the host's next time makes up for it.
-            elapsed = elapsed.min(self.config.lease_margin() / 2.0);
+            // In a wait one clock alone says what has passed. Where it was wrong once, no more may come of that
+            // than an owner leaves of its lease; where the server was stopped, the host's next time makes up for
+            // it.
+            elapsed = elapsed.min(self.config.longest_step());
             if monotonic < *told_at {
                 *told_at = monotonic;
             }
@@ -280,18 +281,13 @@ impl Driver {
     ) -> Result<bool, LockerError> {
         let _driving = Driving::begin(&self.is_driving)?;
         first()?;
-        let (mut begun, mut slept) = (self.monotonic(), 0.0);
+        let mut waited = Waited::from(self.monotonic());
         loop {
             self.drive(None, scope, host)?;
             if is_done()? {
                 return Ok(true);
             }
-            let now = self.monotonic();
-            // A clock that cannot be read, was wrong or stands still must not prolong the wait.
-            if begun.is_nan() || now < begun {
-                begun = now - slept;
-            }
-            let left = timeout - slept.max(now - begun);
+            let left = timeout - waited.seconds();
             // A timeout that is not a number is none.
             if left.is_nan() || left <= 0.0 {
                 return Ok(false);
@@ -299,7 +295,7 @@ impl Driver {
             // Less time may be lost in the rounding of the host's clock, which would then stand still.
             let step = left.clamp(WAIT_LEAST_S, WAIT_STEP_S);
             self.clock.sleep(step);
-            slept += step;
+            waited.go_on(step, self.monotonic());
         }
     }
 
@@ -451,6 +447,43 @@ impl Driver {
     /// The key of a locker, if it is still there.
     fn key(&self, id: LockerId) -> Result<Option<Arc<str>>, LockerError> {
         Ok(self.set()?.get(id).map(|locker| Arc::clone(locker.key())))
+    }
+}
+
+/// How long a wait has lasted. Where the clock shows nothing, stands still or runs back, what was slept since it
+/// has last moved on counts instead: a wait ends by any clock.
+struct Waited {
+    last: f64,
+    shown: f64,
+    slept: f64,
+}
+
+impl Waited {
+    fn from(now: f64) -> Self {
+        Self {
+            last: now,
+            shown: 0.0,
+            slept: 0.0,
+        }
+    }
+
+    /// So much was to be slept, and the clock shows `now` after it, or not a number.
+    fn go_on(&mut self, step: f64, now: f64) {
+        if now > self.last {
+            // What was slept while it stood still, or showed nothing, is in it.
+            self.shown += now - self.last;
+            (self.last, self.slept) = (now, 0.0);
+            return;
+        }
+        self.slept += step;
+        if now < self.last || self.last.is_nan() {
+            self.shown += self.slept;
+            (self.last, self.slept) = (now, 0.0);
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.shown + self.slept
     }
 }
 

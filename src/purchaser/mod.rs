@@ -207,7 +207,8 @@ impl ProductPurchaser {
             },
             || {
                 let monotonic = driver.monotonic();
-                let passed = Time::Elapsed(monotonic - looked_at);
+                let passed = (monotonic - looked_at).min(driver.config().longest_step());
+                let passed = Time::Elapsed(passed);
                 looked_at = monotonic;
                 self.0.timeline.lock().pass(passed);
                 let now = self.0.timeline.lock().now();

@@ -137,7 +137,7 @@ impl Storage for Budget {
 
     fn tick(&self) -> bool {
         let is_waiting_inside = self.engine.tick();
-        self.let_go(self.meter.now()) || is_waiting_inside
+        self.has_waiting() && self.let_go(self.meter.now()) || is_waiting_inside
     }
 
     fn most_in_flight(&self) -> Option<NonZeroU32> {
@@ -180,10 +180,6 @@ impl Budget {
     /// lock held. True while somebody waits.
     fn let_go(&self, now: f64) -> bool {
         let Some(gate) = &self.gate else { return false };
-        let is_waiting = || gate.has_waiting.load(Ordering::Acquire);
-        if !is_waiting() {
-            return false;
-        }
         let mut left = LET_GO_AT_ONCE;
         loop {
             let mut begun = Vec::new();
@@ -201,7 +197,13 @@ impl Budget {
             // What the engine answers at once makes room for more.
             self.engine.submit_all(begun);
         }
-        is_waiting()
+        self.has_waiting()
+    }
+
+    /// Says "perhaps" too, without taking a lock.
+    fn has_waiting(&self) -> bool {
+        let gate = self.gate.as_ref();
+        gate.is_some_and(|gate| gate.has_waiting.load(Ordering::Acquire))
     }
 
     /// A request that goes to the engine, and is in flight from here on.

@@ -484,6 +484,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_look_into_a_mailbox_that_is_being_filled_waits_for_nobody_and_says_so() {
+        let mailbox = Mailbox::new();
+        let mut taken = std::collections::VecDeque::new();
+        assert!(mailbox.take_into(&mut taken), "there is nothing");
+        mailbox.deliver(Reply {
+            id: RequestId(1),
+            result: Ok(Outcome::Conflict),
+            clock: None,
+        });
+        let being_filled = mailbox.replies.lock();
+        assert!(!mailbox.take_into(&mut taken) && taken.is_empty());
+        drop(being_filled);
+        assert!(mailbox.take_into(&mut taken) && taken.len() == 1);
+    }
+
+    #[test]
     fn the_kind_of_an_error_follows_the_number_it_begins_with() {
         use RequestErrorKind::{Backend, Misc, Script};
         let kinds = [
