@@ -147,6 +147,8 @@ HELPER SlEasyStoreConfig server_config(Server *server, SlClock *clock, uint64_t 
     config.user_data = server;
     config.event = server_hears;
     config.drop = server_drop;
+    /* A few of these frames do what many of a game's would. */
+    config.requests_per_update = 128;
     return config;
 }
 
