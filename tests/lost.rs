@@ -7,12 +7,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use session_locker::easy::{EasyStore, Profile, ProfileEvent, StoreEvent, StoreHooks};
-use session_locker::locker::{LoadStatus, SaveOutcome};
+use session_locker::locker::{LoadStatus, SaveOutcome, SavedConnection};
 use session_locker::save_data::SaveData;
 use session_locker::storage::Storage;
 use support::Fault::{FailAfter, FailBefore, HoldAnswer};
 use support::{
     FaultyStorage, Server, VirtualClock, WALL_START, add_gold, gold, heard_by, options, spec,
+    template,
 };
 
 const KEY: &str = "Player_1";
@@ -120,6 +121,99 @@ fn a_save_that_was_stored_before_the_loss_is_reported_saved() {
     assert!(heard.contains(&"Replaced(Lost)".to_owned()));
 }
 
+/// A change is saved, the answer is lost, and until the server can look, as many other sessions as this
+/// have had the key; how the wait for the change has ended.
+fn saved_without_an_answer_before_others(others: u64) -> Option<SaveOutcome> {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 5);
+    let wait = profile.when_changes_saved(None).unwrap();
+    storage.on_commit(&[HoldAnswer]);
+    profile.mark_force_save().unwrap();
+    server.update();
+    storage.edit(KEY, |document| {
+        assert_eq!(document["Gold"], 5, "it is saved");
+        document["Session"]["LockId"] = json!(others);
+        let saves = document["Saves"].as_array_mut().unwrap();
+        saves.extend((1..=others).map(|lock_id| json!([lock_id, 0])));
+        let forgotten = saves.len().saturating_sub(8);
+        saves.drain(..forgotten);
+    });
+    server.run(30.0);
+    assert!(server.heard().contains(&"Replaced(Lost)".to_owned()));
+    wait.outcome()
+}
+
+#[test]
+fn a_save_that_the_record_does_not_remember_any_more_is_not_called_unsaved() {
+    let outcome = saved_without_an_answer_before_others(7);
+    assert_eq!(outcome, Some(SaveOutcome::Saved));
+    let outcome = saved_without_an_answer_before_others(8);
+    assert_eq!(outcome, Some(SaveOutcome::Unknown));
+}
+
+/// Waits anew for the changes from inside the event of the loss, in which they are still to be seen.
+#[derive(Clone, Default)]
+struct Asker {
+    profile: Arc<Mutex<Option<Profile>>>,
+    wait: Arc<Mutex<Option<SavedConnection>>>,
+}
+
+impl StoreHooks for Asker {
+    fn create(&self, _: &str) -> Result<SaveData, String> {
+        Ok(template())
+    }
+
+    fn event(&self, event: &StoreEvent) {
+        if let (ProfileEvent::Lost(_), Some(profile)) = (&event.event, &*self.profile.lock()) {
+            *self.wait.lock() = Some(profile.when_changes_saved(None).expect("a wait"));
+        }
+    }
+}
+
+#[test]
+fn a_wait_that_begins_in_the_event_of_the_loss_is_told_that_nobody_knows() {
+    let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
+    let asker = Asker::default();
+    let mut options = options(&clock, 1);
+    options.template = None;
+    options.polls_events = false;
+    let hooks = Box::new(asker.clone());
+    let store = EasyStore::new(Arc::clone(&storage) as Arc<dyn Storage>, options, hooks).unwrap();
+    let profile = store.start_session(KEY, &[]).unwrap();
+    *asker.profile.lock() = Some(profile.clone());
+    let update = |seconds: f64| {
+        clock.advance(seconds);
+        store.update(clock.now()).unwrap();
+    };
+    update(1.0);
+    add_gold(&profile, 5);
+    storage.on_commit(&[HoldAnswer]);
+    profile.mark_force_save().unwrap();
+    update(0.0);
+    storage.put(KEY, "not JSON");
+    for _ in 0..30 {
+        update(1.0);
+    }
+    let wait = asker.wait.lock().take().expect("a wait");
+    assert_eq!(wait.outcome(), Some(SaveOutcome::Unknown));
+}
+
+#[test]
+fn a_change_that_came_after_a_commit_of_unknown_fate_is_called_unsaved() {
+    let (storage, server, profile) = world();
+    add_gold(&profile, 5);
+    let before = profile.when_changes_saved(None).unwrap();
+    storage.on_commit(&[HoldAnswer]);
+    profile.mark_force_save().unwrap();
+    server.update();
+    add_gold(&profile, 2);
+    let after = profile.when_changes_saved(None).unwrap();
+    storage.put(KEY, "not JSON");
+    server.run(30.0);
+    assert_eq!(before.outcome(), Some(SaveOutcome::Unknown));
+    assert_eq!(after.outcome(), Some(SaveOutcome::NotSaved));
+}
+
 #[test]
 fn fault_9_a_record_erased_while_its_session_is_live_stays_erased() {
     let (storage, server, profile) = world();
@@ -151,6 +245,7 @@ fn fault_9_a_record_erased_while_a_save_was_unsettled_stays_erased() {
     for fault in [FailBefore, FailAfter] {
         let (storage, server, profile) = world();
         add_gold(&profile, 5);
+        let wait = profile.when_changes_saved(None).unwrap();
         storage.on_commit(&[fault]);
         storage.on_fetch(&[FailBefore]);
         profile.mark_force_save().unwrap();
@@ -159,6 +254,24 @@ fn fault_9_a_record_erased_while_a_save_was_unsettled_stays_erased() {
         server.run(30.0);
         assert_eq!(profile.load_status(), Ok(LoadStatus::Erased));
         assert_eq!(storage.stored(KEY), None);
+        assert_eq!(wait.outcome(), Some(SaveOutcome::NotSaved));
+    }
+}
+
+#[test]
+fn a_save_that_is_gone_with_the_record_it_was_in_is_called_unsaved() {
+    for fault in [FailBefore, FailAfter] {
+        let (storage, server, profile) = world();
+        add_gold(&profile, 5);
+        let wait = profile.when_changes_saved(None).unwrap();
+        storage.on_commit(&[fault]);
+        storage.on_fetch(&[FailBefore]);
+        profile.mark_force_save().unwrap();
+        server.update();
+        storage.put_locked(KEY, 1, WALL_START);
+        server.run(30.0);
+        assert!(!profile.is_loaded());
+        assert_eq!(wait.outcome(), Some(SaveOutcome::NotSaved));
     }
 }
 

@@ -136,9 +136,14 @@ fn a_dropped_store_answers_unknown_only_for_what_is_in_a_commit_of_unknown_fate(
     server.update();
     add_gold(&profile, 1);
     let later = profile.when_changes_saved(None).unwrap();
+    storage.put_locked("b", 1, WALL_START);
+    let locked = server.start("b");
+    server.update();
+    let before_the_load = locked.when_changes_saved(None).unwrap();
     let asked = (storage.fetches(), storage.commits());
-    drop((profile, server));
+    drop((profile, locked, server));
     assert_eq!(under_way.outcome(), Some(SaveOutcome::Unknown));
     assert_eq!(later.outcome(), Some(SaveOutcome::NotSaved));
+    assert_eq!(before_the_load.outcome(), Some(SaveOutcome::NotSaved));
     assert_eq!((storage.fetches(), storage.commits()), asked);
 }

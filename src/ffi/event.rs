@@ -21,8 +21,9 @@ pub const SL_EVENT_LOAD_STATUS: i32 = 2;
 /// Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`, and
 /// `product_id` if it is about a purchase.
 pub const SL_EVENT_ERROR: i32 = 3;
-/// The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
-/// before the lifecycle event that says so, and before what waits is answered.
+/// The session was lost: `text` is the document as it was, with what was not saved, as JSON; where the
+/// waits for some of it are then answered with SL_OUTCOME_UNKNOWN, that may be saved. Comes before the
+/// lifecycle event that says so, and before what waits is answered.
 pub const SL_EVENT_LOST: i32 = 4;
 /// A wait for changes was answered: `saved_connection`, `outcome`.
 pub const SL_EVENT_CHANGES_SAVED: i32 = 5;
@@ -82,7 +83,9 @@ pub const SL_OUTCOME_NONE: i32 = -1;
 pub const SL_OUTCOME_NOT_SAVED: i32 = 0;
 /// The changes are in the storage. Of a purchase: it is granted.
 pub const SL_OUTCOME_SAVED: i32 = 1;
-/// The store was closed while the fate of the changes' commit was not known.
+/// Nobody knows: a commit that contains the changes is not answered, and the store was destroyed or its drain
+/// has run out of time; or the session was lost, and the record does not tell any more whether that commit
+/// was written: eight other sessions have had the key since, or it is no document any more.
 pub const SL_OUTCOME_UNKNOWN: i32 = 2;
 
 /// Acquiring a key.

@@ -499,7 +499,8 @@ pub unsafe extern "C" fn locker_when_changes_saved(
 }
 
 /// Updates the locker until the changes made so far are saved (1 in `was_saved`) or the session has
-/// ended without them (0), for at most `timeout` seconds. Blocks; for tools.
+/// ended without them, as far as anybody knows (0; `locker_when_changes_saved` tells more), for at most
+/// `timeout` seconds. Blocks; for tools.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the timeout),
 /// SL_ERROR_TIMEOUT (they may still be saved later), SL_ERROR_BUSY (an update or wait of a locker of

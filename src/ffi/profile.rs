@@ -307,7 +307,8 @@ pub unsafe extern "C" fn profile_mark_force_save(profile: *const SlProfile) -> S
 
 /// Waits for the changes made so far to be saved. `callback` (may be NULL) hears the answer once,
 /// inside an update; so does a host that polls, by SL_EVENT_CHANGES_SAVED. The answer is
-/// SL_OUTCOME_SAVED when a commit that contains them is known to be stored.
+/// SL_OUTCOME_SAVED when a commit that contains them is known to be stored, SL_OUTCOME_NOT_SAVED when the
+/// session has ended without them, and rarely SL_OUTCOME_UNKNOWN: see there.
 ///
 /// `drop` (may be NULL) ends `user_data` once the callback has run, or the wait was given up: see
 /// SlDrop. `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it
@@ -334,7 +335,8 @@ pub unsafe extern "C" fn profile_when_changes_saved(
 }
 
 /// Updates the store until the changes made so far are saved (1 in `was_saved`) or the session has
-/// ended without them (0), for at most `timeout` seconds. Blocks; for tools.
+/// ended without them, as far as anybody knows (0; `profile_when_changes_saved` tells more), for at most
+/// `timeout` seconds. Blocks; for tools.
 ///
 /// Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the timeout),
 /// SL_ERROR_TIMEOUT (they may still be saved later), SL_ERROR_BUSY (an update, wait or drain of the

@@ -166,7 +166,9 @@ pub enum SaveOutcome {
     Saved,
     /// The session ended without them.
     NotSaved,
-    /// The store was closed while the fate of their commit was not known.
+    /// Nobody knows: a commit that contains them is not answered, and the store was destroyed or its drain
+    /// has run out of time; or the session was lost, and the record does not tell any more whether that
+    /// commit was written.
     Unknown,
 }
 

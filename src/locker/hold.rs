@@ -26,7 +26,7 @@ use super::time::Moment;
 /// on a storage where the key never stands still.
 pub(super) const CONFLICTS_AT_ONCE: u32 = 16;
 
-/// How many sessions' saves a document remembers.
+/// How many sessions' saves a document remembers. Beyond that it does not tell what became of a commit.
 const SAVES_REMEMBERED: usize = 8;
 
 /// A commit known to be in the storage.
@@ -173,12 +173,9 @@ impl Held {
         self.attempts().next().is_some()
     }
 
-    /// The count of changes that commits of unknown fate contain.
-    pub fn perhaps_covered(&self) -> u64 {
-        self.attempts()
-            .map(|attempt| attempt.covers)
-            .max()
-            .unwrap_or(0)
+    /// The count of changes that commits of unknown fate contain; none where there is no such commit.
+    pub fn in_doubt(&self) -> Option<u64> {
+        self.attempts().map(|attempt| attempt.covers).max()
     }
 
     fn next_retry(&self) -> f64 {
@@ -469,7 +466,7 @@ impl LockerState {
 
     fn hold_fetched(&mut self, fetched: Fetched, conflict: bool, cx: &mut Context<'_>) {
         match fetched {
-            Fetched::Absent { .. } => self.lose(Left::Nothing, cx),
+            Fetched::Absent { .. } => self.lose(Left::Nothing, None, cx),
             Fetched::Present {
                 bytes, revision, ..
             } => {
@@ -485,15 +482,16 @@ impl LockerState {
         conflict: bool,
         cx: &mut Context<'_>,
     ) {
+        let Phase::Held(held) = &mut self.phase else {
+            return;
+        };
+        let mut in_doubt = held.in_doubt();
         let found = match SaveData::parse(bytes, cx.config.document_limit_bytes) {
             Ok(found) => found,
             Err(error) => {
                 self.report(ErrorReport::script(Activity::Save, error.to_string()));
-                return self.lose(Left::Record, cx);
+                return self.lose(Left::Record, in_doubt, cx);
             }
-        };
-        let Phase::Held(held) = &mut self.phase else {
-            return;
         };
         let reserved = found.reserved();
         let lock_id = held.lock_id;
@@ -501,11 +499,14 @@ impl LockerState {
         let was_free = held.is_free;
         let mut landed = None;
         if has_moved {
-            let written = lease::save_number(reserved, lock_id).unwrap_or(0);
+            let written = lease::save_number(reserved, lock_id);
+            if written.is_some() || reserved.saves.len() < SAVES_REMEMBERED {
+                in_doubt = None;
+            }
             let unsettled = std::mem::take(&mut held.unsettled);
             landed = unsettled
                 .into_iter()
-                .rfind(|attempt| attempt.number <= written);
+                .rfind(|attempt| Some(attempt.number) <= written);
         }
         let released = landed.is_some_and(|attempt| attempt.releases);
         if let Some(attempt) = landed {
@@ -529,7 +530,7 @@ impl LockerState {
         } else if released || (was_free && !self.has_unsaved_changes()) {
             self.finish_release(Left::Record, cx);
         } else {
-            self.lose(Left::Record, cx);
+            self.lose(Left::Record, in_doubt, cx);
         }
     }
 
@@ -585,11 +586,12 @@ impl LockerState {
 
     fn finish_release(&mut self, left: Left, cx: &mut Context<'_>) {
         self.log(|_| "released the session".to_owned());
-        self.end_session(Reason::Released, left, cx);
+        self.end_session(Reason::Released, left, None, cx);
     }
 
-    /// The key is another's, or the record is gone. What was not saved stays readable.
-    fn lose(&mut self, left: Left, cx: &mut Context<'_>) {
+    /// The key is another's, or the record is gone. What was not saved stays readable. The changes up to
+    /// the count `in_doubt` may be saved or not: the record does not tell.
+    fn lose(&mut self, left: Left, in_doubt: Option<u64>, cx: &mut Context<'_>) {
         let unsaved = self.data.with(|data, _| data.clone());
         self.log(|locker| {
             let to = match left {
@@ -601,18 +603,25 @@ impl LockerState {
         });
         self.lost = Some(Box::new(unsaved.clone()));
         self.emit(Event::Lost(Box::new(unsaved)));
-        self.end_session(Reason::Lost, left, cx);
+        self.end_session(Reason::Lost, left, in_doubt, cx);
     }
 
-    fn end_session(&mut self, reason: Reason, left: Left, cx: &mut Context<'_>) {
+    fn end_session(
+        &mut self,
+        reason: Reason,
+        left: Left,
+        in_doubt: Option<u64>,
+        cx: &mut Context<'_>,
+    ) {
         if let Phase::Held(held) = &self.phase {
             cx.claims.forget(held.lock_id);
         }
-        self.answer_waiters(|_| Some(SaveOutcome::NotSaved));
+        self.answer_unsaved(in_doubt);
         self.phase = Phase::Resetting {
             hook: None,
             reason,
             left,
+            in_doubt,
         };
     }
 

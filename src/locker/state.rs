@@ -136,6 +136,8 @@ pub(super) enum Phase {
         hook: Option<HookId>,
         reason: Reason,
         left: Left,
+        /// The count of changes of the document before that may be saved or not: nobody knows.
+        in_doubt: Option<u64>,
     },
     /// The save data is the default one; what comes next is not decided yet.
     Released(Left),
@@ -392,6 +394,7 @@ impl LockerState {
                 hook: None,
                 reason: Reason::Released,
                 left: Left::Unknown,
+                in_doubt: None,
             },
             wanted: false,
             has_begun: false,
@@ -448,7 +451,8 @@ impl LockerState {
         let target = self.pending();
         let is_live = matches!(self.phase, Phase::Acquire(_) | Phase::Held(_));
         if matches!(self.phase, Phase::Refused) || !self.wanted && !is_live {
-            self.answer(connection, SaveOutcome::NotSaved);
+            let outcome = unsaved(target, self.in_doubt());
+            self.answer(connection, outcome);
         } else if self.is_held() && self.is_loaded() && target <= self.saved {
             self.answer(connection, SaveOutcome::Saved);
         } else {
@@ -489,16 +493,7 @@ impl LockerState {
     /// The store is going away: answers what still waits. Changes in a commit of unknown fate are
     /// unknown; all others were not saved.
     pub fn abandon(&mut self) {
-        let covered = match &self.phase {
-            Phase::Held(held) => held.perhaps_covered(),
-            _ => 0,
-        };
-        self.answer_waiters(|target| {
-            Some(match target <= covered {
-                true => SaveOutcome::Unknown,
-                false => SaveOutcome::NotSaved,
-            })
-        });
+        self.answer_unsaved(self.in_doubt());
     }
 }
 
@@ -537,6 +532,7 @@ impl LockerState {
                     hook: Some(hook),
                     reason,
                     left,
+                    ..
                 },
                 HookResult::Created(made),
             ) if hook == id => {
@@ -572,6 +568,7 @@ impl LockerState {
             hook: None,
             reason,
             left,
+            ..
         } = self.phase
         {
             self.reset(reason, left, cx);
@@ -651,8 +648,10 @@ impl LockerState {
             Some(template) => self.reset_done(template.clone(), reason, left),
             None if self.keeps_data() => self.reset_done(SaveData::default(), reason, left),
             None => {
-                let hook = Some(self.call_hook(HookCall::Create));
-                self.phase = Phase::Resetting { hook, reason, left };
+                let called = self.call_hook(HookCall::Create);
+                if let Phase::Resetting { hook, .. } = &mut self.phase {
+                    *hook = Some(called);
+                }
             }
         }
     }
@@ -683,8 +682,8 @@ impl LockerState {
                 (None, changes)
             })
         } else {
-            let saved = self.saved;
-            self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));
+            let (saved, in_doubt) = (self.saved, self.in_doubt());
+            self.answer_waiters(|target| (target > saved).then_some(unsaved(target, in_doubt)));
             let (before, changes) = self.data.replace(data);
             (Some(before), changes)
         };
@@ -726,6 +725,20 @@ impl LockerState {
         self.waiters = still_waiting;
     }
 
+    /// The count of changes that may be saved or not; none if there are no such changes.
+    fn in_doubt(&self) -> Option<u64> {
+        match &self.phase {
+            Phase::Held(held) => held.in_doubt(),
+            Phase::Resetting { in_doubt, .. } => *in_doubt,
+            _ => None,
+        }
+    }
+
+    /// Answers all who wait: the changes up to the count `in_doubt` may be saved or not, later ones are not.
+    pub(super) fn answer_unsaved(&mut self, in_doubt: Option<u64>) {
+        self.answer_waiters(|target| Some(unsaved(target, in_doubt)));
+    }
+
     fn answer(&mut self, connection: SavedConnection, outcome: SaveOutcome) {
         if connection.answer(outcome) && !connection.is_silent() {
             self.emit(Event::ChangesSaved(connection, outcome));
@@ -735,6 +748,14 @@ impl LockerState {
     fn next_id(&mut self) -> u64 {
         self.sequence = self.sequence.wrapping_add(1);
         u64::from(self.slot) << 32 | u64::from(self.sequence)
+    }
+}
+
+/// How a wait for so many changes ends that no commit known to be stored contains.
+fn unsaved(target: u64, in_doubt: Option<u64>) -> SaveOutcome {
+    match Some(target) <= in_doubt {
+        true => SaveOutcome::Unknown,
+        false => SaveOutcome::NotSaved,
     }
 }
 

@@ -135,6 +135,10 @@ pub struct KeyLedger {
     pub life: u32,
     pub life_began: u64,
     pub life_began_at: f64,
+    /// How many sessions have had the key.
+    pub sessions: u64,
+    /// The last life in which it was no document.
+    pub was_unreadable: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -294,6 +298,8 @@ impl Default for KeyLedger {
             life: 0,
             life_began: 0,
             life_began_at: f64::NEG_INFINITY,
+            sessions: 0,
+            was_unreadable: None,
         }
     }
 }
@@ -779,11 +785,8 @@ impl Ledger {
             WaitAnswer::NotSaved => self.counts.changes_denied += 1,
             WaitAnswer::Unknown => self.counts.waits_unknown += 1,
         }
-        let is_ending = self.servers[server.index()].is_ending;
         match (outcome, token) {
-            (WaitAnswer::Unknown, _) if !is_ending => {
-                self.breaks(3, || format!("{wait} of {server} is answered with unknown"));
-            }
+            (WaitAnswer::Unknown, _) => self.check_unknown(wait),
             (WaitAnswer::Saved, Some(token)) => self.check_saved(token, wait),
             (WaitAnswer::NotSaved, Some(token)) => self.check_not_saved(token, wait),
             _ => {}

@@ -19,7 +19,8 @@ enum class event_kind : std::int32_t {
     /// Something failed, and the library goes on by itself: `activity`, `error_kind`, `text`, and
     /// `product_id` if it is about a purchase.
     error = SL_EVENT_ERROR,
-    /// The session was lost: `text` is the document as it was, with what was not saved, as JSON.
+    /// The session was lost: `text` is the document as it was, with what was not saved, as JSON; where the
+    /// waits for some of it are then answered with `outcome::unknown`, that may be saved.
     lost = SL_EVENT_LOST,
     /// A wait for changes was answered: `saved_connection`, `outcome`.
     changes_saved = SL_EVENT_CHANGES_SAVED,
@@ -92,7 +93,9 @@ enum class outcome : std::int32_t {
     not_saved = SL_OUTCOME_NOT_SAVED,
     /// They are in the storage. Of a purchase: it is granted.
     saved = SL_OUTCOME_SAVED,
-    /// The store was closed while the fate of their commit was not known.
+    /// Nobody knows: a commit that contains them is not answered, and the store was destroyed or its drain
+    /// has run out of time; or the session was lost, and the record does not tell any more whether that
+    /// commit was written.
     unknown = SL_OUTCOME_UNKNOWN,
 };
 

@@ -94,7 +94,7 @@ public:
         });
     }
     /// Updates the locker until the changes made so far are saved (true) or the session has ended without
-    /// them (false), for at most `timeout` seconds. Blocks; for tools. Errors: `timeout`, `busy`,
+    /// them, as far as anybody knows (false), for at most `timeout` seconds. Blocks; for tools. Errors: `timeout`, `busy`,
     /// `not_active`, `out_of_range`.
     [[nodiscard]] result<bool> wait_until_changes_saved(double timeout) const {
         std::int32_t was_saved = 0;

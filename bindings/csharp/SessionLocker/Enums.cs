@@ -94,7 +94,11 @@ namespace SessionLocker
         NotSaved = NativeMethods.SL_OUTCOME_NOT_SAVED,
         /// <summary>The changes are in the storage.</summary>
         Saved = NativeMethods.SL_OUTCOME_SAVED,
-        /// <summary>The store was closed while the fate of the changes' commit was not known.</summary>
+        /// <summary>
+        /// Nobody knows: a commit that contains the changes is not answered, and the store was disposed or its
+        /// drain has run out of time; or the session was lost, and the record does not tell any more whether
+        /// that commit was written.
+        /// </summary>
         Unknown = NativeMethods.SL_OUTCOME_UNKNOWN,
     }
 

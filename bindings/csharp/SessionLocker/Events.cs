@@ -29,8 +29,9 @@ namespace SessionLocker
         }
 
         /// <summary>
-        /// The document as it was, with what was not saved: see <see cref="SaveData.Parse"/>. The session's save data
-        /// is the default one by now.
+        /// The document as it was, with what was not saved: see <see cref="SaveData.Parse"/>. Where the waits for
+        /// some of it are answered with <see cref="SaveOutcome.Unknown"/>, that may be saved. The session's save
+        /// data is the default one by now.
         /// </summary>
         public string SaveDataJson { get; private set; }
     }

@@ -96,8 +96,9 @@ namespace SessionLocker.Native
         /// </summary>
         internal const int SL_EVENT_ERROR = 3;
         /// <summary>
-        ///  The session was lost: `text` is the document as it was, with what was not saved, as JSON. Comes
-        ///  before the lifecycle event that says so, and before what waits is answered.
+        ///  The session was lost: `text` is the document as it was, with what was not saved, as JSON; where the
+        ///  waits for some of it are then answered with SL_OUTCOME_UNKNOWN, that may be saved. Comes before the
+        ///  lifecycle event that says so, and before what waits is answered.
         /// </summary>
         internal const int SL_EVENT_LOST = 4;
         /// <summary>
@@ -203,7 +204,9 @@ namespace SessionLocker.Native
         /// </summary>
         internal const int SL_OUTCOME_SAVED = 1;
         /// <summary>
-        ///  The store was closed while the fate of the changes' commit was not known.
+        ///  Nobody knows: a commit that contains the changes is not answered, and the store was destroyed or its drain
+        ///  has run out of time; or the session was lost, and the record does not tell any more whether that commit
+        ///  was written: eight other sessions have had the key since, or it is no document any more.
         /// </summary>
         internal const int SL_OUTCOME_UNKNOWN = 2;
         /// <summary>
@@ -1266,7 +1269,8 @@ namespace SessionLocker.Native
         /// <summary>
         ///  Waits for the changes made so far to be saved. `callback` (may be NULL) hears the answer once,
         ///  inside an update; so does a host that polls, by SL_EVENT_CHANGES_SAVED. The answer is
-        ///  SL_OUTCOME_SAVED when a commit that contains them is known to be stored.
+        ///  SL_OUTCOME_SAVED when a commit that contains them is known to be stored, SL_OUTCOME_NOT_SAVED when the
+        ///  session has ended without them, and rarely SL_OUTCOME_UNKNOWN: see there.
         ///
         ///  `drop` (may be NULL) ends `user_data` once the callback has run, or the wait was given up: see
         ///  SlDrop. `saved_connection` (may be NULL) gets a handle to look at or give up the wait: free it
@@ -1281,7 +1285,8 @@ namespace SessionLocker.Native
 
         /// <summary>
         ///  Updates the store until the changes made so far are saved (1 in `was_saved`) or the session has
-        ///  ended without them (0), for at most `timeout` seconds. Blocks; for tools.
+        ///  ended without them, as far as anybody knows (0; `profile_when_changes_saved` tells more), for at most
+        ///  `timeout` seconds. Blocks; for tools.
         ///
         ///  Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the timeout),
         ///  SL_ERROR_TIMEOUT (they may still be saved later), SL_ERROR_BUSY (an update, wait or drain of the
@@ -1760,7 +1765,8 @@ namespace SessionLocker.Native
 
         /// <summary>
         ///  Updates the locker until the changes made so far are saved (1 in `was_saved`) or the session has
-        ///  ended without them (0), for at most `timeout` seconds. Blocks; for tools.
+        ///  ended without them, as far as anybody knows (0; `locker_when_changes_saved` tells more), for at most
+        ///  `timeout` seconds. Blocks; for tools.
         ///
         ///  Errors: SL_ERROR_INVALID_HANDLE, SL_ERROR_INVALID_ARGUMENT, SL_ERROR_OUT_OF_RANGE (the timeout),
         ///  SL_ERROR_TIMEOUT (they may still be saved later), SL_ERROR_BUSY (an update or wait of a locker of

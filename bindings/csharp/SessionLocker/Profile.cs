@@ -263,8 +263,8 @@ namespace SessionLocker
         }
 
         /// <summary>
-        /// Updates the store until the changes made so far are saved (true) or the session has ended without them (false).
-        /// Blocks; for tools.
+        /// Updates the store until the changes made so far are saved (true) or the session has ended without them,
+        /// as far as anybody knows (false). Blocks; for tools.
         /// </summary>
         /// <exception cref="SessionLockerException">
         /// <see cref="SessionLockerStatus.Timeout"/> (they may still be saved later), <see cref="SessionLockerStatus.Busy"/>,

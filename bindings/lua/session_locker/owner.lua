@@ -148,7 +148,7 @@ local function add_waits(methods, c, what)
     end
 
     --- Suspends the coroutine until the changes made so far are saved (true), or the session has ended
-    -- without them (false). Gives the outcome too.
+    -- without them, as far as anybody knows (false). Gives the outcome too.
     function methods:YieldUntilChangesSaved()
         return tasks.await("YieldUntilChangesSaved", function(wait)
             self:WhenChangesSaved(function(was_saved, outcome)

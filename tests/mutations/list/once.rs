@@ -209,11 +209,8 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 8,
         name: "leaves waits unanswered where the store goes away",
         file: "src/locker/state.rs",
-        original: "Some(match target <= covered {
-                true => SaveOutcome::Unknown,
-                false => SaveOutcome::NotSaved,
-            })",
-        broken: "(target <= covered).then_some(SaveOutcome::Unknown)",
+        original: "self.answer_unsaved(self.in_doubt());",
+        broken: "",
     },
     Mutation {
         law: 8,

@@ -132,8 +132,8 @@ pub const MUTATIONS: &[Mutation] = &[
         file: "src/locker/hold.rs",
         original: "landed = unsettled
                 .into_iter()
-                .rfind(|attempt| attempt.number <= written);",
-        broken: "let has_landed = unsettled.iter().any(|attempt| attempt.number <= written);
+                .rfind(|attempt| Some(attempt.number) <= written);",
+        broken: "let has_landed = unsettled.iter().any(|attempt| Some(attempt.number) <= written);
             landed = unsettled.last().copied().filter(|_| has_landed);",
     },
     Mutation {
@@ -155,8 +155,8 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 2,
         name: "answers a wait from before the load with the load",
         file: "src/locker/state.rs",
-        original: "self.answer_waiters(|target| (target > saved).then_some(SaveOutcome::NotSaved));",
-        broken: "let _ = saved;",
+        original: "self.answer_waiters(|target| (target > saved).then_some(unsaved(target, in_doubt)));",
+        broken: "let _ = (saved, in_doubt);",
     },
     Mutation {
         law: 3,
@@ -169,13 +169,27 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 3,
         name: "asks whether a save was written only where the key is still its own",
         file: "src/locker/hold.rs",
-        original: "lease::save_number(reserved, lock_id).unwrap_or(0)",
+        original: "lease::save_number(reserved, lock_id)",
         broken: "match &reserved.session {
                 Some(session) if session.lock_id == lock_id => {
-                    lease::save_number(reserved, lock_id).unwrap_or(0)
+                    lease::save_number(reserved, lock_id)
                 }
-                _ => 0,
+                _ => None,
             }",
+    },
+    Mutation {
+        law: 3,
+        name: "calls a save unsaved that the record does not remember any more",
+        file: "src/locker/hold.rs",
+        original: "reserved.saves.len() < SAVES_REMEMBERED",
+        broken: "true",
+    },
+    Mutation {
+        law: 3,
+        name: "does not tell what became of a save, though the record tells",
+        file: "src/locker/hold.rs",
+        original: "in_doubt = None;",
+        broken: "",
     },
     Mutation {
         law: 3,
@@ -209,8 +223,8 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 3,
         name: "calls what is in a commit under way not saved, where the store goes away",
         file: "src/locker/state.rs",
-        original: "held.perhaps_covered()",
-        broken: "0",
+        original: "held.in_doubt()",
+        broken: "None",
     },
     Mutation {
         law: 3,
@@ -240,7 +254,7 @@ pub const MUTATIONS: &[Mutation] = &[
         name: "saves over a record that has become unreadable under its session",
         file: "src/locker/hold.rs",
         original: "self.report(ErrorReport::script(Activity::Save, error.to_string()));
-                return self.lose(Left::Record, cx);",
+                return self.lose(Left::Record, in_doubt, cx);",
         broken: "self.report(ErrorReport::script(Activity::Save, error.to_string()));
                 if let Phase::Held(held) = &mut self.phase {
                     held.revision = revision;
@@ -281,8 +295,8 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 7,
         name: "makes a record anew that was erased under its session",
         file: "src/locker/hold.rs",
-        original: "self.lose(Left::Nothing, cx)",
-        broken: "self.lose(Left::Unknown, cx)",
+        original: "self.lose(Left::Nothing, None, cx)",
+        broken: "self.lose(Left::Unknown, None, cx)",
     },
     Mutation {
         law: 7,

@@ -5,7 +5,10 @@ use crate::document;
 use crate::ids::{Token, WaitId};
 use crate::ledger::Ledger;
 
-use super::Change;
+use super::{Change, Lock};
+
+/// Of so many sessions a document says how far they have saved.
+const SESSIONS_REMEMBERED: u64 = 8;
 
 impl Ledger {
     /// Owners load the log and only ever append to it: what was stored once is in every later document.
@@ -65,6 +68,22 @@ impl Ledger {
             self.breaks(3, || {
                 format!("{wait} says that {token} is not saved, which is in {key}")
             });
+        }
+    }
+
+    /// Nobody can know: the server is being destroyed, or so many others have had the key since that the
+    /// record does not remember this one's saves, or a tool has put what is no document in its place.
+    pub(crate) fn check_unknown(&mut self, wait: WaitId) {
+        let known = &self.waits[wait.index()];
+        let (server, key) = (known.server, self.key_of(known.session));
+        let own = |lock: &&Lock| (lock.server, lock.key) == (server, key);
+        let last = self.locks.values().filter(own).max_by_key(|lock| lock.nth);
+        let now = self.key(key);
+        let is_forgotten = last.is_some_and(|lock| {
+            now.was_unreadable > Some(lock.life) || now.sessions - lock.nth >= SESSIONS_REMEMBERED
+        });
+        if !is_forgotten && !self.servers[server.index()].is_ending {
+            self.breaks(3, || format!("{wait} of {server} is answered with unknown"));
         }
     }
 }

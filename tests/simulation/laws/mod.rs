@@ -61,6 +61,8 @@ pub struct Lock {
     pub server: ServerId,
     pub key: Key,
     pub life: u32,
+    /// Which of the key's sessions it is, from 1.
+    pub nth: u64,
     /// When the last of its commits that was written was asked for.
     pub asked_at: f64,
     pub session_expiry: f64,
@@ -199,7 +201,10 @@ impl Ledger {
                 stored.take_over(after);
                 Content::Document(stored)
             }
-            (None, Some(_)) => Content::Unreadable,
+            (None, Some(_)) => {
+                key.was_unreadable = Some(key.life);
+                Content::Unreadable
+            }
             (None, None) => Content::Absent,
         };
         for purchase in &mut self.purchases {

@@ -72,10 +72,13 @@ impl Ledger {
         }
         let expiry = self.servers[server.index()].session_expiry;
         let is_first = !self.locks.contains_key(&lock_id);
+        let sessions = &mut self.keys[key.index()].sessions;
+        *sessions += u64::from(is_first);
         let lock = self.locks.entry(lock_id).or_insert(Lock {
             server,
             key,
             life,
+            nth: *sessions,
             asked_at: change.asked_at,
             session_expiry: expiry,
         });
