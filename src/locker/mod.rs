@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod acquire;
+mod budget;
 mod claims;
 mod config;
 mod credit;

@@ -17,6 +17,7 @@ use crate::storage::{
     RequestStats, Responder,
 };
 
+use super::budget::{Budget, Rest};
 use super::claims::Claims;
 use super::config::Config;
 use super::driver::LockerError;
@@ -145,66 +146,6 @@ pub(crate) struct LockerSet {
     stats: RequestStats,
 }
 
-/// What the present update may still do, and what is under way.
-#[derive(Debug, Default)]
-struct Budget {
-    /// When the present frame's budget was given; calls at the same time share it.
-    at: f64,
-    requests: u32,
-    bytes: usize,
-    /// Replies still to be taken.
-    replies: u32,
-    /// Touched lockers still to be looked at.
-    steps: u32,
-    /// Timers still to be looked at.
-    timers: u32,
-    /// Lockers whose time has come that may still go on.
-    due: u32,
-    in_flight: u32,
-    /// Grants since the last one that a waiting load was given out of turn.
-    saves_in_a_row: u32,
-    /// The slot whose document has taken bytes last.
-    bytes_taken_by: Option<u32>,
-}
-
-impl Budget {
-    fn take_bytes(&mut self, count: usize, slot: u32) {
-        self.bytes = self.bytes.saturating_sub(count);
-        if count > 0 {
-            self.bytes_taken_by = Some(slot);
-        }
-    }
-}
-
-/// What an update of lockers leaves for others.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rest {
-    /// The set's time.
-    pub now: f64,
-    /// Unix seconds.
-    pub wall: f64,
-    /// Requests that may still begin.
-    pub requests: u32,
-    /// Bytes that may still be read and written.
-    pub bytes: usize,
-    /// Requests under way.
-    pub in_flight: u32,
-}
-
-/// Of so many grants, the loads get at least one while saves wait too.
-const A_TENTH: u32 = 9;
-
-/// One update takes so many more replies than it starts requests, so that a backlog shrinks.
-const SPARE_REPLIES: u32 = 32;
-
-/// The most touched lockers, and as many timers, that one update looks at: a host that gives ten thousand lockers a
-/// command at once gets them over several frames.
-const STEPS_PER_UPDATE: u32 = 256;
-
-/// The most lockers whose time has come that one update lets go on. A save has one such time, and a request
-/// without an answer another.
-const DUE_PER_UPDATE: u32 = 64;
-
 impl LockerSet {
     /// An empty set. Without a template, the create hook makes new documents.
     pub fn new(
@@ -214,10 +155,6 @@ impl LockerSet {
         inbox_hooks: InboxHooks,
         seed: u64,
     ) -> Self {
-        let budget = Budget {
-            at: f64::NEG_INFINITY,
-            ..Budget::default()
-        };
         Self {
             config,
             migrators,
@@ -247,7 +184,7 @@ impl LockerSet {
             turns: Turns::default(),
             tasks: VecDeque::new(),
             requests: Vec::new(),
-            budget,
+            budget: Budget::new(),
             is_waited_for: false,
             touches: 0,
             stats: RequestStats::default(),
@@ -440,18 +377,9 @@ impl LockerSet {
         }
         self.wall = wall;
         self.is_waited_for = matches!(time, Time::Elapsed(_));
-        self.budget.steps = STEPS_PER_UPDATE;
-        self.budget.timers = STEPS_PER_UPDATE;
-        self.budget.due = DUE_PER_UPDATE;
-        if self.at.now > self.budget.at || scope == Scope::All {
-            self.budget.at = self.at.now;
-            self.budget.requests = self.config.requests_per_update;
-            self.budget.bytes = self.config.bytes_per_update;
-            self.budget.replies = self
-                .config
-                .requests_per_update
-                .saturating_add(SPARE_REPLIES);
-        }
+        let is_of_all = scope == Scope::All;
+        self.budget
+            .begin_update(self.at.now, is_of_all, &self.config);
         self.collect_replies();
     }
 
@@ -736,16 +664,10 @@ impl LockerSet {
             Some(Intent::Urgent) => return true,
             Some(Intent::Save { .. } | Intent::Load) => {}
         }
-        let budget = &self.budget;
-        let under_way = self
-            .config
-            .requests_in_flight
-            .saturating_sub(budget.in_flight);
-        let requests = budget.requests.min(under_way);
-        // One that has taken the last itself says nothing of how many others would have had room.
-        let lacks_bytes = budget.bytes == 0 && budget.bytes_taken_by != Some(id.slot);
-        let may_go = self.is_waited_for || self.turns.may_go(place, requests, self.at.now);
-        let goes = may_go && self.spend_request().is_some();
+        let room = self.budget.room(&self.config);
+        let lacks_bytes = self.budget.lacks_bytes_for(id.slot);
+        let may_go = self.is_waited_for || self.turns.may_go(place, room, self.at.now);
+        let goes = may_go && self.budget.spend_request(&self.config).is_some();
         if !goes {
             let place = self.turns.refuse(place, lacks_bytes, self.at.now);
             self.slots[id.slot as usize].place = Some(place);
@@ -766,18 +688,14 @@ impl LockerSet {
         if self.loads.is_empty() && self.saves.is_empty() {
             return None;
         }
-        self.spend_request()?;
-        let loads_first = self.budget.saves_in_a_row >= A_TENTH && !self.loads.is_empty();
+        self.budget.spend_request(&self.config)?;
+        let loads_first = self.budget.is_turn_of_a_load() && !self.loads.is_empty();
         let save = if loads_first {
             None
         } else {
             self.pop(Queue::Saves)
         };
-        self.budget.saves_in_a_row = if save.is_some() {
-            self.budget.saves_in_a_row + 1
-        } else {
-            0
-        };
+        self.budget.granted(save.is_some());
         save.or_else(|| self.pop(Queue::Loads))
             .or_else(|| self.pop(Queue::Saves))
     }
@@ -799,26 +717,9 @@ impl LockerSet {
         }
     }
 
-    /// Takes one request from the budget for somebody who works on lockers. Half of the budget is left
-    /// to the lockers themselves, which have leases to keep.
+    /// Takes one request from the budget for somebody who works on lockers, who gets half of it at most.
     pub fn spend_spare_request(&mut self) -> Option<()> {
-        match self.budget.requests > self.config.requests_per_update / 2 {
-            true => self.spend_request(),
-            false => None,
-        }
-    }
-
-    /// Takes one request from the budget, if it has one left.
-    fn spend_request(&mut self) -> Option<()> {
-        let budget = &mut self.budget;
-        let is_spent = budget.requests == 0
-            || budget.bytes == 0
-            || budget.in_flight >= self.config.requests_in_flight;
-        if is_spent {
-            return None;
-        }
-        budget.requests -= 1;
-        Some(())
+        self.budget.spend_spare_request(&self.config)
     }
 
     fn touch(&mut self, slot: u32) {
