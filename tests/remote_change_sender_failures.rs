@@ -3,6 +3,7 @@
 mod sending;
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -426,4 +427,24 @@ fn a_clock_that_was_years_ahead_does_not_close_an_inbox_for_ever() {
         (received.as_array().unwrap().len(), &received[0][0]),
         (10_000, &json!("2"))
     );
+}
+
+#[test]
+fn a_panic_of_the_hosts_takes_no_request_of_other_sends_with_it() {
+    let world = World::on(RECORD);
+    world.send(1);
+    let fails = Box::new(|_, _| panic!("the host's"));
+    let to_nobody = json!([give(2)]).to_string();
+    let sent = world.sender.send("Nobody", &to_nobody, None, Some(fails));
+    sent.expect("a send");
+    let panics = catch_unwind(AssertUnwindSafe(|| world.update()));
+    assert!(panics.is_err(), "the panic is the host's to see");
+    assert_eq!(world.storage.commits(), 0, "it was not handed over yet");
+    world.update();
+    assert_eq!(world.storage.commits(), 1);
+    assert_eq!(
+        (world.inbox(), world.outcomes()),
+        (vec![1], vec![SendOutcome::Sent])
+    );
+    assert!(!world.is_sending());
 }
