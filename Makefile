@@ -105,6 +105,14 @@ lint:
 	@$(SHELL_SCRIPTS) | xargs shellcheck --external-sources
 	@echo "shellcheck: $$($(SHELL_SCRIPTS) | wc -l) scripts, no warnings"
 
+# What else may be built of the engines: `make test` builds all of them, SQLite alone, and none.
+.PHONY: features
+features:
+	@for engines in postgres redis sqlite,postgres sqlite,redis postgres,redis; do \
+		$(CARGO) clippy --locked --quiet --lib --no-default-features --features $$engines -- -D warnings || exit 1; \
+		echo "$$engines: no warnings"; \
+	done
+
 docs:
 	@printf '\n== Documentation\n'
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet

@@ -603,6 +603,32 @@ fn what_waits_for_a_server_that_stays_away_is_answered_and_no_more_than_may_wait
 }
 
 #[test]
+fn a_server_without_memory_or_disk_says_so_and_has_written_nothing() {
+    let (url, table) = new_table_url();
+    let asker = open(&url);
+    let revision = asker.put("key", b"value");
+    for code in ["53100", "53200"] {
+        sql(&format!(
+            "CREATE FUNCTION {table}_is_full() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE 'full' USING ERRCODE = '{code}'; END $$; \
+             CREATE TRIGGER no_room BEFORE INSERT OR UPDATE ON {table} \
+             FOR EACH ROW EXECUTE FUNCTION {table}_is_full()"
+        ));
+        let expected = Expected::Present(revision.clone());
+        for (key, expected) in [("key", expected), ("new", NEVER_WRITTEN)] {
+            let error = asker.try_ask(commit(key, expected, b"2", &[]));
+            let error = error.expect_err("it is full");
+            assert_eq!(error.kind, RequestErrorKind::Backend);
+            let says = |what: &str| error.message.contains(what);
+            assert!(says(code) && says("nothing was written"), "{error}");
+        }
+        assert_eq!(asker.fetch("key"), present(b"value", &revision, &[]));
+        sql(&format!("DROP FUNCTION {table}_is_full CASCADE"));
+    }
+    asker.put("new", b"value");
+}
+
+#[test]
 fn a_server_that_falls_silent_is_given_up() {
     let (proxy, url) = behind_proxy(Duration::ZERO, "&connect_timeout=5");
     let asker = open(&url);
@@ -612,6 +638,10 @@ fn a_server_that_falls_silent_is_given_up() {
     let error = error.expect_err("nobody answers");
     assert_eq!(error.kind, RequestErrorKind::Backend);
     assert!(error.message.contains("no answer"), "{error}");
+    assert!(
+        error.message.contains("it may have been written"),
+        "{error}"
+    );
     proxy.set(Way::Open);
     until(|| asker.try_ask(fetch("key")).ok());
 }

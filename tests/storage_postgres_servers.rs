@@ -183,7 +183,7 @@ fn a_connection_is_encrypted_and_checked_as_sslmode_says() {
         (format!("verify-ca&sslrootcert={other}"), "UnknownIssuer"),
         (format!("verify-full&sslrootcert={other}"), "UnknownIssuer"),
         // Nobody the operating system trusts does.
-        ("verify-ca".to_owned(), "UnknownIssuer"),
+        ("verify-full".to_owned(), "UnknownIssuer"),
     ] {
         let error = refused(&format!("{by_address}?sslmode={parameters}"));
         let is_refused = matches!(

@@ -99,14 +99,24 @@ fn a_server_that_may_lose_what_it_acknowledges_is_warned_of_or_refused_as_the_ur
 fn what_is_wrong_with_a_server_is_said_in_the_log() {
     let server = Server::start(&["--appendfsync", "everysec"]);
     let heard: Arc<Mutex<Vec<(Level, String)>>> = Arc::default();
-    let listener = Arc::clone(&heard);
+    let (listener, address) = (Arc::clone(&heard), server.address());
     set_sink(Some(Arc::new(move |level, message| {
-        listener.lock().unwrap().push((level, message.to_owned()));
+        // Other tests open storages too.
+        if message.contains(&address) {
+            listener.lock().unwrap().push((level, message.to_owned()));
+        }
     })));
-    drop(session_locker::storage::open(&server.url()).unwrap());
+    let storage = session_locker::storage::open(&server.url()).unwrap();
+    // What a later connection finds is said too, on the thread that updates.
+    server.run::<()>("CONFIG SET appendonly no");
+    server.run::<()>("CLIENT KILL TYPE normal");
+    until(|| {
+        storage.tick();
+        (heard.lock().unwrap().len() > 1).then_some(())
+    });
     set_sink(None);
     let heard = heard.lock().unwrap();
-    let [(Level::Warning, message)] = &heard[..] else {
+    let [(Level::Warning, message), (Level::Warning, later)] = &heard[..] else {
         panic!("{heard:?}");
     };
     assert!(
@@ -114,6 +124,7 @@ fn what_is_wrong_with_a_server_is_said_in_the_log() {
         "{message}"
     );
     assert!(message.contains("appendfsync"), "{message}");
+    assert!(later.contains("`appendonly` is off"), "{later}");
 }
 
 // Refusals

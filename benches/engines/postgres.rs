@@ -1,5 +1,6 @@
 //! PostgreSQL: the engine, and tokio-postgres with nothing around it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -26,8 +27,9 @@ pub fn run() {
             Box::new(Engine::new(&name, open(parameters), keys, size_bytes))
         };
         compare(vec![
-            Box::new(Raw::new(&url, keys, size_bytes, 1, 100)),
-            Box::new(Raw::new(&url, keys, size_bytes, 2, 500)),
+            Box::new(Raw::new(&url, keys, size_bytes, [1, 1, 100])),
+            Box::new(Raw::new(&url, keys, size_bytes, [2, 1, 500])),
+            Box::new(Raw::new(&url, keys, size_bytes, [2, 2, 500])),
             engine("the engine", ""),
             engine("one connection", "&connections=1"),
             engine("prepared", "&prepared_statements=on"),
@@ -35,18 +37,19 @@ pub fn run() {
     }
 }
 
-/// Batches by `unnest`, one after another on each connection, on the smallest table that does.
+/// Batches by `unnest`, on the smallest table that does, with as much room in its pages as the engine's has.
 struct Raw {
     name: String,
     runtime: Runtime,
-    connections: Vec<Connection>,
+    writers: Vec<Writer>,
     keys: Vec<String>,
     values: Vec<Bytes>,
     batch: usize,
 }
 
-struct Connection {
-    client: Client,
+/// Writes one batch after another, over a connection that it may share.
+struct Writer {
+    client: Arc<Client>,
     statement: Statement,
     /// Of the keys that are its own.
     revisions: Vec<i64>,
@@ -56,16 +59,26 @@ struct Connection {
 }
 
 impl Raw {
-    fn new(url: &str, keys: usize, size_bytes: usize, connections: usize, batch: usize) -> Self {
+    /// So many connections, with so many batches under way on each, of so many writes.
+    fn new(
+        url: &str,
+        keys: usize,
+        size_bytes: usize,
+        [connections, under_way, batch]: [usize; 3],
+    ) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let kilobytes = size_bytes / 1000;
-        let table = format!("raw_{kilobytes}_{connections}");
+        let table = format!("raw_{kilobytes}_{connections}_{under_way}");
         let values = values(size_bytes);
-        let each = keys / connections;
+        let count = connections * under_way;
+        let each = keys / count;
         let names: Vec<String> = (0..keys).map(key).collect();
-        let connections: Vec<Connection> = (0..connections)
+        let clients: Vec<Arc<Client>> = (0..connections)
+            .map(|_| Arc::new(runtime.block_on(connect(url))))
+            .collect();
+        let writers: Vec<Writer> = (0..count)
             .map(|place| {
-                let client = runtime.block_on(connect(url));
+                let client = Arc::clone(&clients[place % connections]);
                 let statement = runtime.block_on(prepare(&client, &table));
                 let own = place * each..(place + 1) * each;
                 for name in &names[own] {
@@ -76,7 +89,7 @@ impl Raw {
                         .block_on(client.execute(&insert, &parameters))
                         .unwrap();
                 }
-                Connection {
+                Writer {
                     client,
                     statement,
                     revisions: vec![1; each],
@@ -86,14 +99,13 @@ impl Raw {
                 }
             })
             .collect();
-        let count = connections.len();
-        let plural = if count == 1 { "" } else { "s" };
+        let plural = if connections == 1 { "" } else { "s" };
         Self {
             name: format!(
-                "PostgreSQL {kilobytes} kB: raw, batches of {batch}, {count} connection{plural}"
+                "PostgreSQL {kilobytes} kB: raw, {under_way} of {batch}, {connections} connection{plural}"
             ),
             runtime,
-            connections,
+            writers,
             keys: names,
             values,
             batch,
@@ -110,7 +122,8 @@ async fn connect(url: &str) -> Client {
 async fn prepare(client: &Client, table: &str) -> Statement {
     let create = format!(
         "CREATE TABLE IF NOT EXISTS {table} \
-         (key bytea PRIMARY KEY, revision bigint NOT NULL, bytes bytea NOT NULL); \
+         (key bytea PRIMARY KEY, revision bigint NOT NULL, bytes bytea NOT NULL) \
+         WITH (fillfactor = 50); \
          ALTER TABLE {table} ALTER COLUMN bytes SET COMPRESSION lz4"
     );
     client.batch_execute(&create).await.unwrap();
@@ -124,7 +137,7 @@ async fn prepare(client: &Client, table: &str) -> Statement {
     client.prepare(&update).await.unwrap()
 }
 
-impl Connection {
+impl Writer {
     async fn write(&mut self, keys: &[String], values: &[Bytes], batch: usize) -> u64 {
         let count = self.revisions.len();
         let batch = batch.min(count);
@@ -163,11 +176,11 @@ impl Side for Raw {
 
     fn write(&mut self, time: Duration) -> u64 {
         let (keys, values, batch) = (&self.keys, &self.values, self.batch);
-        let sides = self.connections.iter_mut().map(async |connection| {
+        let sides = self.writers.iter_mut().map(async |writer| {
             let begun = Instant::now();
             let mut written = 0;
             while begun.elapsed() < time {
-                written += connection.write(keys, values, batch).await;
+                written += writer.write(keys, values, batch).await;
             }
             written
         });

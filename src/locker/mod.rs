@@ -7,13 +7,13 @@
 #![forbid(unsafe_code)]
 
 mod acquire;
-mod budget;
 mod claims;
 mod config;
 mod credit;
 mod defaults;
 mod driver;
 mod event;
+mod frame_budget;
 mod guarded;
 mod hold;
 mod inbox;

@@ -17,11 +17,11 @@ use crate::storage::{
     RequestStats, Responder,
 };
 
-use super::budget::{Budget, Rest};
 use super::claims::Claims;
 use super::config::Config;
 use super::driver::LockerError;
 use super::event::Event;
+use super::frame_budget::{FrameBudget, Rest};
 use super::inbox::InboxHooks;
 use super::lease::{ClockReading, Watches};
 use super::no_storage;
@@ -139,7 +139,7 @@ pub(crate) struct LockerSet {
     tasks: VecDeque<Task>,
     /// Handed over when nothing else is left to do.
     requests: Vec<Request>,
-    budget: Budget,
+    budget: FrameBudget,
     /// The update is a step of a blocking wait, which updates nobody else.
     is_waited_for: bool,
     touches: u64,
@@ -184,7 +184,7 @@ impl LockerSet {
             turns: Turns::default(),
             tasks: VecDeque::new(),
             requests: Vec::new(),
-            budget: Budget::new(),
+            budget: FrameBudget::new(),
             is_waited_for: false,
             touches: 0,
             stats: RequestStats::default(),
@@ -216,13 +216,7 @@ impl LockerSet {
 
     /// What the present update has left for others of the same store.
     pub fn rest(&self) -> Rest {
-        Rest {
-            now: self.at.now,
-            wall: self.wall,
-            requests: self.budget.requests,
-            bytes: self.budget.bytes,
-            in_flight: self.budget.in_flight,
-        }
+        self.budget.rest(self.at.now, self.wall)
     }
 
     /// How many lockers there are.
@@ -421,7 +415,7 @@ impl LockerSet {
             self.touch(slot);
         }
         let slot = match scope {
-            _ if self.budget.steps == 0 => return false,
+            _ if !self.budget.has_step() => return false,
             Scope::One(id) if self.get(id).is_none() => return false,
             Scope::One(id) => id.slot,
             Scope::All => match self.touched.pop_front() {
@@ -434,7 +428,7 @@ impl LockerSet {
         };
         let is_touched = self.slots[slot as usize].is_touched;
         if is_touched {
-            self.budget.steps = self.budget.steps.saturating_sub(1);
+            self.budget.take_step();
             self.settle(slot);
         }
         is_touched || scope == Scope::All
@@ -467,14 +461,16 @@ impl LockerSet {
                 Output::Log(line) => Task::Log(line),
                 Output::Hook(hook, call) => {
                     let offers = call.offers() as u32;
-                    self.budget.requests = self.budget.requests.saturating_sub(offers);
+                    self.budget.spend_on_hook(offers);
                     Task::Hook(id, hook, call)
                 }
                 Output::Request(request, operation) => {
                     entry.has_reply = false;
                     let is_retry = std::mem::take(&mut entry.came_to_nothing);
                     let before = entry.outstanding.replace(request);
-                    self.budget.in_flight += u32::from(before.is_none());
+                    if before.is_none() {
+                        self.budget.request_begun();
+                    }
                     if let Operation::Commit { bytes, .. } = &operation {
                         self.budget.take_bytes(bytes.len(), slot);
                     }
@@ -507,7 +503,7 @@ impl LockerSet {
         if entry.outstanding.is_some() && entry.outstanding != waits_for {
             entry.outstanding = None;
             entry.has_reply = false;
-            self.budget.in_flight -= 1;
+            self.budget.request_ended();
             if entry.sent_at.take().is_some() {
                 self.stats.count_given_up();
             }
@@ -562,7 +558,7 @@ impl LockerSet {
             return false;
         };
         let now = self.at.now;
-        if at > now || self.budget.timers == 0 || !self.sees_replies {
+        if at > now || !self.budget.has_timer() || !self.sees_replies {
             return false;
         }
         let entry = &mut self.slots[slot as usize];
@@ -570,17 +566,17 @@ impl LockerSet {
         // Otherwise an earlier timer of this slot has taken its place.
         let is_armed = entry.armed == at;
         let is_due = is_armed && !entry.has_reply && deadline.is_some_and(|at| at <= now);
-        if is_due && self.budget.due == 0 {
+        if is_due && !self.budget.has_due() {
             return false;
         }
-        self.budget.timers -= 1;
+        self.budget.take_timer();
         self.timers.pop();
         if !is_armed {
             return true;
         }
         entry.armed = f64::INFINITY;
         if is_due {
-            self.budget.due -= 1;
+            self.budget.take_due();
             entry.came_to_nothing |= entry.outstanding.is_some();
             self.handle(slot, scope, |locker, cx| locker.handle_timeout(cx));
         } else if !entry.has_reply {
@@ -605,17 +601,15 @@ impl LockerSet {
         if self.replies.is_empty() {
             self.collect_replies();
         }
-        let is_spent = self.budget.bytes == 0;
-        let waits = |reply: &Reply| is_spent && size(reply) > 0;
-        if self.budget.replies == 0 || self.replies.front().is_some_and(waits) {
+        let may_come = |reply: &Reply| self.budget.has_reply(size(reply));
+        if !self.replies.front().is_some_and(may_come) {
             return false;
         }
         let Some(reply) = self.replies.pop_front() else {
             return false;
         };
-        self.budget.replies -= 1;
         self.budget
-            .take_bytes(size(&reply), slot_of(reply.id) as u32);
+            .take_reply(size(&reply), slot_of(reply.id) as u32);
         let Reply { id, result, clock } = reply;
         // A reply that nobody waits for is dropped.
         let entry = self
@@ -695,7 +689,10 @@ impl LockerSet {
         } else {
             self.pop(Queue::Saves)
         };
-        self.budget.granted(save.is_some());
+        match save {
+            Some(_) => self.budget.granted_to_a_save(),
+            None => self.budget.granted_to_a_load(),
+        }
         save.or_else(|| self.pop(Queue::Loads))
             .or_else(|| self.pop(Queue::Saves))
     }

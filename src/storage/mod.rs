@@ -42,6 +42,8 @@ pub mod sqlite;
 mod stats;
 #[cfg(all(loom, test))]
 mod under_loom;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod warnings;
 
 pub use meter::MonotonicClock;
 pub use open::{OpenError, open};

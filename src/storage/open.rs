@@ -15,7 +15,7 @@ use super::redis::{RedisOpenError, RedisOptions, RedisStorage};
 #[cfg(feature = "sqlite")]
 use super::sqlite::{SqliteOpenError, SqliteOptions, SqliteStorage, Synchronous};
 #[cfg(any(feature = "postgres", feature = "redis"))]
-use crate::log::{Level, MODULE, log};
+use super::warnings;
 
 /// The parameters that every storage has.
 const PER_SECOND: &str = "requests_per_second";
@@ -243,23 +243,15 @@ fn open_sqlite(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
 #[cfg(feature = "postgres")]
 fn open_postgres(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
     let storage = PostgresStorage::open(PostgresOptions::from_url(url)?)?;
-    warn(storage.warnings());
+    warnings::say(storage.warnings());
     Ok(Arc::new(storage))
 }
 
 #[cfg(feature = "redis")]
 fn open_redis(url: &str) -> Result<Arc<dyn Storage>, OpenError> {
     let storage = RedisStorage::open(RedisOptions::from_url(url)?)?;
-    warn(storage.warnings());
+    warnings::say(storage.warnings());
     Ok(Arc::new(storage))
-}
-
-/// Says in the log what an operator should know of a server that was found.
-#[cfg(any(feature = "postgres", feature = "redis"))]
-fn warn(warnings: &[String]) {
-    for warning in warnings {
-        log(Level::Warning, &format!("{MODULE} {warning}"));
-    }
 }
 
 fn without_scheme(url: &str) -> &str {

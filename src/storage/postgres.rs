@@ -29,6 +29,7 @@ mod schema;
 mod statements;
 mod tls;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -36,7 +37,9 @@ use super::admission::Admission;
 use super::engine_thread::EngineThread;
 pub use super::server_tls::TlsRoots;
 pub use super::server_url::Host;
+use super::warnings::Warnings;
 use super::{Request, Storage};
+use link::Maker;
 pub use parameters::{PostgresOptions, SslMode};
 
 /// The largest value, in bytes: a quarter of what the server takes as one message.
@@ -130,6 +133,8 @@ pub enum PostgresOpenError {
 pub struct PostgresStorage {
     thread: EngineThread,
     warnings: Vec<String>,
+    /// Those of connections that came later, on their way to the log.
+    new_warnings: Arc<Warnings>,
 }
 
 impl PostgresStorage {
@@ -152,21 +157,29 @@ impl PostgresStorage {
             MAX_QUEUED_REQUESTS,
             MAX_QUEUED_BYTES,
         );
+        let new_warnings = Arc::new(Warnings::default());
+        let of_thread = Arc::clone(&new_warnings);
         let (opened, is_opened) = channel();
         let not_started = |message| PostgresOpenError::NotStarted { message };
         let thread = EngineThread::start("sl-postgres", admission, move |submitted, admission| {
-            engine::run(options, connector, submitted, admission, &opened);
+            let maker = Maker::new(options, connector, of_thread);
+            engine::run(maker, submitted, admission, &opened);
         })
         .map_err(|error| not_started(error.to_string()))?;
         // The thread's end is waited for too if it could not be opened.
-        let warnings = is_opened
+        is_opened
             .recv()
             .unwrap_or_else(|_| Err(not_started("its thread has ended".to_owned())))?;
-        Ok(Self { thread, warnings })
+        Ok(Self {
+            thread,
+            warnings: new_warnings.take(),
+            new_warnings,
+        })
     }
 
     /// What an operator should know of the server that was found: why it may lose what was acknowledged, if
-    /// it may. [`open`](super::open()) says it in the log.
+    /// it may. [`open`](super::open()) says it in the log. What a later
+    /// connection finds is said there too, once, by [`tick`](Storage::tick).
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -179,5 +192,10 @@ impl Storage for PostgresStorage {
 
     fn submit_all(&self, requests: Vec<Request>) {
         self.thread.submit_all(requests);
+    }
+
+    fn tick(&self) -> bool {
+        self.new_warnings.say_new();
+        false
     }
 }

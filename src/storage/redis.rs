@@ -44,6 +44,7 @@ mod slots;
 mod tls;
 mod verification;
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -51,7 +52,9 @@ use super::admission::Admission;
 use super::engine_thread::EngineThread;
 pub use super::server_tls::TlsRoots;
 pub use super::server_url::Host;
+use super::warnings::Warnings;
 use super::{Request, Storage};
+use maker::Maker;
 pub use parameters::{Durability, RedisOptions};
 
 /// The largest value, in bytes: half of what the server takes as one argument.
@@ -147,6 +150,8 @@ pub enum RedisOpenError {
 pub struct RedisStorage {
     thread: EngineThread,
     warnings: Vec<String>,
+    /// Those of connections that came later, on their way to the log.
+    new_warnings: Arc<Warnings>,
 }
 
 impl RedisStorage {
@@ -169,21 +174,29 @@ impl RedisStorage {
             MAX_QUEUED_REQUESTS,
             MAX_QUEUED_BYTES,
         );
+        let new_warnings = Arc::new(Warnings::default());
+        let of_thread = Arc::clone(&new_warnings);
         let (opened, is_opened) = channel();
         let not_started = |message| RedisOpenError::NotStarted { message };
         let thread = EngineThread::start("sl-redis", admission, move |submitted, admission| {
-            engine::run(options, connector, submitted, admission, &opened);
+            let maker = Maker::new(options, connector, of_thread);
+            engine::run(maker, submitted, admission, &opened);
         })
         .map_err(|error| not_started(error.to_string()))?;
         // The thread's end is waited for too if it could not be opened.
-        let warnings = is_opened
+        is_opened
             .recv()
             .unwrap_or_else(|_| Err(not_started("its thread has ended".to_owned())))?;
-        Ok(Self { thread, warnings })
+        Ok(Self {
+            thread,
+            warnings: new_warnings.take(),
+            new_warnings,
+        })
     }
 
     /// What an operator should know of the servers that were found: each setting by which one may lose
-    /// what was acknowledged, a sentence each. [`open`](super::open()) says them in the log.
+    /// what was acknowledged, a sentence each. [`open`](super::open()) says them in the log. What a later
+    /// connection finds is said there too, once, by [`tick`](Storage::tick).
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -196,5 +209,10 @@ impl Storage for RedisStorage {
 
     fn submit_all(&self, requests: Vec<Request>) {
         self.thread.submit_all(requests);
+    }
+
+    fn tick(&self) -> bool {
+        self.new_warnings.say_new();
+        false
     }
 }

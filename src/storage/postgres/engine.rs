@@ -14,9 +14,7 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_postgres::Error;
 
 use super::link::{Link, Maker, NotConnected, Session};
-use super::parameters::PostgresOptions;
 use super::queue::{Lane, Queue, Ripeness};
-use super::tls::Connector;
 use super::{BATCH_PATIENCE, PostgresOpenError, QUEUE_PATIENCE, failure};
 use crate::storage::admission::Admission;
 use crate::storage::engine_thread::{CLOSE_PATIENCE, Submitted};
@@ -38,14 +36,13 @@ const LOOKUP_THREADS: usize = 2;
 /// How long all connections together may take to say goodbye.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
 
-/// What opening has come to: what an operator should know of the server, or why there is none.
-pub(super) type Opened = Result<Vec<String>, PostgresOpenError>;
+/// What opening has come to: a server, or why there is none.
+pub(super) type Opened = Result<(), PostgresOpenError>;
 
 /// The life of the thread: opens, says into `opened` how that went, and serves until nobody can submit
 /// any more.
 pub(super) fn run(
-    options: PostgresOptions,
-    connector: Connector,
+    maker: Maker,
     submitted: Submitted,
     admission: Arc<Admission>,
     opened: &Sender<Opened>,
@@ -66,10 +63,9 @@ pub(super) fn run(
     };
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async {
-        let maker = Maker::new(options, connector);
         match open(&maker).await {
             Ok(first) => {
-                let _ = opened.send(Ok(first.weakness().into_iter().collect()));
+                let _ = opened.send(Ok(()));
                 let engine = Engine::start(maker, first, admission);
                 engine.serve(submitted).await;
             }
@@ -278,12 +274,8 @@ impl Engine {
                 Err(session.storage_error(lane, &error))
             }
             Err(_) => {
-                let seconds = BATCH_PATIENCE.as_secs();
-                let reason = format!("no answer for {seconds} s");
-                link.abandon(&session, &reason);
-                let message =
-                    format!("PostgreSQL: {reason}; it may have been done, or be done yet");
-                Err(StorageError::new(RequestErrorKind::Backend, message))
+                link.abandon(&session, &silence());
+                Err(session.no_answer(lane, &silence()))
             }
         };
         drop(operations);
@@ -315,13 +307,34 @@ impl Engine {
     /// Forgets old tombstones, now and then.
     async fn purge(self: Rc<Self>) {
         loop {
-            let session = self.links.iter().find_map(Link::session);
-            if let Some(session) = session {
-                while let Ok(Ok(true)) = timeout(BATCH_PATIENCE, session.purge()).await {}
-            }
+            while self.purge_some().await {}
             sleep(PURGE_PERIOD.mul_f64(0.5 + fastrand::f64())).await;
         }
     }
+
+    /// As a batch of erasures, so that saves go over another connection meanwhile, if there is one; whether
+    /// there may be more to forget.
+    async fn purge_some(self: &Rc<Self>) -> bool {
+        let links = self.links.iter();
+        let connected = links.filter_map(|link| Some((link, link.session()?)));
+        let Some((link, session)) = connected.min_by_key(|(link, _)| link.all_in_flight()) else {
+            return false;
+        };
+        link.begin(Lane::EraseAny);
+        let purged = timeout(BATCH_PATIENCE, session.purge()).await;
+        if purged.is_err() {
+            link.abandon(&session, &silence());
+        }
+        link.end(Lane::EraseAny);
+        self.answered.notify_one();
+        self.dispatch();
+        matches!(purged, Ok(Ok(true)))
+    }
+}
+
+/// Why a connection is given up on which a batch has not been answered.
+fn silence() -> String {
+    format!("no answer for {} s", BATCH_PATIENCE.as_secs())
 }
 
 /// Runs a batch, again if the server has undone it for the sake of another one.

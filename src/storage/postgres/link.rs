@@ -19,6 +19,7 @@ use super::schema::{self, CreateError, Names};
 use super::statements::{Prepared, Statements};
 use super::tls::Connector;
 use super::{PostgresOpenError, failure};
+use crate::storage::warnings::Warnings;
 use crate::storage::{Operation, Outcome, RequestErrorKind, StorageError};
 
 /// The pauses between attempts to connect: the first, and the longest. Each is between a tenth of
@@ -39,6 +40,8 @@ pub(super) struct Maker {
     connector: Connector,
     names: Names,
     statements: Arc<Statements>,
+    /// What an operator should know of the servers.
+    warnings: Arc<Warnings>,
 }
 
 /// Why there is no connection.
@@ -71,7 +74,11 @@ enum Schema {
 
 impl Maker {
     /// For one engine.
-    pub(super) fn new(options: PostgresOptions, connector: Connector) -> Self {
+    pub(super) fn new(
+        options: PostgresOptions,
+        connector: Connector,
+        warnings: Arc<Warnings>,
+    ) -> Self {
         let names = Names::new(&options);
         let statements = Arc::new(Statements::new(&names, options.is_durable));
         Self {
@@ -79,6 +86,7 @@ impl Maker {
             connector,
             names,
             statements,
+            warnings,
         }
     }
 
@@ -146,11 +154,16 @@ impl Maker {
         let statements = Arc::clone(&self.statements);
         let prepares = self.options.prepares_statements;
         match Prepared::new(client, statements, prepares).await {
-            Ok(prepared) => Ok(Session {
-                connection,
-                prepared,
-                connector: self.connector.clone(),
-            }),
+            Ok(prepared) => {
+                if let Some(weakness) = connection.weakness() {
+                    self.warnings.note(weakness);
+                }
+                Ok(Session {
+                    connection,
+                    prepared,
+                    connector: self.connector.clone(),
+                })
+            }
             Err(error) => Err(connection.not_usable(&error)),
         }
     }
@@ -267,6 +280,17 @@ impl Connection {
     fn not_usable(&self, error: &Error) -> NotConnected {
         not_usable(&self.host, error)
     }
+
+    /// Why what the server has acknowledged may be lost, if it may.
+    fn weakness(&self) -> Option<String> {
+        let Self { host, flushes, .. } = self;
+        (!flushes).then(|| {
+            format!(
+                "PostgreSQL at {host}: `fsync` is off: a crash of its machine may lose anything, or all. Set \
+                 `fsync = on`"
+            )
+        })
+    }
 }
 
 /// A connection that works, or did until a moment ago.
@@ -287,17 +311,6 @@ impl Session {
         self.prepared.run_batch(client, lane, operations).await
     }
 
-    /// What an operator should know of the server: why what was acknowledged may be lost, if it may.
-    pub(super) fn weakness(&self) -> Option<String> {
-        let Connection { host, flushes, .. } = &self.connection;
-        (!flushes).then(|| {
-            format!(
-                "PostgreSQL at {host}: `fsync` is off: a crash of its machine may lose anything, or all. Set \
-                 `fsync = on`"
-            )
-        })
-    }
-
     /// Forgets old tombstones; whether there may be more of them.
     pub(super) async fn purge(&self) -> Result<bool, Error> {
         self.prepared.purge(&self.connection.client).await
@@ -305,10 +318,9 @@ impl Session {
 
     /// The answer to requests whose batch has failed.
     pub(super) fn storage_error(&self, lane: Lane, error: &Error) -> StorageError {
-        let what_happened = match lane.writes() {
-            false => "nothing was read",
-            true if failure::was_undone(error) => "nothing was written",
-            true => "it may have been written",
+        let what_happened = match lane.writes() && failure::was_undone(error) {
+            true => "nothing was written",
+            false => in_doubt(lane),
         };
         if error.as_db_error().is_some() {
             return failure::storage_error(error, what_happened);
@@ -318,6 +330,13 @@ impl Session {
         let text = end.clone().unwrap_or_else(|| failure::text(error));
         let message =
             format!("PostgreSQL: the connection to {host} broke: {text}; {what_happened}");
+        StorageError::new(RequestErrorKind::Backend, message)
+    }
+
+    /// The answer to requests whose batch was not answered, for this reason.
+    pub(super) fn no_answer(&self, lane: Lane, reason: &str) -> StorageError {
+        let (host, what_happened) = (&self.connection.host, in_doubt(lane));
+        let message = format!("PostgreSQL at {host}: {reason}; {what_happened}");
         StorageError::new(RequestErrorKind::Backend, message)
     }
 
@@ -334,6 +353,14 @@ impl Session {
         spawn_local(async move {
             let _ = timeout(CANCEL_PATIENCE, token.cancel_query(connector)).await;
         });
+    }
+}
+
+/// What has become of requests, if nobody says.
+fn in_doubt(lane: Lane) -> &'static str {
+    match lane.writes() {
+        true => "it may have been written",
+        false => "nothing was read",
     }
 }
 

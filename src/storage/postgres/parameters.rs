@@ -136,9 +136,26 @@ impl PostgresOptions {
         if !has_no_host {
             options.hosts = hosts;
         }
+        let (mut has_mode, mut names_system) = (false, false);
         for (name, value) in parameters {
             let value = read_value(name, value).map_err(problem)?;
             options.set(name, &value, has_no_host)?;
+            has_mode |= name == "sslmode";
+            names_system |= name == "sslrootcert" && value == "system";
+        }
+        // As PostgreSQL's own programs have it: anybody can have a certificate of one that all trust.
+        if names_system && !has_mode {
+            options.ssl_mode = SslMode::VerifyFull;
+        }
+        let trusts_any = options.tls_roots == TlsRoots::System;
+        let checks_no_name = options.ssl_mode != SslMode::VerifyFull;
+        let checks_nothing = trusts_any && options.ssl_mode == SslMode::VerifyCa;
+        if names_system && checks_no_name || checks_nothing {
+            return Err(invalid(
+                "sslrootcert",
+                "system",
+                "a file of certificates, or `system` with `sslmode=verify-full`",
+            ));
         }
         Ok(options)
     }
@@ -314,6 +331,8 @@ mod tests {
         assert_eq!(options.tls_roots, TlsRoots::File("/etc/ca file.pem".into()));
         assert!(!options.is_durable && options.prepares_statements);
         assert_eq!(options.application_name, "arena 1");
+        let system = read("postgres://h/d?sslrootcert=system");
+        assert_eq!(system.ssl_mode, SslMode::VerifyFull);
     }
 
     #[test]
@@ -333,6 +352,9 @@ mod tests {
             "connect_timeout=1.5",
             "sslmode=yes",
             "sslrootcert=",
+            "sslrootcert=system&sslmode=require",
+            "sslrootcert=system&sslmode=verify-ca",
+            "sslrootcert=&sslmode=verify-ca",
             "synchronous_commit=local",
             "prepared_statements=1",
             "host=/run",

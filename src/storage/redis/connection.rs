@@ -11,7 +11,6 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::Host;
 use super::commands::Answers;
 use super::failure::Failure;
-use super::persistence::Persistence;
 use super::schema::Verified;
 use super::scripts::Scripts;
 
@@ -100,8 +99,6 @@ pub(super) struct Session {
     pub(super) connection: Connection,
     /// What the server was given.
     pub(super) scripts: Scripts,
-    /// What the server does with what it has acknowledged.
-    pub(super) persistence: Persistence,
     /// What it may be used for.
     pub(super) verified: Verified,
 }

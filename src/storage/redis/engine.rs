@@ -20,11 +20,9 @@ use super::link::Load;
 use super::lists::run_list;
 use super::maker::{Maker, NotConnected, Place};
 use super::nodes::{Node, Nodes};
-use super::opening::{Opening, open, warnings};
-use super::parameters::RedisOptions;
+use super::opening::{Opening, open};
 use super::queue::{Batch, Queue, Waiting};
 use super::scripts::Form;
-use super::tls::Connector;
 use super::{BATCH_PATIENCE, QUEUE_PATIENCE, RedisOpenError};
 use crate::storage::admission::Admission;
 use crate::storage::engine_thread::{CLOSE_PATIENCE, Submitted};
@@ -37,14 +35,13 @@ const LOOKUP_THREADS: usize = 2;
 /// How long the connections may take to end.
 const GOODBYE_PATIENCE: Duration = Duration::from_millis(500);
 
-/// What opening has come to: what an operator should know of the server, or why there is none.
-pub(super) type Opened = Result<Vec<String>, RedisOpenError>;
+/// What opening has come to: a server, or why there is none.
+pub(super) type Opened = Result<(), RedisOpenError>;
 
 /// The life of the thread: opens, says into `opened` how that went, and serves until nobody can submit
 /// any more.
 pub(super) fn run(
-    options: RedisOptions,
-    connector: Connector,
+    maker: Maker,
     submitted: Submitted,
     admission: Arc<Admission>,
     opened: &Sender<Opened>,
@@ -65,10 +62,9 @@ pub(super) fn run(
     };
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async {
-        let maker = Maker::new(options, connector);
         match open(&maker).await {
             Ok(opening) => {
-                let _ = opened.send(Ok(warnings(&maker, &opening)));
+                let _ = opened.send(Ok(()));
                 let engine = Engine::start(maker, opening, admission);
                 engine.serve(submitted).await;
             }

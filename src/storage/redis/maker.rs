@@ -2,6 +2,7 @@
 
 use std::io;
 use std::slice;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redis::pipe;
@@ -19,6 +20,7 @@ use super::scripts::Scripts;
 use super::slots::Slots;
 use super::tls::Connector;
 use super::{Host, RedisOpenError};
+use crate::storage::warnings::Warnings;
 
 /// How long the network may stay silent before the operating system asks whether the server is
 /// there, and how long sent bytes may go unacknowledged before it says that it is not.
@@ -31,6 +33,8 @@ pub(super) struct Maker {
     layout: Layout,
     /// What is known of schema keys.
     schemas: Schemas,
+    /// What an operator should know of the servers.
+    warnings: Arc<Warnings>,
 }
 
 /// Where a connection is to lead.
@@ -91,13 +95,18 @@ impl NotConnected {
 
 impl Maker {
     /// For one engine.
-    pub(super) fn new(options: RedisOptions, connector: Connector) -> Self {
+    pub(super) fn new(
+        options: RedisOptions,
+        connector: Connector,
+        warnings: Arc<Warnings>,
+    ) -> Self {
         let layout = Layout::new(&options.prefix);
         Self {
             options,
             connector,
             layout,
             schemas: Schemas::default(),
+            warnings,
         }
     }
 
@@ -264,10 +273,10 @@ impl Maker {
         let verified = self.check_schemas(&connection, place).await?;
         let scripts = Scripts::load(&connection).await;
         let scripts = scripts.map_err(|failure| NotConnected::after(host, &failure))?;
+        self.warn_of(host, &persistence);
         Ok(Session {
             connection,
             scripts,
-            persistence,
             verified,
         })
     }
@@ -321,6 +330,17 @@ impl Maker {
             }
         }
         Ok(failures)
+    }
+
+    /// Notes what an operator should know of a server.
+    fn warn_of(&self, host: &Host, found: &Persistence) {
+        let weakness = match self.options.durability {
+            Durability::Warn | Durability::Require => found.weakness(),
+            Durability::Accept => None,
+        };
+        for what in weakness.into_iter().chain(found.eviction()) {
+            self.warnings.note(format!("Redis at {host}: {what}"));
+        }
     }
 
     fn check_persistence(&self, host: &Host, found: &Persistence) -> Result<(), NotConnected> {

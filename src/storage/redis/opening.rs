@@ -7,7 +7,6 @@ use tokio::time::sleep;
 use super::RedisOpenError;
 use super::connection::Session;
 use super::maker::{Found, Maker, NotConnected, Place, Wanted};
-use super::parameters::Durability;
 use super::slots::Slots;
 
 /// The pause between attempts to connect.
@@ -71,19 +70,4 @@ async fn try_open(maker: &Maker, deadline: Instant) -> Result<Opening, NotConnec
         sessions,
         slots: Some(slots),
     })
-}
-
-/// What an operator should know of the servers, a sentence each.
-pub(super) fn warnings(maker: &Maker, opening: &Opening) -> Vec<String> {
-    let of_session = |(_, session): &(Place, Session)| {
-        let weakness = match maker.options().durability {
-            Durability::Warn | Durability::Require => session.persistence.weakness(),
-            Durability::Accept => None,
-        };
-        let host = session.connection.host().clone();
-        let all = [weakness, session.persistence.eviction()];
-        let sentences = all.into_iter().flatten();
-        sentences.map(move |what| format!("Redis at {host}: {what}"))
-    };
-    opening.sessions.iter().flat_map(of_session).collect()
 }

@@ -48,9 +48,14 @@ impl Persistence {
                  server is not known; it should have `appendonly yes` and `appendfsync always`"
                     .to_owned(),
             ),
-            Some("always") if self.pauses_flush == Some(true) => Some(
-                "`no-appendfsync-on-rewrite` is on: a crash of the server while it rewrites its log \
-                 loses the last seconds before it. Set it to `no`"
+            Some("always") if self.has_log.is_none() => Some(
+                "it does not say whether it writes a log, so whether an acknowledged save survives a crash \
+                 of the server is not known; it should have `appendonly yes`"
+                    .to_owned(),
+            ),
+            Some("always") if self.pauses_flush != Some(false) => Some(
+                "`no-appendfsync-on-rewrite` is on, or not shown: a crash of the server while it rewrites \
+                 its log loses the last seconds before it. Set it to `no`"
                     .to_owned(),
             ),
             Some("always") => None,
@@ -124,6 +129,8 @@ mod tests {
                 vec![always, pauses("yes")],
                 "rewrites its log",
             ),
+            ("aof_enabled:1", vec![always], "rewrites its log"),
+            ("", vec![always, pauses("no")], "does not say whether"),
             ("aof_enabled:1", vec![], "does not show its settings"),
             ("", vec![], "does not show its settings"),
         ] {

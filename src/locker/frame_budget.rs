@@ -1,27 +1,27 @@
-//! What one update of a set of lockers may do. What is left over waits for the next one, so that a frame
-//! ends, whatever there is to do.
+//! What one update of a set of lockers may do, and what of it is under way. What is left over waits for the
+//! next one, so that a frame ends, whatever there is to do.
 
 use super::config::Config;
 
 /// What the present update may still do, and what is under way.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct FrameBudget {
     /// When the present frame's budget was given; calls at the same time share it.
     at: f64,
     /// Requests that may still begin.
-    pub requests: u32,
+    requests: u32,
     /// Bytes that may still be read and written.
-    pub bytes: usize,
+    bytes: usize,
     /// Replies still to be taken.
-    pub replies: u32,
+    replies: u32,
     /// Touched lockers still to be looked at.
-    pub steps: u32,
+    steps: u32,
     /// Timers still to be looked at.
-    pub timers: u32,
+    timers: u32,
     /// Lockers whose time has come that may still go on.
-    pub due: u32,
+    due: u32,
     /// Requests under way.
-    pub in_flight: u32,
+    in_flight: u32,
     /// Grants since the last one that a waiting load was given out of turn.
     saves_in_a_row: u32,
     /// The slot whose document has taken bytes last.
@@ -42,7 +42,7 @@ const STEPS_PER_UPDATE: u32 = 256;
 /// without an answer another.
 const DUE_PER_UPDATE: u32 = 64;
 
-impl Budget {
+impl FrameBudget {
     /// Nothing may be done before the first update.
     pub fn new() -> Self {
         Self {
@@ -97,6 +97,62 @@ impl Budget {
         }
     }
 
+    /// A hook gets something to do that may cost as much as so many requests.
+    pub fn spend_on_hook(&mut self, requests: u32) {
+        self.requests = self.requests.saturating_sub(requests);
+    }
+
+    /// A request begins for a locker that has none under way.
+    pub fn request_begun(&mut self) {
+        self.in_flight += 1;
+    }
+
+    /// A request is under way no more.
+    pub fn request_ended(&mut self) {
+        self.in_flight -= 1;
+    }
+
+    /// Whether another touched locker may be looked at.
+    pub fn has_step(&self) -> bool {
+        self.steps > 0
+    }
+
+    /// One was looked at.
+    pub fn take_step(&mut self) {
+        self.steps = self.steps.saturating_sub(1);
+    }
+
+    /// Whether another timer may be looked at.
+    pub fn has_timer(&self) -> bool {
+        self.timers > 0
+    }
+
+    /// One was looked at.
+    pub fn take_timer(&mut self) {
+        self.timers -= 1;
+    }
+
+    /// Whether another locker may go on whose time has come.
+    pub fn has_due(&self) -> bool {
+        self.due > 0
+    }
+
+    /// One goes on.
+    pub fn take_due(&mut self) {
+        self.due -= 1;
+    }
+
+    /// Whether a reply may be taken that brings so many bytes.
+    pub fn has_reply(&self, bytes: usize) -> bool {
+        self.replies > 0 && (self.bytes > 0 || bytes == 0)
+    }
+
+    /// One is taken, for this slot.
+    pub fn take_reply(&mut self, bytes: usize, slot: u32) {
+        self.replies -= 1;
+        self.take_bytes(bytes, slot);
+    }
+
     /// A document of this slot was read or is written.
     pub fn take_bytes(&mut self, count: usize, slot: u32) {
         self.bytes = self.bytes.saturating_sub(count);
@@ -116,12 +172,25 @@ impl Budget {
         self.saves_in_a_row >= A_TENTH
     }
 
-    /// A request was given to a save, or to a load.
-    pub fn granted(&mut self, to_a_save: bool) {
-        self.saves_in_a_row = match to_a_save {
-            true => self.saves_in_a_row + 1,
-            false => 0,
-        };
+    /// A save got a request.
+    pub fn granted_to_a_save(&mut self) {
+        self.saves_in_a_row += 1;
+    }
+
+    /// A load got a request, or nobody.
+    pub fn granted_to_a_load(&mut self) {
+        self.saves_in_a_row = 0;
+    }
+
+    /// What is left for others of the same store.
+    pub fn rest(&self, now: f64, wall: f64) -> Rest {
+        Rest {
+            now,
+            wall,
+            requests: self.requests,
+            bytes: self.bytes,
+            in_flight: self.in_flight,
+        }
     }
 }
 
