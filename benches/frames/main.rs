@@ -9,7 +9,8 @@
 //! uses too much.
 //!
 //! A virtual machine's processor can be taken from it too, and what is used then is not only its own. So after
-//! each frame a sum is done that always takes the same, and what the machine makes of that stands beside it.
+//! each frame as much is done that asks nothing of anybody: documents of its own, as large and as many, are
+//! copied and added up. What the machine makes of that stands beside it.
 
 #[path = "../../tests/conformance/proxy.rs"]
 #[allow(dead_code)]
@@ -63,7 +64,7 @@ fn main() {
         "over 1",
         "asleep",
         "saves/s",
-        "a sum",
+        "copies",
         "longest",
         "over 1",
         "itself",
@@ -81,7 +82,7 @@ fn main() {
     println!(
         "\nover 1: frames that took more than a millisecond on the clock; itself: the most that a frame has used of\n\
          a processor, and how many have used more than a millisecond; asleep: frames in which the thread gave its\n\
-         processor away; a sum: the median of what always takes the same, and asks nothing of anybody"
+         processor away; copies: the same of {COPIES} documents that are copied, which asks nothing of anybody"
     );
 }
 
@@ -103,6 +104,7 @@ fn run(name: &str, url: &str) {
     let frames = Frames::new();
     let profiles = load(&store, &frames);
     let mut game = Game {
+        copies: Copies::new(),
         store,
         profiles,
         frames,
@@ -147,13 +149,14 @@ fn address(url: &str) -> &str {
 }
 
 struct Game {
+    copies: Copies,
     store: EasyStore,
     profiles: Vec<Profile>,
     frames: Frames,
     next: usize,
 }
 
-/// A frame, or a sum.
+/// A frame, or the copies after it.
 struct Measured {
     took: Duration,
     used: Duration,
@@ -179,21 +182,21 @@ impl Game {
         saves.count()
     }
 
-    /// Frames for as long as this, as a game has them, and the sums between them.
+    /// Frames for as long as this, as a game has them, and the copies between them.
     fn play(&mut self, time: Duration) -> (Figures, Figures, usize) {
         let (begun, mut saves) = (Instant::now(), 0);
-        let (mut frames, mut sums) = (Vec::new(), Vec::new());
+        let (mut frames, mut copies) = (Vec::new(), Vec::new());
         while begun.elapsed() < time {
             let frame_begun = Instant::now();
             frames.push(measure(|| saves += self.frame()));
-            sums.push(measure(sum));
+            copies.push(measure(|| self.copies.make()));
             thread::sleep(FRAME.saturating_sub(frame_begun.elapsed()));
         }
-        (Figures::of(&frames), Figures::of(&sums), saves)
+        (Figures::of(&frames), Figures::of(&copies), saves)
     }
 
     fn report(&mut self, name: &str, what: &str, time: Duration) {
-        let (frames, sums, saves) = self.play(time);
+        let (frames, copies, saves) = self.play(time);
         println!(
             "{:<34} {:>7.3} {:>7.3} {:>7.3} {:>6} | {:>7.3} {:>6} {:>6} | {:>7.0} | {:>7.3} {:>7.3} {:>6} | {:>7.3} {:>6}",
             format!("{name} {what}"),
@@ -205,11 +208,11 @@ impl Game {
             frames.used_over,
             frames.slept,
             saves as f64 / time.as_secs_f64(),
-            sums.part(0.5),
-            sums.part(1.0),
-            sums.over,
-            milliseconds(sums.most_used),
-            sums.used_over,
+            copies.part(0.5),
+            copies.part(1.0),
+            copies.over,
+            milliseconds(copies.most_used),
+            copies.used_over,
         );
     }
 }
@@ -225,10 +228,33 @@ fn measure(work: impl FnOnce()) -> Measured {
     }
 }
 
-/// Takes about as long as a frame with something to do.
-fn sum() {
-    let add = |sum: u64, number: u64| black_box(sum.wrapping_add(number));
-    black_box((0..200_000).fold(0, add));
+/// How many documents are copied after a frame: which takes about as long.
+const COPIES: usize = 400;
+
+/// As many documents as there are sessions.
+struct Copies {
+    documents: Vec<Vec<u8>>,
+    next: usize,
+}
+
+impl Copies {
+    fn new() -> Self {
+        let document = |number: usize| vec![number as u8; DOCUMENT_BYTES];
+        Self {
+            documents: (0..SESSIONS).map(document).collect(),
+            next: 0,
+        }
+    }
+
+    /// Copies some, one here and one there.
+    fn make(&mut self) {
+        for _ in 0..COPIES {
+            self.next = (self.next + 7919) % SESSIONS;
+            let copy = self.documents[self.next].clone();
+            black_box(copy.iter().map(|byte| u64::from(*byte)).sum::<u64>());
+            black_box(copy);
+        }
+    }
 }
 
 /// What came of many measurements.
