@@ -27,6 +27,8 @@ pub mod memory;
 mod meter;
 mod open;
 pub mod overlay;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod pauses;
 mod places;
 #[cfg(feature = "postgres")]
 pub mod postgres;

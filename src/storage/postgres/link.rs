@@ -19,15 +19,10 @@ use super::schema::{self, CreateError, Names};
 use super::statements::{Prepared, Statements};
 use super::tls::Connector;
 use super::{PostgresOpenError, failure};
+use crate::storage::pauses::Pauses;
 use crate::storage::warnings::Warnings;
 use crate::storage::{Operation, Outcome, RequestErrorKind, StorageError};
 
-/// The pauses between attempts to connect: the first, and the longest. Each is between a tenth of
-/// that and all of it, by chance, so that the servers of a game do not come back all at once.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A connection that has lived for so long was a good one: the next pause is a first one again.
-const GOOD_LIFE: Duration = Duration::from_secs(10);
 /// How long the network may stay silent before the operating system asks whether the server is
 /// there, and how long sent bytes may go unacknowledged before it says that it is not.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -428,7 +423,7 @@ impl Link {
         connected: impl Fn(),
         not_connected: impl Fn(NotConnected),
     ) {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::default();
         loop {
             let made = match first.take() {
                 Some(session) => Ok(session),
@@ -438,14 +433,11 @@ impl Link {
                 Ok(session) => {
                     let begun = Instant::now();
                     self.live(session, &connected).await;
-                    if begun.elapsed() >= GOOD_LIFE {
-                        pause = FIRST_PAUSE;
-                    }
+                    pauses.ended(begun.elapsed());
                 }
                 Err(error) => not_connected(error),
             }
-            sleep(pause.mul_f64(0.1 + 0.9 * fastrand::f64())).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(pauses.next(fastrand::f64())).await;
         }
     }
 

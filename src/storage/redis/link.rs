@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -10,13 +10,7 @@ use tokio::time::sleep;
 
 use super::connection::Session;
 use super::maker::NotConnected;
-
-/// The pauses between attempts to connect: the first, and the longest. Each is between a tenth of
-/// that and all of it, by chance, so that the servers of a game do not come back all at once.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A connection that has lived for so long was a good one: the next pause is a first one again.
-const GOOD_LIFE: Duration = Duration::from_secs(10);
+use crate::storage::pauses::Pauses;
 
 /// How much is under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +90,7 @@ impl Link {
         ended: impl Fn(),
         not_connected: impl Fn(NotConnected),
     ) {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::default();
         let mut made = match first {
             Some(session) => Ok(session),
             None => connect().await,
@@ -107,14 +101,11 @@ impl Link {
                     let begun = Instant::now();
                     self.live(session, &connected).await;
                     ended();
-                    if begun.elapsed() >= GOOD_LIFE {
-                        pause = FIRST_PAUSE;
-                    }
+                    pauses.ended(begun.elapsed());
                 }
                 Err(error) => not_connected(error),
             }
-            sleep(pause.mul_f64(0.1 + 0.9 * fastrand::f64())).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep(pauses.next(fastrand::f64())).await;
             made = connect().await;
         }
     }
