@@ -430,7 +430,7 @@ fn a_clock_that_was_years_ahead_does_not_close_an_inbox_for_ever() {
 }
 
 #[test]
-fn a_panic_of_the_hosts_takes_no_request_of_other_sends_with_it() {
+fn a_panic_of_the_hosts_takes_no_other_send_with_it() {
     let world = World::on(RECORD);
     world.send(1);
     let fails = Box::new(|_, _| panic!("the host's"));

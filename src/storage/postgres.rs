@@ -178,8 +178,8 @@ impl PostgresStorage {
     }
 
     /// What an operator should know of the server that was found: why it may lose what was acknowledged, if
-    /// it may. [`open`](super::open()) says it in the log. What a later
-    /// connection finds is said there too, once, by [`tick`](Storage::tick).
+    /// it may. [`open`](super::open()) says it in the log. What a later connection
+    /// finds is said there too, once, by [`tick`](Storage::tick).
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -195,8 +195,8 @@ impl RedisStorage {
     }
 
     /// What an operator should know of the servers that were found: each setting by which one may lose
-    /// what was acknowledged, a sentence each. [`open`](super::open()) says them in the log. What a later
-    /// connection finds is said there too, once, by [`tick`](Storage::tick).
+    /// what was acknowledged, a sentence each. [`open`](super::open()) says them in the log. What a later connection
+    /// finds is said there too, once, by [`tick`](Storage::tick).
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
