@@ -64,6 +64,46 @@ fn servers_that_start_at_once_all_find_one_table() {
 }
 
 #[test]
+fn a_table_that_appears_while_a_server_looks_for_it_is_found() {
+    let name = new_table();
+    let in_database = |url: &str| url.replace("/saves", &format!("/{name}"));
+    let url = with_login(&in_database(&url()), &format!("{name}:p"));
+    let url = format!("{url}?table=schema_of.{name}&connections=1&connect_timeout=60");
+    // Its first look at the schemas is for the table's, in the middle of a statement; what it reads
+    // after that is as old as the statement.
+    sql(&format!(
+        "CREATE ROLE {name} LOGIN PASSWORD 'p';
+         ALTER ROLE {name} SET search_path = '';
+         ALTER ROLE {name} SET default_transaction_isolation = 'repeatable read'"
+    ));
+    sql(&format!("CREATE DATABASE {name} OWNER {name}"));
+    let other = SqlSession::connect(&in_database(&admin_url())).unwrap();
+    let run = |sql: &str| other.run(sql).unwrap();
+    run(&format!("CREATE SCHEMA schema_of AUTHORIZATION {name}"));
+
+    run("BEGIN; LOCK TABLE pg_namespace IN ACCESS EXCLUSIVE MODE");
+    run(&format!(
+        "SET LOCAL SESSION AUTHORIZATION {name};
+         CREATE SEQUENCE schema_of.{name}_revision;
+         CREATE TABLE schema_of.{name} (
+             key bytea PRIMARY KEY, revision bigint NOT NULL, erased_at timestamptz,
+             user_ids bytea[] NOT NULL, bytes bytea NOT NULL
+         );
+         COMMENT ON TABLE schema_of.{name} IS 'session-locker schema 1'"
+    ));
+    thread::scope(|scope| {
+        let opening = scope.spawn(|| open(&url));
+        until(|| {
+            let waits = "SELECT 1 FROM pg_locks \
+                         WHERE relation = 'pg_namespace'::regclass AND NOT granted";
+            (!run(waits).is_empty()).then_some(())
+        });
+        run("COMMIT");
+        opening.join().unwrap().put("key", b"value");
+    });
+}
+
+#[test]
 fn what_was_written_is_there_when_the_table_is_opened_again() {
     let (url, _) = new_table_url();
     let asker = open(&url);

@@ -108,11 +108,13 @@ impl Found {
     }
 }
 
-/// Looks, without writing anything.
+/// Looks, without writing anything. `to_regclass` finds a table that another server has made since the
+/// statement began, whose comment the statement does not see: such a table is not there yet.
 pub(super) async fn inspect(client: &Client, names: &Names) -> Result<Found, Error> {
     let table = &names.table;
     let sql = format!(
-        "SELECT current_setting('transaction_read_only'), to_regclass('{table}') IS NOT NULL, \
+        "SELECT current_setting('transaction_read_only'), \
+         EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('{table}')), \
          obj_description(to_regclass('{table}'), 'pg_class'), current_setting('fsync', true)"
     );
     let messages = client.simple_query(&sql).await?;
