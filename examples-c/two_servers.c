@@ -14,7 +14,7 @@
  * short, so that nobody has to wait. SAVE_PERIOD_S + 2 TIMEOUT_S + TIMEOUT_S < EXPIRY_S. */
 #define SAVE_PERIOD_S 0.5
 #define TIMEOUT_S 0.5
-#define EXPIRY_S 3.0
+#define EXPIRY_S 6.0
 #define ASK_AGAIN_S 0.25
 
 /* ---- A server ---------------------------------------------------------------------------- */

@@ -16,7 +16,8 @@ use conformance::{
     Asker, NEVER_WRITTEN, PATIENCE, absent, all_replies, commit, erase, fetch, present, until,
 };
 use postgres::{
-    SqlSession, address, is_encrypted, new_table_url, open, refused, sql, with_address, with_login,
+    SqlSession, address, is_encrypted, new_table_url, open, refused, sql, try_open, with_address,
+    with_login,
 };
 use session_locker::storage::postgres::{MAX_QUEUED_REQUESTS, MAX_VALUE_BYTES, PostgresOpenError};
 use session_locker::storage::{Expected, Fetched, OpenError, Outcome, RequestErrorKind, Revision};
@@ -195,7 +196,8 @@ fn a_host_that_does_not_answer_leaves_time_for_the_others() {
     let url = with_address(&url, &hosts) + "&connections=1&connect_timeout=8";
     // As a machine that has gone, when the storage is opened and when a connection is made again.
     proxy.set(Way::Silent);
-    open(&url).put("key", b"value");
+    let asker = until(|| try_open(&url).ok());
+    Asker::new(asker).put("key", b"value");
 
     proxy.set(Way::Open);
     let asker = open(&url);
@@ -571,7 +573,12 @@ fn a_connection_that_the_server_ends_costs_what_was_under_way_and_comes_back() {
 #[test]
 fn a_deadlock_with_another_program_is_survived() {
     let (url, table) = new_table_url();
-    let asker = open(&url);
+    // The server looks once for each who waits, and not before both do.
+    sql(&format!(
+        "CREATE ROLE {table} LOGIN PASSWORD 'p' IN ROLE game;
+         ALTER ROLE {table} SET deadlock_timeout = '10s'"
+    ));
+    let asker = open(&with_login(&url, &format!("{table}:p")));
     let (a, b) = (asker.put("a", b"1"), asker.put("b", b"1"));
     let other = SqlSession::connect(&admin_url()).unwrap();
     // It takes the keys in the other order, and is the one that waits longer for the server to look.
@@ -670,7 +677,7 @@ fn a_server_without_memory_or_disk_says_so_and_has_written_nothing() {
 
 #[test]
 fn a_server_that_falls_silent_is_given_up() {
-    let (proxy, url) = behind_proxy(Duration::ZERO, "&connect_timeout=5");
+    let (proxy, url) = behind_proxy(Duration::ZERO, "&connect_timeout=20");
     let asker = open(&url);
     let revision = asker.put("key", b"value");
     proxy.set(Way::Silent);
@@ -739,7 +746,7 @@ fn a_statement_that_the_server_cuts_short_has_failed_and_its_connection_is_kept(
         let role = format!("{table}_{setting}");
         sql(&format!(
             "CREATE ROLE {role} LOGIN PASSWORD 'p' IN ROLE game;
-             ALTER ROLE {role} SET {setting} = '100ms'"
+             ALTER ROLE {role} SET {setting} = '2s'"
         ));
         let url = with_login(&url, &format!("{role}:p"));
         let impatient = open(&(url + "&connections=1&application_name=" + &role));

@@ -15,7 +15,7 @@ use conformance::redis::url;
 use conformance::{
     Asker, NEVER_WRITTEN, PATIENCE, absent, all_replies, commit, erase, fetch, present, until,
 };
-use servers::{address, behind_proxy, new_url, open, refused, run, run_words};
+use servers::{address, behind_proxy, new_url, open, refused, run, run_words, try_open};
 use session_locker::storage::redis::{MAX_QUEUED_REQUESTS, MAX_VALUE_BYTES, RedisOpenError};
 use session_locker::storage::{
     Expected, Fetched, OpenError, Outcome, Reply, RequestErrorKind, Revision,
@@ -191,7 +191,8 @@ fn a_host_that_does_not_answer_leaves_time_for_the_others() {
     let url = url.replace(&address(), &hosts) + "&connect_timeout=8";
     // As a machine that has gone, when the storage is opened and when a connection is made again.
     proxy.set(Way::Silent);
-    open(&url).put("key", b"value");
+    let asker = until(|| try_open(&url).ok());
+    Asker::new(asker).put("key", b"value");
 
     proxy.set(Way::Open);
     let asker = open(&url);
@@ -605,7 +606,7 @@ fn what_waits_for_a_server_that_stays_away_is_answered_and_no_more_than_may_wait
 
 #[test]
 fn a_server_that_falls_silent_is_given_up() {
-    let (proxy, url) = behind_proxy(Duration::ZERO, "&connect_timeout=5");
+    let (proxy, url) = behind_proxy(Duration::ZERO, "&connect_timeout=20");
     let asker = open(&url);
     let revision = asker.put("key", b"value");
     proxy.set(Way::Silent);

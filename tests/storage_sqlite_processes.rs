@@ -163,7 +163,11 @@ fn a_file_that_may_not_be_written_is_refused_when_it_is_opened() {
     set_mode(directory.path(), 0o755).unwrap();
     // Nothing is read-only for the superuser, so somebody else has to try.
     let program = directory.path().join("program");
-    fs::copy(env::current_exe().unwrap(), &program).unwrap();
+    // Not by this process: it could not be started while another test's child, which has just been
+    // forked, has it open for writing.
+    let mut copy = Command::new("cp");
+    let copied = copy.arg(env::current_exe().unwrap()).arg(&program).status();
+    assert!(copied.unwrap().success());
     let mut command = Command::new(&program);
     if fs::OpenOptions::new().write(true).open(&path).is_ok() {
         command.uid(65534).gid(65534);

@@ -1,10 +1,11 @@
 /* Two threads that do everything to one store, or to one spec with its purchaser and sender, at once: what
  * was accepted is in the storage at the end, once, and the books balance. */
 #include "locker_world.h"
+#include "patience.h"
 
 #include <pthread.h>
 
-enum { THREADS = 2, ROUNDS = 40, TRIES = 200000 };
+enum { THREADS = 2, ROUNDS = 40 };
 
 /* What both threads count, in callbacks too. */
 typedef struct Books {
@@ -45,10 +46,10 @@ static double next_moment(void) {
 static void add(SlSaveData *data, const char *pointer) {
     int64_t value;
     SlStatus status;
-    int tries = 0;
+    double since_s = 0;
     do {
         status = save_data_add_i64(data, Z(pointer), 1, &value);
-    } while (status == SL_ERROR_BUSY && tries++ < TRIES);
+    } while (status == SL_ERROR_BUSY && has_patience(&since_s));
     EXPECT(status == SL_OK);
 }
 
@@ -132,11 +133,11 @@ static void ask(SlProfile *profile, int number, int round) {
 static void use_credit(SlProfile *profile, int round) {
     int32_t was_used = 0;
     SlStatus status;
-    int tries = 0;
+    double since_s = 0;
     do {
         status = round % 2 == 0 ? profile_product_credit_give(profile, 9, 2)
                                 : profile_product_credit_use(profile, 9, 1, &was_used);
-    } while (status == SL_ERROR_BUSY && tries++ < TRIES);
+    } while (status == SL_ERROR_BUSY && has_patience(&since_s));
     EXPECT(status == SL_OK);
     count(round % 2 == 0 ? &books.given : &books.used, round % 2 == 0 ? 2 : was_used);
 }
@@ -152,9 +153,9 @@ static void *work(void *argument) {
         SlProfile *profile = NULL;
         SlSaveData *data = NULL;
         int32_t is_loaded = 0;
-        int tries = 0;
+        double since_s = 0;
         EXPECT(easy_store_start_session(store, Z(own), NULL, &profile) == SL_OK);
-        while (!is_loaded && tries++ < TRIES) {
+        while (!is_loaded && has_patience(&since_s)) {
             update(store);
             EXPECT(profile_is_loaded(profile, &is_loaded) == SL_OK);
         }
@@ -214,7 +215,8 @@ static void threads_that_share_a_store_lose_nothing(void) {
     SlDrainReport *report = NULL;
     size_t left = 7;
     int64_t gifts = 0, credit = 0;
-    int index, round, tries = 0;
+    double since_s;
+    int index, round;
     open_books();
     memset(&server, 0, sizeof server);
     OK(locker_storage_open(Z("memory:"), &server.storage));
@@ -252,7 +254,8 @@ static void threads_that_share_a_store_lose_nothing(void) {
             ask(own, index, round);
             ask(shared, index + THREADS, round);
         }
-        while (books.answered < books.asked && tries++ < TRIES) {
+        since_s = 0;
+        while (books.answered < books.asked && has_patience(&since_s)) {
             frame(&later, 0);
         }
         CHECK(number_in(data_of(own), "/Bought") == ROUNDS);

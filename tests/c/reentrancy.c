@@ -1,5 +1,6 @@
 /* Calls from inside callbacks, and from several threads: what is refused, what takes effect later,
  * and that nothing is lost or crashes. */
+#include "patience.h"
 #include "world.h"
 
 #include <pthread.h>
@@ -276,11 +277,11 @@ static void *work(void *argument) {
         char key[32];
         int32_t is_loaded = 0;
         int64_t gold = 0;
-        int tries = 0;
+        double since_s = 0;
         SlStatus status = SL_OK;
         sprintf(key, "player/%d", worker->number);
         worker->failures += easy_store_start_session(worker->store, Z(key), NULL, &profile) != 0;
-        while (!is_loaded && tries++ < 100000) {
+        while (!is_loaded && has_patience(&since_s)) {
             status = easy_store_update(worker->store, 0);
             worker->failures += status != SL_OK && status != SL_ERROR_BUSY;
             worker->failures += profile_is_loaded(profile, &is_loaded) != SL_OK;

@@ -7,6 +7,7 @@ pub mod c_host;
 pub mod certificates;
 pub mod host_style;
 pub mod known;
+pub mod ports;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod proxy;

@@ -31,8 +31,8 @@ pub struct Ledgers {
 #[derive(Debug, Default)]
 pub struct Session {
     pub key: String,
-    /// It owned its key from here to there, at least; none if it was not seen twice. By the
-    /// machine's clock, in seconds.
+    /// It owned its key from here to there, at least; both are the same if it was not seen twice, and then
+    /// it was its owner before. By the machine's clock, in seconds.
     pub owned: Option<(f64, f64)>,
     /// Its changes are numbered from 1 on. How many there may be.
     pub asked: u32,

@@ -39,13 +39,13 @@ impl Storage {
         }
     }
 
-    /// As the game servers name it.
+    /// As the game servers name it. They may be started while a server that was killed comes back.
     pub fn url(&self) -> String {
         match self {
             Self::Sqlite(database) => format!("sqlite:{}", path(database)),
             Self::Files(folder) => format!("files:{}", path(folder)),
-            Self::Postgres(server) => server.url(),
-            Self::Redis(server) => server.url(),
+            Self::Postgres(server) => server.url() + "?connect_timeout=60",
+            Self::Redis(server) => server.url() + "?connect_timeout=60",
         }
     }
 

@@ -269,6 +269,12 @@ fn two_owners_at_once_are_found() {
         "owns ann 3.1 10.1\nstill 3.1 10.2\nowns ben 1.2 10.0",
     );
     assert_eq!(found_with(within, ("", ""), Stage::AfterTheKills).len(), 1);
+    let seen_once = (within.0, "owns ann 3.1 10.1\nowns ben 1.2 10.0");
+    let nothing: [&str; 0] = [];
+    assert_eq!(
+        found_with(seen_once, ("", ""), Stage::AfterTheKills),
+        nothing
+    );
 }
 
 #[test]

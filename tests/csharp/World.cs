@@ -84,7 +84,7 @@ internal sealed class TestClock : IClock
 /// <summary>A storage, a clock, and a store on them.</summary>
 internal sealed class World : IDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private const int FramesLimit = 20000;
     private readonly bool ownsStorage;

@@ -1,13 +1,14 @@
 //! A server of a test's own, which can be killed and started again.
 
 use std::fs::{self, File};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use super::sql_at;
+use crate::conformance::ports::free_port;
 use crate::conformance::until;
 
 pub struct Server {
@@ -19,11 +20,6 @@ pub struct Server {
 
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/postgres")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 impl Server {

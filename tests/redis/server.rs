@@ -1,7 +1,6 @@
 //! A server of a test's own, which can be killed and started again.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -9,6 +8,7 @@ use redis::FromRedisValue;
 use tempfile::TempDir;
 
 use super::try_run;
+use crate::conformance::ports::free_port;
 use crate::conformance::until;
 
 pub struct Server {
@@ -21,11 +21,6 @@ pub struct Server {
 /// What starts servers.
 pub fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/redis")
-}
-
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 impl Server {
