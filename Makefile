@@ -25,6 +25,11 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 CARGO := cargo
 # Where cargo builds, wherever its configuration says: the tree may be read-only. LIB and DIST are set likewise.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+# What a second build can take over of the first costs the first a quarter of its time. So only where somebody
+# builds like that already, as cargo does by itself.
+ifeq ($(wildcard $(TARGET_DIR)/debug/incremental/*),)
+export CARGO_INCREMENTAL ?= 0
+endif
 BUILT = $(TARGET_DIR)/$(CARGO_BUILD_TARGET)/release
 LIB := build/lib
 DIST := build/dist
