@@ -89,5 +89,6 @@ pub mod migration;
 pub mod purchaser;
 pub mod remote_change;
 pub mod save_data;
+mod seen;
 pub mod storage;
 mod sync;

@@ -477,6 +477,43 @@ fn a_record_that_others_made_and_erased_while_its_acquire_failed_stays_erased() 
 }
 
 #[test]
+fn a_record_whose_erasure_is_forgotten_while_its_acquire_fails_is_made_all_the_same() {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    storage.erase(KEY);
+    storage.on_commit(&[FailBefore]);
+    let profile = server.start(KEY);
+    server.update();
+    storage.forget_tombstone(KEY);
+    storage.on_commit(&[FailBefore]);
+    server.run(60.0);
+    assert_eq!(profile.load_status(), Ok(LoadStatus::Loaded));
+
+    storage.erase(KEY);
+    server.run(600.0);
+    assert_eq!(profile.load_status(), Ok(LoadStatus::Erased));
+}
+
+#[test]
+fn a_record_that_was_erased_after_an_erasure_was_forgotten_stays_erased() {
+    let storage = FaultyStorage::new();
+    let server = Server::new(&storage, &VirtualClock::new(), 1);
+    storage.erase(KEY);
+    storage.on_commit(&[FailBefore; 2]);
+    let profile = server.start(KEY);
+    server.update();
+    storage.forget_tombstone(KEY);
+    while storage.commits() < 2 {
+        server.run(1.0);
+    }
+    storage.put(KEY, r#"{"Version":1,"Gold":1}"#);
+    storage.erase(KEY);
+    server.run(60.0);
+    assert_eq!(profile.load_status(), Ok(LoadStatus::Erased));
+    assert_eq!(storage.stored(KEY), None);
+}
+
+#[test]
 fn a_record_erased_while_it_was_waited_for_is_made_anew_when_the_host_asks_anew() {
     let (storage, clock) = (FaultyStorage::new(), VirtualClock::new());
     storage.put_locked(KEY, 1, WALL_START);

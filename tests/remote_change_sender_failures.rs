@@ -98,6 +98,21 @@ fn a_record_that_is_erased_while_a_send_is_under_way_stays_erased() {
 }
 
 #[test]
+fn a_send_is_not_missing_because_the_storage_has_forgotten_an_erasure_before_it() {
+    let world = World::creating();
+    world.storage.erase(KEY);
+    world.storage.on_commit(&[FailBefore]);
+    world.send(1);
+    world.update();
+    world.storage.forget_tombstone(KEY);
+    world.run(5.0);
+    assert_eq!(
+        (world.inbox(), world.outcomes()),
+        (vec![1], vec![SendOutcome::Sent])
+    );
+}
+
+#[test]
 fn a_creation_of_unknown_fate_is_tried_again_only_where_nothing_has_happened() {
     let world = World::creating();
     world.storage.on_commit(&[FailBefore]);

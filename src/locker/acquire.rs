@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::migration::MigrationError;
 use crate::save_data::{SaveData, Session};
+use crate::seen::Seen;
 use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError};
 
 use super::config::Config;
@@ -50,14 +51,6 @@ struct Attempt {
     expected: Expected,
     /// When the first of them was handed over: the lease cannot have begun earlier.
     sent_at: Moment,
-}
-
-/// What is stored for the key. Once there was something else, an absence is an erasure.
-#[derive(Debug, PartialEq)]
-enum Seen {
-    Record,
-    /// Each erasure has a revision of its own.
-    Absence(Option<Revision>),
 }
 
 #[derive(Debug)]
@@ -361,7 +354,8 @@ impl LockerState {
             return false;
         };
         let absence = || Seen::Absence(tombstone.clone());
-        *acquire.seen.get_or_insert_with(absence) != absence()
+        let seen = acquire.seen.get_or_insert_with(absence);
+        seen.was_erased(tombstone)
     }
 
     /// The key was seen in this state, without our session: an attempt that expected another

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::locker::{Activity, Committed, Config, ErrorReport, committed, fetched, timed_out};
 use crate::save_data::{RemoteChange, SaveData};
+use crate::seen::Seen;
 use crate::storage::{Expected, Fetched, Operation, Outcome, RequestId, Revision, StorageError};
 
 use super::inbox::{Inbox, Progress};
@@ -65,12 +66,6 @@ pub(super) struct Pending {
     is_unsettled: bool,
     /// How many of its changes the draft of this moment holds.
     lent: usize,
-}
-
-#[derive(Clone, PartialEq)]
-enum Seen {
-    Record,
-    Absence(Option<Revision>),
 }
 
 /// A commit handed over. All unsettled ones expect the same revision, so they are one attempt.
@@ -339,12 +334,12 @@ impl Job {
     fn handle_absence(&mut self, tombstone: Option<Revision>, cx: &mut Context<'_>) {
         let expected = Expected::Absent(tombstone.clone());
         self.settle(&expected);
-        let absence = Seen::Absence(tombstone);
+        let absence = || Seen::Absence(tombstone.clone());
         // What has been erased since a send began stays erased.
         let create_if_missing = cx.create_if_missing;
         self.end_where(&mut cx.out, |send| {
-            let seen = send.seen.get_or_insert_with(|| absence.clone());
-            let may_create = create_if_missing && *seen == absence;
+            let seen = send.seen.get_or_insert_with(absence);
+            let may_create = !seen.was_erased(&tombstone) && create_if_missing;
             (!may_create).then_some(SendOutcome::Missing)
         });
         match cx.template {

@@ -1,6 +1,6 @@
 //! A storage that fails on command, that others can write to, and that remembers every write.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -51,6 +51,8 @@ struct State {
     fetches: usize,
     commits: usize,
     history: Vec<Written>,
+    /// Absent keys whose tombstones nobody is told of any more.
+    forgotten: HashSet<Arc<str>>,
     /// What goes wrong by chance, and how often, where nothing was commanded.
     chance: Option<(fastrand::Rng, f64)>,
 }
@@ -172,16 +174,40 @@ impl FaultyStorage {
         self.state.lock().history.clone()
     }
 
-    fn carry_out(&self, operation: Operation, by_server: bool) -> Reply {
+    fn carry_out(&self, mut operation: Operation, by_server: bool) -> Reply {
+        let is_forgotten = match &operation {
+            Operation::Fetch { key } | Operation::Commit { key, .. } => {
+                self.state.lock().forgotten.contains(key)
+            }
+            _ => false,
+        };
+        if let Operation::Commit { key, expected, .. } = &mut operation
+            && is_forgotten
+        {
+            *expected = match (&*expected, self.look(key)) {
+                (Expected::Absent(None), Fetched::Absent { tombstone }) => {
+                    Expected::Absent(tombstone)
+                }
+                // As it never was, for it has a tombstone.
+                _ => Expected::Absent(None),
+            };
+        }
         let after = match &operation {
             Operation::Commit { key, bytes, .. } => Some((Arc::clone(key), Some(bytes.clone()))),
             Operation::Erase { key, .. } => Some((Arc::clone(key), None)),
             _ => None,
         };
-        let reply = ask(&*self.inner, operation);
+        let mut reply = ask(&*self.inner, operation);
+        if let Ok(Outcome::Fetched(Fetched::Absent { tombstone })) = &mut reply.result
+            && is_forgotten
+        {
+            *tombstone = None;
+        }
         let is_written = matches!(reply.result, Ok(Outcome::Committed(_) | Outcome::Erased(_)));
         if let Some((key, after)) = after.filter(|_| is_written) {
-            self.state.lock().history.push(Written {
+            let mut state = self.state.lock();
+            state.forgotten.remove(&key);
+            state.history.push(Written {
                 key,
                 after,
                 by_server,
@@ -249,6 +275,11 @@ impl FaultyStorage {
     pub fn erase(&self, key: &str) {
         let (key, expected) = (key.into(), None);
         self.carry_out(Operation::Erase { key, expected }, false);
+    }
+
+    /// Forgets that a key was erased, as storages do after days.
+    pub fn forget_tombstone(&self, key: &str) {
+        self.state.lock().forgotten.insert(key.into());
     }
 
     /// Writes a record that another server owns, stamped at this Unix time.

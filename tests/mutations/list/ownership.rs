@@ -302,7 +302,7 @@ pub const MUTATIONS: &[Mutation] = &[
         law: 7,
         name: "makes a record anew for a send that has seen it before it was erased",
         file: "src/remote_change/job.rs",
-        original: "create_if_missing && *seen == absence",
+        original: "!seen.was_erased(&tombstone) && create_if_missing",
         broken: "create_if_missing",
     },
 ];
