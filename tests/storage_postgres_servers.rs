@@ -10,7 +10,7 @@ use std::fs;
 
 use conformance::certificates::Certificates;
 use conformance::known::{check_that_kills_lose_nothing, fetched};
-use conformance::{NEVER_WRITTEN, commit, present, until};
+use conformance::{NEVER_WRITTEN, absent, commit, fetch, present, until};
 use postgres::server::Server;
 use postgres::{is_encrypted, open, refused};
 use session_locker::storage::postgres::{PostgresOpenError, PostgresOptions, PostgresStorage};
@@ -81,6 +81,25 @@ fn a_commit_waits_for_the_standbys_though_the_server_is_set_otherwise() {
         let second = asker.commit(setting, Expected::Present(first), b"second");
         assert!(second.is_some(), "{setting}");
     }
+}
+
+#[test]
+fn a_commit_that_no_standby_has_is_not_seen_though_nobody_waits_for_it_any_more() {
+    let server = Server::start(&["synchronous_standby_names=nobody"]);
+    server.sql("SET synchronous_commit = local; ALTER ROLE game SET synchronous_commit = local");
+    let asker = open(&server.url());
+    let error = asker.try_ask(commit("key", NEVER_WRITTEN, b"value", &[]));
+    let error = error.expect_err("there is no standby");
+    assert!(error.message.contains("no answer for 20 s"), "{error}");
+    assert!(error.message.contains("may have been written"), "{error}");
+    let fetch = || until(|| asker.try_ask(fetch("key")).ok());
+    for _ in 0..100 {
+        assert_eq!(fetch(), Outcome::Fetched(absent(None)));
+    }
+    // Who asks the server to let it be makes it visible.
+    let ask = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    assert_eq!(server.sql(ask), ["t"]);
+    until(|| (fetch() != Outcome::Fetched(absent(None))).then_some(()));
 }
 
 #[test]

@@ -189,6 +189,7 @@ impl Maker {
             return Err(NotConnected::ForNow(message));
         }
         connection.flushes = found.flushes;
+        connection.has_standbys = found.has_standbys;
         Ok(connection)
     }
 
@@ -227,6 +228,7 @@ impl Maker {
             client,
             host: host.clone(),
             flushes: true,
+            has_standbys: true,
             end,
             driver: Cell::new(Some(driver)),
         })
@@ -255,6 +257,8 @@ struct Connection {
     host: Host,
     /// Whether the server flushes to its disk at all.
     flushes: bool,
+    /// Whether commits wait for standbys.
+    has_standbys: bool,
     /// What ended it.
     end: Rc<RefCell<Option<String>>>,
     /// Moves bytes, and ends with the connection; taken by whoever waits for that.
@@ -335,14 +339,18 @@ impl Session {
         StorageError::new(RequestErrorKind::Backend, message)
     }
 
-    /// Gives the connection up: whatever is under way on it fails, and the server is asked to let it
-    /// be.
-    pub(super) fn abandon(&self, driver: &AbortHandle, reason: &str) {
+    /// Gives the connection up: whatever is under way on it fails, and the server is asked to let it be.
+    /// Not so a write that may be waiting for standbys: it would cease to wait, and show everybody what
+    /// only this server has.
+    fn abandon(&self, driver: &AbortHandle, is_writing: bool, reason: &str) {
         self.connection
             .end
             .borrow_mut()
             .get_or_insert_with(|| reason.to_owned());
         driver.abort();
+        if is_writing && self.connection.has_standbys {
+            return;
+        }
         let token = self.connection.client.cancel_token();
         let connector = self.connector.clone();
         spawn_local(async move {
@@ -385,6 +393,13 @@ impl Link {
         self.in_flight.iter().map(Cell::get).sum()
     }
 
+    fn is_writing(&self) -> bool {
+        let lanes = Lane::ALL.iter();
+        lanes
+            .copied()
+            .any(|lane| lane.writes() && self.in_flight(lane) > 0)
+    }
+
     /// Counts a batch that begins.
     pub(super) fn begin(&self, lane: Lane) {
         let count = &self.in_flight[lane as usize];
@@ -402,7 +417,7 @@ impl Link {
         if let Some((current, driver)) = &*self.session.borrow()
             && Rc::ptr_eq(current, session)
         {
-            session.abandon(driver, reason);
+            session.abandon(driver, self.is_writing(), reason);
         }
     }
 

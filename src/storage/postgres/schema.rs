@@ -77,6 +77,8 @@ pub(super) struct Found {
     pub(super) is_read_only: bool,
     /// Whether the server flushes to its disk at all.
     pub(super) flushes: bool,
+    /// Whether commits wait for standbys.
+    pub(super) has_standbys: bool,
     /// The table, if there is one of this name: its comment.
     table: Option<Option<String>>,
 }
@@ -108,14 +110,16 @@ impl Found {
     }
 }
 
-/// Looks, without writing anything. `to_regclass` finds a table that another server has made since the
-/// statement began, whose comment the statement does not see: such a table is not there yet.
+/// Looks, without writing anything. `to_regclass` also finds a table that another server has made since the
+/// statement began. The statement does not see such a table, nor its comment: it is not there yet.
 pub(super) async fn inspect(client: &Client, names: &Names) -> Result<Found, Error> {
     let table = &names.table;
     let sql = format!(
-        "SELECT current_setting('transaction_read_only'), \
-         EXISTS (SELECT FROM pg_class WHERE oid = to_regclass('{table}')), \
-         obj_description(to_regclass('{table}'), 'pg_class'), current_setting('fsync', true)"
+        "SELECT current_setting('transaction_read_only'), class.oid IS NOT NULL, \
+         obj_description(class.oid, 'pg_class'), current_setting('fsync', true), \
+         current_setting('synchronous_standby_names', true) \
+         FROM (SELECT 1) AS one \
+         LEFT JOIN pg_catalog.pg_class AS class ON class.oid = to_regclass('{table}')"
     );
     let messages = client.simple_query(&sql).await?;
     let row = messages.iter().find_map(|message| match message {
@@ -127,6 +131,7 @@ pub(super) async fn inspect(client: &Client, names: &Names) -> Result<Found, Err
     Ok(Found {
         is_read_only: column(0) == Some("on"),
         flushes: column(3) != Some("off"),
+        has_standbys: column(4).is_some_and(|names| !names.is_empty()),
         table: is_there.then(|| column(2).map(str::to_owned)),
     })
 }
@@ -192,6 +197,7 @@ mod tests {
         Found {
             is_read_only: false,
             flushes: true,
+            has_standbys: false,
             table,
         }
         .table(&names)
