@@ -300,6 +300,41 @@ fn of_several_servers_the_one_that_takes_writes_is_used_and_after_a_failover_the
 }
 
 #[test]
+fn of_two_servers_that_both_take_writes_none_is_used_until_one_is_a_replica() {
+    let (old, new) = (Server::start(&[]), Server::start(&[]));
+    let (old_address, new_address) = (old.address(), new.address());
+    let url = format!("redis://{old_address},{new_address}");
+    for url in [&url, &format!("redis://{new_address},{old_address}")] {
+        let text = refused(&format!("{url}?connect_timeout=2")).to_string();
+        assert!(text.contains("both primaries"), "{text}");
+        assert!(text.contains(&new_address), "{text}");
+        assert!(text.contains(&old_address), "{text}");
+    }
+    let port = new.port();
+    old.run::<()>(&format!("REPLICAOF 127.0.0.1 {port}"));
+    let asker = open(&format!("{url}?connect_timeout=60"));
+    let revision = asker.put("key", b"value");
+    let found = present(b"value", &revision, &[]);
+    assert_eq!(open(&new.url()).fetch("key"), found);
+
+    // The connection that was made before goes on, and no other is made.
+    old.run::<()>("REPLICAOF NO ONE");
+    assert_eq!(asker.fetch("key"), found);
+    new.run::<i64>("CLIENT KILL TYPE normal");
+    let error = until(|| {
+        let error = asker.try_ask(fetch("key")).err()?;
+        error.message.contains("no connection").then_some(error)
+    });
+    assert!(error.message.contains("both primaries"), "{error}");
+    old.run::<()>(&format!("REPLICAOF 127.0.0.1 {port}"));
+    assert_eq!(fetched(&asker, "key"), found);
+
+    // One server may have two names.
+    let url = format!("redis://localhost:{port},127.0.0.1:{port}");
+    assert_eq!(open(&url).fetch("key"), found);
+}
+
+#[test]
 fn a_server_that_takes_no_more_connections_says_so_and_serves_those_it_has() {
     let server = Server::start(&[]);
     let asker = open(&server.url());
@@ -453,7 +488,10 @@ fn a_connection_is_encrypted_with_whom_the_url_trusts() {
     for (url, says) in [
         (url("127.0.0.1", "ca.crt"), "127.0.0.1"),
         (url("localhost", "other-ca.crt"), "UnknownIssuer"),
-        (format!("rediss://localhost:{port}"), "UnknownIssuer"),
+        (
+            format!("rediss://localhost:{port}?connect_timeout=60"),
+            "UnknownIssuer",
+        ),
     ] {
         let error = refused(&url);
         let is_refused = matches!(error, OpenError::Redis(RedisOpenError::Refused { .. }));

@@ -26,6 +26,9 @@ use crate::storage::warnings::Warnings;
 /// there, and how long sent bytes may go unacknowledged before it says that it is not.
 const SILENCE: Duration = Duration::from_secs(15);
 
+/// How long each of the other servers may take to say that it takes writes too.
+const RIVAL_PATIENCE: Duration = Duration::from_secs(1);
+
 /// How to make connections.
 pub(super) struct Maker {
     options: RedisOptions,
@@ -121,15 +124,16 @@ impl Maker {
     }
 
     /// Tries the URL's hosts in order, until one takes the connection and can be written to, or is a node
-    /// that knows its cluster.
+    /// that knows its cluster. If another server can be written to as well, none of them will do.
     pub(super) async fn find(
         &self,
         wanted: Wanted,
         deadline: Instant,
     ) -> Result<Found, NotConnected> {
         let hosts = &self.options.hosts;
-        first_of(hosts, deadline, async |host| {
+        let (found, run_id) = first_of(hosts, deadline, async |host| {
             let known = self.meet(host).await?;
+            let run_id = known.run_id();
             if known.is_node() {
                 let slots = Slots::ask(&known.connection).await;
                 let slots = slots.map_err(|failure| NotConnected::after(host, &failure))?;
@@ -142,12 +146,43 @@ impl Maker {
                     );
                     return Err(NotConnected::ForNow(message));
                 }
-                return Ok(Found::Cluster(slots));
+                return Ok((Found::Cluster(slots), run_id));
             }
             let session = self.settle(known, &Place::Server).await?;
-            Ok(Found::Server(Box::new(session)))
+            Ok((Found::Server(Box::new(session)), run_id))
         })
-        .await
+        .await?;
+        if let Found::Server(session) = &found {
+            self.look_for_rivals(session.connection.host(), run_id)
+                .await?;
+        }
+        Ok(found)
+    }
+
+    /// Looks whether one of the hosts behind this one can be written to as well: those before it cannot. So
+    /// it is after a failover when the former primary comes back, until somebody makes it a replica. What is
+    /// written to it then is thrown away, and those who are on it own keys that others own on the new one.
+    async fn look_for_rivals(
+        &self,
+        host: &Host,
+        run_id: Option<String>,
+    ) -> Result<(), NotConnected> {
+        let hosts = self.options.hosts.iter();
+        for other in hosts.skip_while(|&other| other != host).skip(1) {
+            let Ok(Ok(known)) = timeout(RIVAL_PATIENCE, self.meet(other)).await else {
+                continue;
+            };
+            // One server may have two names.
+            let is_another = run_id.is_none() || known.run_id() != run_id;
+            if is_another && known.info.get("role") == Some("master") {
+                let message = format!(
+                    "{host} and {other} are both primaries: neither is used before one is a replica of the \
+                     other, or is gone"
+                );
+                return Err(NotConnected::ForNow(message));
+            }
+        }
+        Ok(())
     }
 
     /// Connects, where it is known to what.
@@ -366,6 +401,11 @@ struct Acquaintance {
 impl Acquaintance {
     fn is_node(&self) -> bool {
         self.info.get("redis_mode") == Some("cluster")
+    }
+
+    /// What tells a server's process from every other.
+    fn run_id(&self) -> Option<String> {
+        self.info.get("run_id").map(str::to_owned)
     }
 }
 
