@@ -31,9 +31,11 @@ pub struct Ledgers {
 #[derive(Debug, Default)]
 pub struct Session {
     pub key: String,
-    /// It owned its key from here to there, at least; both are the same if it was not seen twice, and then
-    /// it was its owner before. By the machine's clock, in seconds.
-    pub owned: Option<(f64, f64)>,
+    /// It was first seen to own its key after the one time and before the other. By the machine's clock, in
+    /// seconds.
+    pub first_seen: Option<(f64, f64)>,
+    /// It still owned it after this one.
+    pub last_seen: Option<f64>,
     /// Its changes are numbered from 1 on. How many there may be.
     pub asked: u32,
     /// The last one that was reported saved; each holds all those before it.
@@ -102,15 +104,14 @@ impl Ledgers {
 
     fn read_line(&mut self, words: &[&str]) -> Option<()> {
         match *words {
-            ["owns", key, session, time] => {
-                let time = time.parse().ok()?;
-                let session = self.session(key, session);
-                let owned = session.owned.get_or_insert((time, time));
-                owned.1 = owned.1.max(time);
+            ["owns", key, session, after, before] => {
+                let seen = (after.parse().ok()?, before.parse().ok()?);
+                self.session(key, session).first_seen.get_or_insert(seen);
             }
             ["still", session, time] => {
-                let owned = self.sessions.get_mut(session)?.owned.as_mut()?;
-                owned.1 = owned.1.max(time.parse().ok()?);
+                let session = self.sessions.get_mut(session)?;
+                session.first_seen?;
+                session.last_seen = Some(time.parse().ok()?);
             }
             ["asks", key, session, number] => {
                 self.session(key, session).asked = number.parse().ok()?;
@@ -206,13 +207,13 @@ impl Ledgers {
     pub fn sessions_by_key(&self) -> HashMap<&str, Vec<(&str, &Session)>> {
         let mut by_key: HashMap<&str, Vec<(&str, &Session)>> = HashMap::new();
         for (name, session) in &self.sessions {
-            if session.owned.is_some() {
+            if session.first_seen.is_some() {
                 let sessions = by_key.entry(&session.key).or_default();
                 sessions.push((name, session));
             }
         }
         for sessions in by_key.values_mut() {
-            let begin = |session: &Session| session.owned.map_or(0.0, |(begin, _)| begin);
+            let begin = |session: &Session| session.first_seen.map_or(0.0, |(_, before)| before);
             sessions.sort_by(|(_, a), (_, b)| begin(a).total_cmp(&begin(b)));
         }
         by_key

@@ -11,7 +11,7 @@
  *
  * What it is about to do it writes into its ledger before, and what comes of it after, a line each:
  *
- *   owns player/07 17.3 TIME      session 3 of server 17 was available, before this time
+ *   owns player/07 17.3 TIME TIME  session 3 of server 17 was available, at some time between these
  *   still 17.3 TIME               it was available after this time
  *   left 17.3, lost 17.3          it has ended: willingly, or another has the key
  *   asks player/07 17.3 5         its fifth change is about to be made
@@ -172,7 +172,7 @@ static void look(Game *game, Seat *seat) {
         return;
     }
     if (!seat->was_available) {
-        note(game, "owns player/%02d %u.%u %.6f", seat->key, game->server, seat->session,
+        note(game, "owns player/%02d %u.%u %.6f %.6f", seat->key, game->server, seat->session, before,
              monotonic_s());
         seat->was_available = 1;
     } else if (before - seat->looked_at > LOOK_PERIOD_S) {

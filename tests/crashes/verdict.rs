@@ -146,19 +146,20 @@ impl Trial<'_> {
     /// Law 1, as the servers saw it.
     fn owners(&mut self) {
         for (key, sessions) in self.ledgers.sessions_by_key() {
-            let mut last = ("nobody", f64::NEG_INFINITY);
+            let mut last = ("nobody", f64::NEG_INFINITY, f64::NEG_INFINITY);
             for (name, session) in sessions {
-                let (begin, end) = session.owned.expect("only those that owned it are listed");
-                // A server that saw it once read the clock after that, and may have been stopped between.
-                if begin == end {
-                    continue;
-                }
-                let (other, until) = last;
-                self.complain_if(begin < until, || {
-                    format!("{key} was owned by {other} until {until}, and by {name} from {begin}")
+                let seen = session.first_seen;
+                let (after, before) = seen.expect("only those that owned it are listed");
+                let (other, since, until) = last;
+                // Who was seen once owned it at a moment between the two times, and may have been stopped
+                // before he read the second.
+                let once_beside = since <= after && before <= until;
+                let long_beside = session.last_seen.is_some() && before < until;
+                self.complain_if(once_beside || long_beside, || {
+                    format!("{key} was owned by {other} until {until}, and by {name} from {before}")
                 });
-                if end > until {
-                    last = (name, end);
+                if let Some(end) = session.last_seen.filter(|&end| end > until) {
+                    last = (name, before, end);
                 }
             }
         }
