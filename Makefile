@@ -25,11 +25,6 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 CARGO := cargo
 # Where cargo builds, wherever its configuration says: the tree may be read-only. LIB and DIST are set likewise.
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
-# What a second build can take over of the first costs the first a quarter of its time. So only where somebody
-# builds like that already, as cargo does by itself.
-ifeq ($(wildcard $(TARGET_DIR)/debug/incremental/*),)
-export CARGO_INCREMENTAL ?= 0
-endif
 BUILT = $(TARGET_DIR)/$(CARGO_BUILD_TARGET)/release
 LIB := build/lib
 DIST := build/dist
@@ -60,6 +55,11 @@ endif
 .PHONY: test checks tools demo-tools format lint docs rust-tests postgres-tests redis-tests library symbols c-tests \
 	two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests demo headers bench bench-engines \
 	bench-bindings bench-frames clean
+
+# To prepare for the next build takes a quarter of the time. It is not done by this, where it was not done before.
+ifeq ($(wildcard $(TARGET_DIR)/debug/incremental/*),)
+test: export CARGO_INCREMENTAL ?= 0
+endif
 
 test: stories-storage tools
 	@$(MAKE) --no-print-directory -j $(LANES) $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \

@@ -16,8 +16,7 @@ use conformance::{
     Asker, NEVER_WRITTEN, PATIENCE, absent, all_replies, commit, erase, fetch, present, until,
 };
 use postgres::{
-    SqlSession, address, is_encrypted, new_table_url, open, refused, sql, try_open, with_address,
-    with_login,
+    SqlSession, address, is_encrypted, new_table_url, open, refused, sql, with_address, with_login,
 };
 use session_locker::storage::postgres::{MAX_QUEUED_REQUESTS, MAX_VALUE_BYTES, PostgresOpenError};
 use session_locker::storage::{Expected, Fetched, OpenError, Outcome, RequestErrorKind, Revision};
@@ -67,11 +66,14 @@ fn servers_that_start_at_once_all_find_one_table() {
 #[test]
 fn a_table_that_appears_while_a_server_looks_for_it_is_found() {
     let name = new_table();
-    let in_database = |url: &str| url.replace("/saves", &format!("/{name}"));
+    let in_database = |url: &str| {
+        let (server, _) = url.rsplit_once('/').expect("a database");
+        format!("{server}/{name}")
+    };
     let url = with_login(&in_database(&url()), &format!("{name}:p"));
     let url = format!("{url}?table=schema_of.{name}&connections=1&connect_timeout=60");
-    // Its first look at the schemas is for the table's, in the middle of a statement; what it reads
-    // after that is as old as the statement.
+    // Its first look at the schemas is for the table's, in the middle of a statement. What it reads after
+    // that is as old as the statement's first moment, when it was planned.
     sql(&format!(
         "CREATE ROLE {name} LOGIN PASSWORD 'p';
          ALTER ROLE {name} SET search_path = '';
@@ -95,8 +97,9 @@ fn a_table_that_appears_while_a_server_looks_for_it_is_found() {
     thread::scope(|scope| {
         let opening = scope.spawn(|| open(&url));
         until(|| {
-            let waits = "SELECT 1 FROM pg_locks \
-                         WHERE relation = 'pg_namespace'::regclass AND NOT granted";
+            let waits = "SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database \
+                         WHERE relation = 'pg_namespace'::regclass AND NOT granted \
+                         AND datname = current_database()";
             (!run(waits).is_empty()).then_some(())
         });
         run("COMMIT");
@@ -193,11 +196,10 @@ fn a_host_that_does_not_answer_leaves_time_for_the_others() {
     let (url, _) = new_table_url();
     let proxy = Proxy::new(address(&url), Duration::ZERO);
     let hosts = format!("{},{}", proxy.address(), address(&url));
-    let url = with_address(&url, &hosts) + "&connections=1&connect_timeout=8";
+    let url = with_address(&url, &hosts) + "&connections=1&connect_timeout=16";
     // As a machine that has gone, when the storage is opened and when a connection is made again.
     proxy.set(Way::Silent);
-    let asker = until(|| try_open(&url).ok());
-    Asker::new(asker).put("key", b"value");
+    open(&url).put("key", b"value");
 
     proxy.set(Way::Open);
     let asker = open(&url);

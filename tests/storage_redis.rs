@@ -15,7 +15,7 @@ use conformance::redis::url;
 use conformance::{
     Asker, NEVER_WRITTEN, PATIENCE, absent, all_replies, commit, erase, fetch, present, until,
 };
-use servers::{address, behind_proxy, new_url, open, refused, run, run_words, try_open};
+use servers::{address, behind_proxy, new_url, open, refused, run, run_words};
 use session_locker::storage::redis::{MAX_QUEUED_REQUESTS, MAX_VALUE_BYTES, RedisOpenError};
 use session_locker::storage::{
     Expected, Fetched, OpenError, Outcome, Reply, RequestErrorKind, Revision,
@@ -188,11 +188,10 @@ fn a_host_that_does_not_answer_leaves_time_for_the_others() {
     let (url, _) = new_url();
     let proxy = Proxy::new(&address(), Duration::ZERO);
     let hosts = format!("{},{}", proxy.address(), address());
-    let url = url.replace(&address(), &hosts) + "&connect_timeout=8";
+    let url = url.replace(&address(), &hosts) + "&connect_timeout=16";
     // As a machine that has gone, when the storage is opened and when a connection is made again.
     proxy.set(Way::Silent);
-    let asker = until(|| try_open(&url).ok());
-    Asker::new(asker).put("key", b"value");
+    open(&url).put("key", b"value");
 
     proxy.set(Way::Open);
     let asker = open(&url);

@@ -166,7 +166,11 @@ fn a_file_that_may_not_be_written_is_refused_when_it_is_opened() {
     // Not by this process: it could not be started while another test's child, which has just been
     // forked, has it open for writing.
     let mut copy = Command::new("cp");
-    let copied = copy.arg(env::current_exe().unwrap()).arg(&program).status();
+    let copied = copy
+        .arg("-p")
+        .arg(env::current_exe().unwrap())
+        .arg(&program)
+        .status();
     assert!(copied.unwrap().success());
     let mut command = Command::new(&program);
     if fs::OpenOptions::new().write(true).open(&path).is_ok() {

@@ -46,10 +46,9 @@ static double next_moment(void) {
 static void add(SlSaveData *data, const char *pointer) {
     int64_t value;
     SlStatus status;
-    double since_s = 0;
     do {
         status = save_data_add_i64(data, Z(pointer), 1, &value);
-    } while (status == SL_ERROR_BUSY && has_patience(&since_s));
+    } while (status == SL_ERROR_BUSY && has_patience());
     EXPECT(status == SL_OK);
 }
 
@@ -133,11 +132,10 @@ static void ask(SlProfile *profile, int number, int round) {
 static void use_credit(SlProfile *profile, int round) {
     int32_t was_used = 0;
     SlStatus status;
-    double since_s = 0;
     do {
         status = round % 2 == 0 ? profile_product_credit_give(profile, 9, 2)
                                 : profile_product_credit_use(profile, 9, 1, &was_used);
-    } while (status == SL_ERROR_BUSY && has_patience(&since_s));
+    } while (status == SL_ERROR_BUSY && has_patience());
     EXPECT(status == SL_OK);
     count(round % 2 == 0 ? &books.given : &books.used, round % 2 == 0 ? 2 : was_used);
 }
@@ -153,9 +151,8 @@ static void *work(void *argument) {
         SlProfile *profile = NULL;
         SlSaveData *data = NULL;
         int32_t is_loaded = 0;
-        double since_s = 0;
         EXPECT(easy_store_start_session(store, Z(own), NULL, &profile) == SL_OK);
-        while (!is_loaded && has_patience(&since_s)) {
+        while (!is_loaded && has_patience()) {
             update(store);
             EXPECT(profile_is_loaded(profile, &is_loaded) == SL_OK);
         }
@@ -215,7 +212,6 @@ static void threads_that_share_a_store_lose_nothing(void) {
     SlDrainReport *report = NULL;
     size_t left = 7;
     int64_t gifts = 0, credit = 0;
-    double since_s;
     int index, round;
     open_books();
     memset(&server, 0, sizeof server);
@@ -254,8 +250,7 @@ static void threads_that_share_a_store_lose_nothing(void) {
             ask(own, index, round);
             ask(shared, index + THREADS, round);
         }
-        since_s = 0;
-        while (books.answered < books.asked && has_patience(&since_s)) {
+        while (books.answered < books.asked && has_patience()) {
             frame(&later, 0);
         }
         CHECK(number_in(data_of(own), "/Bought") == ROUNDS);
@@ -382,6 +377,7 @@ static void threads_that_share_a_spec_a_purchaser_and_a_sender_lose_nothing(void
 }
 
 int main(void) {
+    begin_patience();
     threads_that_share_a_store_lose_nothing();
     threads_that_share_a_spec_a_purchaser_and_a_sender_lose_nothing();
     return finish("hostile_threads");

@@ -5,20 +5,23 @@
 #include <sched.h>
 #include <time.h>
 
-/* Lets the other threads work. Whether to try again: for a minute from the first call on, which finds `*since_s`
- * zero. */
-static int has_patience(double *since_s) {
+/* In seconds, for all waits of a program together. It is never needed unless something is broken. */
+#define PATIENCE_S 300
+
+static time_t patience_ends_s;
+
+/* Before the threads are started. */
+static void begin_patience(void) {
     struct timespec now;
-    double now_s;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    patience_ends_s = now.tv_sec + PATIENCE_S;
+}
+
+/* Lets the other threads work. Whether to try again. */
+static int has_patience(void) {
+    struct timespec now;
     sched_yield();
-    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) {
-        return 0;
-    }
-    now_s = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-    if (*since_s == 0) {
-        *since_s = now_s;
-    }
-    return now_s - *since_s < 60;
+    return clock_gettime(CLOCK_MONOTONIC, &now) == 0 && now.tv_sec < patience_ends_s;
 }
 
 #endif

@@ -1,7 +1,7 @@
 /* Calls from inside callbacks, and from several threads: what is refused, what takes effect later,
  * and that nothing is lost or crashes. */
-#include "patience.h"
 #include "world.h"
+#include "patience.h"
 
 #include <pthread.h>
 
@@ -277,11 +277,10 @@ static void *work(void *argument) {
         char key[32];
         int32_t is_loaded = 0;
         int64_t gold = 0;
-        double since_s = 0;
         SlStatus status = SL_OK;
         sprintf(key, "player/%d", worker->number);
         worker->failures += easy_store_start_session(worker->store, Z(key), NULL, &profile) != 0;
-        while (!is_loaded && has_patience(&since_s)) {
+        while (!is_loaded && has_patience()) {
             status = easy_store_update(worker->store, 0);
             worker->failures += status != SL_OK && status != SL_ERROR_BUSY;
             worker->failures += profile_is_loaded(profile, &is_loaded) != SL_OK;
@@ -323,6 +322,7 @@ static void two_threads_may_use_one_store_at_once(void) {
 }
 
 int main(void) {
+    begin_patience();
     nobody_drives_a_store_from_inside_a_callback();
     sessions_start_and_end_from_inside_callbacks();
     what_is_destroyed_inside_its_own_callback_goes_when_that_returns();
