@@ -473,7 +473,7 @@ fn a_node_that_is_away_fails_what_is_its_own_and_nothing_else_and_is_found_again
 }
 
 #[test]
-fn a_node_that_has_lost_its_data_is_not_used_until_a_storage_is_opened_anew() {
+fn a_node_that_has_lost_its_data_is_not_used_by_a_storage_that_knows_it() {
     let mut cluster = Cluster::start(3, &[]);
     let keys = key_of_each_node(&cluster);
     let asker = open(&cluster.url(0));
@@ -488,8 +488,14 @@ fn a_node_that_has_lost_its_data_is_not_used_until_a_storage_is_opened_anew() {
     });
     check_no_connection(&error, &cluster.nodes[2].address(), "has lost its data");
     asker.put(&keys[0], b"goes on");
-    drop(open(&cluster.url(0)));
-    assert_eq!(fetched(&asker, &keys[2]), conformance::absent(None));
+    let newcomer = open(&cluster.url(0));
+    newcomer.put(&keys[2], b"new");
+    let error = until(|| {
+        let error = asker.try_ask(fetch(&keys[2])).unwrap_err();
+        error.message.contains("made anew").then_some(error)
+    });
+    check_no_connection(&error, &cluster.nodes[2].address(), "has lost its data");
+    asker.put(&keys[0], b"goes on");
 }
 
 #[test]
@@ -516,9 +522,10 @@ fn a_partition_that_comes_without_its_data_to_a_node_that_is_connected_is_not_us
     let user_id = "u".into();
     expect_lost(Operation::KeysOfUser { user_id });
     asker.put(&keys[1], b"goes on");
-    drop(open(&cluster.url(0)));
-    assert_eq!(asker.fetch(&keys[0]), conformance::absent(None));
-    assert_eq!(asker.keys_of_user("u"), [""; 0]);
+    let newcomer = open(&cluster.url(0));
+    assert_eq!(newcomer.fetch(&keys[0]), conformance::absent(None));
+    assert_eq!(newcomer.keys_of_user("u"), [""; 0]);
+    expect_lost(fetch(&keys[0]));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn a_server_that_is_killed_while_it_commits_has_all_that_was_acknowledged() {
 }
 
 #[test]
-fn a_server_that_has_lost_its_data_is_not_used_until_a_storage_is_opened_anew() {
+fn a_server_that_has_lost_its_data_is_not_used_by_a_storage_that_knows_it() {
     let mut server = Server::start(&[]);
     let asker = open(&server.url());
     asker.put("key", b"value");
@@ -47,8 +47,16 @@ fn a_server_that_has_lost_its_data_is_not_used_until_a_storage_is_opened_anew() 
         error.message.contains("has lost its data").then_some(error)
     });
     assert_eq!(error.kind, RequestErrorKind::Backend, "{error}");
-    drop(open(&server.url()));
-    assert_eq!(fetched(&asker, "key"), conformance::absent(None));
+    assert!(error.message.contains("is gone"), "{error}");
+
+    // Who does not know it begins afresh, and that changes nothing for who does.
+    let newcomer = open(&server.url());
+    newcomer.put("key", b"new");
+    let error = until(|| {
+        let error = asker.try_ask(fetch("key")).unwrap_err();
+        error.message.contains("made anew").then_some(error)
+    });
+    assert!(error.message.contains("has lost its data"), "{error}");
 }
 
 // Persistence
@@ -318,6 +326,11 @@ fn of_two_servers_that_both_take_writes_none_is_used_until_one_is_a_replica() {
     assert_eq!(open(&new.url()).fetch("key"), found);
 
     // The connection that was made before goes on, and no other is made.
+    let is_copied = || {
+        old.run::<String>("INFO replication")
+            .contains("master_link_status:up")
+    };
+    until(|| is_copied().then_some(()));
     old.run::<()>("REPLICAOF NO ONE");
     assert_eq!(asker.fetch("key"), found);
     new.run::<i64>("CLIENT KILL TYPE normal");

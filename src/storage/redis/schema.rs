@@ -1,22 +1,22 @@
-//! The keys that say whose the other keys are: one of a server, and one of each partition in a cluster. A
-//! server on which one has vanished has lost what it had.
+//! The keys that say whose the other keys are: one of a server, and one of each partition in a cluster. Each has
+//! a number by chance too. A server on which one has vanished, or has been made anew, has lost what it had.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use redis::pipe;
 
-use super::RedisOpenError;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::layout::{PARTITIONS, Partition, SCHEMA, SCHEMA_VERSION};
 use super::maker::NotConnected;
+use super::{Host, RedisOpenError};
 
 /// What is known of schema keys.
 #[derive(Default)]
 pub(super) struct Schemas {
-    /// Those that were there once, so that they must be.
-    seen: RefCell<HashSet<String>>,
+    /// Those that were there once, so that they must be, and what they held.
+    seen: RefCell<HashMap<String, String>>,
 }
 
 impl Schemas {
@@ -38,7 +38,9 @@ impl Schemas {
             missing.map(|(_, key)| key.clone()).collect()
         };
         let to_make = missing(&found);
-        let have_vanished = to_make.iter().any(|key| self.seen.borrow().contains(key));
+        let have_vanished = to_make
+            .iter()
+            .any(|key| self.seen.borrow().contains_key(key));
         if !to_make.is_empty() && !have_vanished {
             make(connection, &to_make).await?;
             // Another's who was quicker are there now too.
@@ -48,10 +50,8 @@ impl Schemas {
         let results = found.into_iter().zip(keys).map(|(found, key)| match found {
             Found::Ours => Ok(()),
             Found::Elsewhere(failure) => Err(failure),
-            Found::Nothing => Err(Failure::NotUsable(format!(
-                "{host}: the key {key:?} is gone, so the server has lost its data; it is not used until \
-                 that is back, or a storage is opened on it anew"
-            ))),
+            Found::Nothing => Err(lost(host, key, "is gone")),
+            Found::Another => Err(lost(host, key, "was made anew")),
         });
         Ok(results.collect())
     }
@@ -73,9 +73,12 @@ impl Schemas {
             all.push(match answers.optional_text("GET") {
                 Ok(None) => Found::Nothing,
                 Ok(Some(found)) => {
-                    check_schema(key, found).map_err(NotConnected::Refused)?;
-                    self.seen.borrow_mut().insert(key.clone());
-                    Found::Ours
+                    check_schema(key, &found).map_err(NotConnected::Refused)?;
+                    let mut seen = self.seen.borrow_mut();
+                    match *seen.entry(key.clone()).or_insert_with(|| found.clone()) == found {
+                        true => Found::Ours,
+                        false => Found::Another,
+                    }
                 }
                 // Its partition is on its way to another, which has this key already.
                 Err(failure) if failure.is_of_given_slot() => Found::Ours,
@@ -93,15 +96,25 @@ enum Found {
     Ours,
     /// It is not there.
     Nothing,
+    /// It is ours, and not the one that was there.
+    Another,
     /// It is not this node's affair; what it said.
     Elsewhere(Failure),
+}
+
+/// What there is against a server that has lost its data.
+fn lost(host: &Host, key: &str, how: &str) -> Failure {
+    Failure::NotUsable(format!(
+        "{host}: the key {key:?} {how}, so the server has lost its data; it is not used until that is back, or \
+         this storage is opened anew"
+    ))
 }
 
 async fn make(connection: &Connection, keys: &[String]) -> Result<(), NotConnected> {
     let not_usable = |failure| NotConnected::after(connection.host(), &failure);
     let mut make = pipe();
     for key in keys {
-        let schema = format!("{SCHEMA}{SCHEMA_VERSION}");
+        let schema = format!("{SCHEMA}{SCHEMA_VERSION}\n{:016x}", fastrand::u64(..));
         make.cmd("SETNX").arg(key).arg(schema);
     }
     let mut answers = connection.ask(&make).await.map_err(not_usable)?;
@@ -136,16 +149,20 @@ impl Verified {
     }
 }
 
-/// Whether what a schema key holds is ours.
-fn check_schema(key: &str, found: String) -> Result<(), RedisOpenError> {
+/// Whether what a schema key holds is ours, by its first line.
+fn check_schema(key: &str, found: &str) -> Result<(), RedisOpenError> {
     let key = key.to_owned();
-    match found.strip_prefix(SCHEMA).map(str::parse) {
+    let first_line = found.lines().next().unwrap_or_default();
+    match first_line.strip_prefix(SCHEMA).map(str::parse) {
         Some(Ok(SCHEMA_VERSION)) => Ok(()),
         Some(Ok(found)) => Err(RedisOpenError::UnknownSchema {
             key,
             found,
             supported: SCHEMA_VERSION,
         }),
-        _ => Err(RedisOpenError::ForeignKey { key, found }),
+        _ => Err(RedisOpenError::ForeignKey {
+            key,
+            found: found.to_owned(),
+        }),
     }
 }
