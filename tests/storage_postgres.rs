@@ -790,6 +790,36 @@ fn a_table_that_goes_away_is_a_failure_of_every_request_until_it_is_back() {
 }
 
 #[test]
+fn a_server_that_has_lost_its_table_is_not_used_by_a_storage_that_knows_it() {
+    let (url, table) = new_table_url();
+    let asker = open(&format!("{url}&application_name={table}"));
+    let revision = asker.put("key", b"value");
+    sql(&format!(
+        "CREATE SCHEMA {table}_away; ALTER TABLE {table} SET SCHEMA {table}_away"
+    ));
+    let cut_and_expect = |how: &str| {
+        sql(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{table}'"
+        ));
+        let error = until(|| {
+            let error = asker.try_ask(fetch("key")).err()?;
+            error.message.contains(how).then_some(error)
+        });
+        assert!(error.message.contains("has lost its data"), "{error}");
+    };
+    cut_and_expect("is gone");
+    // Who does not know it begins afresh, and that changes nothing for who does.
+    open(&url).put("key", b"new");
+    cut_and_expect("was made anew");
+
+    sql(&format!(
+        "DROP TABLE {table}; ALTER TABLE {table}_away.{table} SET SCHEMA public"
+    ));
+    let found = until(|| asker.try_ask(fetch("key")).ok());
+    assert_eq!(found, Outcome::Fetched(present(b"value", &revision, &[])));
+}
+
+#[test]
 fn a_storage_that_is_dropped_while_the_server_is_away_answers_what_was_submitted() {
     let (proxy, url) = behind_proxy(Duration::ZERO, "");
     let asker = open(&url);

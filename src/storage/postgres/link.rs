@@ -15,7 +15,7 @@ use tokio_postgres::{Client, Config, Error};
 use super::Host;
 use super::parameters::{PostgresOptions, SslMode};
 use super::queue::{LANES, Lane};
-use super::schema::{self, CreateError, Names};
+use super::schema::{self, CreateError, Found, Names};
 use super::statements::{Prepared, Statements};
 use super::tls::Connector;
 use super::{PostgresOpenError, failure};
@@ -35,6 +35,8 @@ pub(super) struct Maker {
     connector: Connector,
     names: Names,
     statements: Arc<Statements>,
+    /// The number of the table that was found at first.
+    table_number: RefCell<Option<String>>,
     /// What an operator should know of the servers.
     warnings: Arc<Warnings>,
 }
@@ -81,6 +83,7 @@ impl Maker {
             connector,
             names,
             statements,
+            table_number: RefCell::default(),
             warnings,
         }
     }
@@ -141,10 +144,11 @@ impl Maker {
         let client = &connection.client;
         if schema == Schema::Make {
             let created = schema::create_if_missing(client, &self.names).await;
-            created.map_err(|error| match error {
+            let number = created.map_err(|error| match error {
                 CreateError::Lost(error) => connection.not_usable(&error),
                 CreateError::Refused(error) => NotConnected::Refused(error),
             })?;
+            self.table_number.replace(number);
         }
         let statements = Arc::clone(&self.statements);
         let prepares = self.options.prepares_statements;
@@ -188,9 +192,26 @@ impl Maker {
             let message = format!("{host}: the database is read-only");
             return Err(NotConnected::ForNow(message));
         }
+        self.check_number(host, &found)?;
         connection.flushes = found.flushes;
         connection.has_standbys = found.has_standbys;
         Ok(connection)
+    }
+
+    /// Looks whether the table is the one that there was. A server that has lost it is not one to be used, also
+    /// when another engine has begun afresh on it: for all sessions their players would be gone.
+    fn check_number(&self, host: &Host, found: &Found) -> Result<(), NotConnected> {
+        let known = self.table_number.borrow();
+        let how = match (&*known, found.number()) {
+            (Some(_), None) if !found.has_table() => "is gone",
+            (Some(known), Some(number)) if known != number => "was made anew",
+            _ => return Ok(()),
+        };
+        let table = &self.names.table;
+        Err(NotConnected::ForNow(format!(
+            "{host}: the table {table} {how}, so the database has lost its data; it is not used until that is \
+             back, or this storage is opened anew"
+        )))
     }
 
     async fn connect_as(&self, host: &Host, mode: ClientSslMode) -> Result<Connection, Error> {

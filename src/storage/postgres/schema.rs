@@ -9,7 +9,8 @@ use super::{PostgresOpenError, PostgresOptions, failure};
 /// The newest schema this build knows.
 const SCHEMA_VERSION: u32 = 1;
 /// What the comment on one of our tables begins with, before the schema's version. A comment is
-/// made with its table in one transaction, everyone may read it, and a copy of the database has it.
+/// made with its table in one transaction, everyone may read it, and a copy of the database has it. Its second
+/// line is a number by chance, which tells a table from one that was made in its place.
 const COMMENT: &str = "session-locker schema ";
 /// How many bits of a revision are drawn by chance, below those that count.
 pub(super) const CHANCE_BITS: u32 = 16;
@@ -46,7 +47,7 @@ impl Names {
     /// database. A record with `erased_at` is a tombstone. Half of each page is left free, so that
     /// a new version of a row finds room beside the old one and the indexes stay as they are;
     /// what is large is stored outside of the page.
-    fn create(&self) -> String {
+    fn create(&self, number: &str) -> String {
         let Self {
             table,
             revisions,
@@ -65,7 +66,7 @@ impl Names {
             ) WITH (fillfactor = 50);
             CREATE INDEX {by_user} ON {table} USING gin (user_ids);
             CREATE INDEX {by_erasure} ON {table} (erased_at) WHERE erased_at IS NOT NULL;
-            COMMENT ON TABLE {table} IS '{COMMENT}{SCHEMA_VERSION}'"
+            COMMENT ON TABLE {table} IS '{COMMENT}{SCHEMA_VERSION}\n{number}'"
         )
     }
 }
@@ -110,6 +111,20 @@ impl Found {
     }
 }
 
+impl Found {
+    /// The table's number by chance, if it has one: whoever makes it by hand may leave it out.
+    pub(super) fn number(&self) -> Option<&str> {
+        let second_line = self.table.as_ref()?.as_deref()?.lines().nth(1)?;
+        let is_number = u64::from_str_radix(second_line, 16).is_ok() && second_line.len() == 16;
+        is_number.then_some(second_line)
+    }
+
+    /// Whether there is a table at all.
+    pub(super) fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+}
+
 /// Looks, without writing anything. `to_regclass` also finds a table that another server has made since the
 /// statement began. The statement does not see such a table, nor its comment: it is not there yet.
 pub(super) async fn inspect(client: &Client, names: &Names) -> Result<Found, Error> {
@@ -136,16 +151,20 @@ pub(super) async fn inspect(client: &Client, names: &Names) -> Result<Found, Err
     })
 }
 
-/// Makes the table if it is not there. Another engine may be doing the same at this moment: then
+/// Makes the table if it is not there; its number. Another engine may be doing the same at this moment: then
 /// this one's attempt fails as a whole, and finds the other's table.
-pub(super) async fn create_if_missing(client: &Client, names: &Names) -> Result<(), CreateError> {
+pub(super) async fn create_if_missing(
+    client: &Client,
+    names: &Names,
+) -> Result<Option<String>, CreateError> {
     const ATTEMPTS: u32 = 5;
+    let number = format!("{:016x}", fastrand::u64(..));
     for attempt in 1.. {
         let found = inspect(client, names).await.map_err(CreateError::Lost)?;
         if found.table(names).map_err(CreateError::Refused)? {
-            return Ok(());
+            return Ok(found.number().map(str::to_owned));
         }
-        match client.batch_execute(&names.create()).await {
+        match client.batch_execute(&names.create(&number)).await {
             Ok(()) => break,
             Err(error) if error.code().is_none() => return Err(CreateError::Lost(error)),
             Err(error) if is_race(&error) && attempt < ATTEMPTS => {}
@@ -161,7 +180,7 @@ pub(super) async fn create_if_missing(client: &Client, names: &Names) -> Result<
     let table = &names.table;
     let sql = format!("ALTER TABLE {table} ALTER COLUMN bytes SET COMPRESSION lz4");
     let _ = client.batch_execute(&sql).await;
-    Ok(())
+    Ok(Some(number))
 }
 
 /// Why there is no table to work with.
