@@ -56,7 +56,8 @@ endif
 	two-libraries cpp-tests csharp-tests lua-tests stories examples copy-tests demo headers bench bench-engines \
 	bench-bindings bench-frames clean
 
-# To prepare for the next build takes a quarter of the time. It is not done by this, where it was not done before.
+# Cargo spends a quarter of a first build on making the next one quicker. It does so here only where it has done so
+# before.
 ifeq ($(wildcard $(TARGET_DIR)/debug/incremental/*),)
 test: export CARGO_INCREMENTAL ?= 0
 endif

@@ -72,8 +72,8 @@ fn a_table_that_appears_while_a_server_looks_for_it_is_found() {
     };
     let url = with_login(&in_database(&url()), &format!("{name}:p"));
     let url = format!("{url}?table=schema_of.{name}&connections=1&connect_timeout=60");
-    // Its first look at the schemas is for the table's, in the middle of a statement. What it reads after
-    // that is as old as the statement's first moment, when it was planned.
+    // It looks for the schemas in the middle of a statement, and does not get on. What it reads after that is
+    // as old as the statement's first moment, when it was planned.
     sql(&format!(
         "CREATE ROLE {name} LOGIN PASSWORD 'p';
          ALTER ROLE {name} SET search_path = '';
@@ -771,22 +771,25 @@ fn a_statement_that_the_server_cuts_short_has_failed_and_its_connection_is_kept(
 }
 
 #[test]
-fn a_table_that_goes_away_is_a_failure_of_every_request_until_it_is_back() {
+fn a_table_that_goes_away_ends_the_connection_and_is_waited_for() {
     let (url, table) = new_table_url();
-    let asker = open(&url);
+    let asker = open(&format!("{url}&connections=1"));
     let revision = asker.put("key", b"value");
-    sql(&format!("ALTER TABLE {table} RENAME TO {table}_away"));
     for operation in [
-        fetch("key"),
         commit("key", Expected::Present(revision.clone()), b"2", &[]),
+        fetch("key"),
         erase("key", None),
     ] {
+        sql(&format!("ALTER TABLE {table} RENAME TO {table}_away"));
         let error = asker.try_ask(operation).unwrap_err();
         assert_eq!(error.kind, RequestErrorKind::Script);
         assert!(error.message.contains("42P01"), "{error}");
+        let waits = asker.submit(fetch("key"));
+        sql(&format!("ALTER TABLE {table}_away RENAME TO {table}"));
+        let reply = waits.recv_timeout(PATIENCE).unwrap();
+        let found = Outcome::Fetched(present(b"value", &revision, &[]));
+        assert_eq!(reply.result, Ok(found));
     }
-    sql(&format!("ALTER TABLE {table}_away RENAME TO {table}"));
-    assert_eq!(asker.fetch("key"), present(b"value", &revision, &[]));
 }
 
 #[test]
@@ -813,7 +816,8 @@ fn a_server_that_has_lost_its_table_is_not_used_by_a_storage_that_knows_it() {
     cut_and_expect("was made anew");
 
     sql(&format!(
-        "DROP TABLE {table}; ALTER TABLE {table}_away.{table} SET SCHEMA public"
+        "DROP TABLE {table}; ALTER TABLE {table}_away.{table} SET SCHEMA public;
+         DROP SCHEMA {table}_away"
     ));
     let found = until(|| asker.try_ask(fetch("key")).ok());
     assert_eq!(found, Outcome::Fetched(present(b"value", &revision, &[])));

@@ -10,11 +10,11 @@ use std::fs;
 
 use conformance::certificates::Certificates;
 use conformance::known::{check_that_kills_lose_nothing, fetched};
-use conformance::{NEVER_WRITTEN, absent, commit, fetch, present, until};
+use conformance::{NEVER_WRITTEN, PATIENCE, absent, commit, fetch, present, until};
 use postgres::server::Server;
 use postgres::{is_encrypted, open, refused};
 use session_locker::storage::postgres::{PostgresOpenError, PostgresOptions, PostgresStorage};
-use session_locker::storage::{Expected, OpenError, Outcome, RequestErrorKind};
+use session_locker::storage::{Expected, Fetched, OpenError, Outcome, RequestErrorKind};
 
 // Death
 
@@ -87,19 +87,35 @@ fn a_commit_waits_for_the_standbys_though_the_server_is_set_otherwise() {
 fn a_commit_that_no_standby_has_is_not_seen_though_nobody_waits_for_it_any_more() {
     let server = Server::start(&["synchronous_standby_names=nobody"]);
     server.sql("SET synchronous_commit = local; ALTER ROLE game SET synchronous_commit = local");
-    let asker = open(&server.url());
-    let error = asker.try_ask(commit("key", NEVER_WRITTEN, b"value", &[]));
-    let error = error.expect_err("there is no standby");
+    let asker = open(&(server.url() + "?connections=1"));
+    let waits = asker.submit(commit("key", NEVER_WRITTEN, b"value", &[]));
+    let count = || {
+        server
+            .sql("SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+            .len()
+    };
+    until(|| (count() == 1).then_some(()));
+    let behind = asker.submit(fetch("key"));
+    let error = waits.recv_timeout(PATIENCE).unwrap().result.unwrap_err();
     assert!(error.message.contains("no answer for 20 s"), "{error}");
     assert!(error.message.contains("may have been written"), "{error}");
-    let fetch = || until(|| asker.try_ask(fetch("key")).ok());
-    for _ in 0..100 {
-        assert_eq!(fetch(), Outcome::Fetched(absent(None)));
-    }
-    // Who asks the server to let it be makes it visible.
+    let error = behind.recv_timeout(PATIENCE).unwrap().result.unwrap_err();
+    assert!(error.message.contains("nothing was read"), "{error}");
+    // Neither is the server asked to let the commit be, nor is another connection made beside it.
+    let error = asker.try_ask(commit("key", NEVER_WRITTEN, b"2", &[]));
+    let error = error.expect_err("no connection is free");
+    assert!(error.message.contains("nothing was written"), "{error}");
+    assert_eq!(open(&server.url()).fetch("key"), absent(None));
+    assert_eq!(count(), 1);
+
+    // Who asks makes it visible.
     let ask = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
     assert_eq!(server.sql(ask), ["t"]);
-    until(|| (fetch() != Outcome::Fetched(absent(None))).then_some(()));
+    let found = until(|| asker.try_ask(fetch("key")).ok());
+    assert!(
+        matches!(found, Outcome::Fetched(Fetched::Present { .. })),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use conformance::known::{check_that_kills_lose_nothing, fetched};
 use conformance::ports::free_port;
 use conformance::{Asker, NEVER_WRITTEN, all_replies, commit, erase, fetch, present, until};
 use servers::server::Server;
-use servers::{open, refused, run_words, try_run};
+use servers::{open, refused, run_words, try_open, try_run};
 use session_locker::log::{Level, set_sink};
 use session_locker::storage::redis::{RedisOpenError, RedisOptions, RedisStorage};
 use session_locker::storage::{
@@ -312,12 +312,21 @@ fn of_two_servers_that_both_take_writes_none_is_used_until_one_is_a_replica() {
     let (old, new) = (Server::start(&[]), Server::start(&[]));
     let (old_address, new_address) = (old.address(), new.address());
     let url = format!("redis://{old_address},{new_address}");
-    for url in [&url, &format!("redis://{new_address},{old_address}")] {
-        let text = refused(&format!("{url}?connect_timeout=2")).to_string();
+    for hosts in [
+        format!("{old_address},{new_address}"),
+        format!("{new_address},{old_address}"),
+    ] {
+        // One that is too slow to say so is not known of.
+        let url = format!("redis://{hosts}?connect_timeout=4");
+        let error = until(|| try_open(&url).err());
+        let text = error.to_string();
         assert!(text.contains("both primaries"), "{text}");
         assert!(text.contains(&new_address), "{text}");
         assert!(text.contains(&old_address), "{text}");
     }
+    // Nor is anything written to them.
+    assert_eq!(old.run::<i64>("DBSIZE") + new.run::<i64>("DBSIZE"), 0);
+
     let port = new.port();
     old.run::<()>(&format!("REPLICAOF 127.0.0.1 {port}"));
     let asker = open(&format!("{url}?connect_timeout=60"));
@@ -333,8 +342,10 @@ fn of_two_servers_that_both_take_writes_none_is_used_until_one_is_a_replica() {
     until(|| is_copied().then_some(()));
     old.run::<()>("REPLICAOF NO ONE");
     assert_eq!(asker.fetch("key"), found);
-    new.run::<i64>("CLIENT KILL TYPE normal");
     let error = until(|| {
+        for server in [&old, &new] {
+            server.run::<i64>("CLIENT KILL TYPE normal");
+        }
         let error = asker.try_ask(fetch("key")).err()?;
         error.message.contains("no connection").then_some(error)
     });

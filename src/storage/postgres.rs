@@ -52,6 +52,8 @@ pub const MAX_QUEUED_BYTES: usize = 256 << 20;
 pub const QUEUE_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a batch may be under way before its connection is given up.
 const BATCH_PATIENCE: Duration = Duration::from_secs(20);
+/// How much longer a connection is kept on which a commit may be waiting for standbys.
+const STANDBY_PATIENCE: Duration = Duration::from_secs(300);
 
 /// Why a storage in PostgreSQL was not opened. No message has the password in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,8 @@
 #ifndef PATIENCE_H
 #define PATIENCE_H
 
+#include "check.h"
+
 #include <sched.h>
 #include <time.h>
 

@@ -1,7 +1,7 @@
 /* Calls from inside callbacks, and from several threads: what is refused, what takes effect later,
  * and that nothing is lost or crashes. */
-#include "world.h"
 #include "patience.h"
+#include "world.h"
 
 #include <pthread.h>
 

@@ -2,6 +2,7 @@
 //! on this one thread, so nothing here is locked.
 
 use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -15,7 +16,7 @@ use tokio_postgres::Error;
 
 use super::link::{Link, Maker, NotConnected, Session};
 use super::queue::{Lane, Queue, Ripeness};
-use super::{BATCH_PATIENCE, PostgresOpenError, QUEUE_PATIENCE, failure};
+use super::{BATCH_PATIENCE, PostgresOpenError, QUEUE_PATIENCE, STANDBY_PATIENCE, failure};
 use crate::storage::admission::Admission;
 use crate::storage::engine_thread::{CLOSE_PATIENCE, Submitted};
 use crate::storage::{Operation, Outcome, Request, RequestErrorKind, Responder, StorageError};
@@ -227,7 +228,8 @@ impl Engine {
     fn free_link(&self, lane: Lane, is_full: bool) -> Option<(usize, Rc<Session>)> {
         let may_take = |link: &Link| {
             let all = link.all_in_flight();
-            link.in_flight(lane) == 0 || is_full && all < MAX_IN_FLIGHT
+            let has_room = link.in_flight(lane) == 0 || is_full && all < MAX_IN_FLIGHT;
+            has_room && !link.is_held_up()
         };
         let links = self.links.iter().enumerate();
         links
@@ -265,7 +267,8 @@ impl Engine {
             .map(|request| (request.operation, request.responder))
             .unzip();
         let link = &self.links[place];
-        let result = match timeout(BATCH_PATIENCE, judge(&session, lane, &operations)).await {
+        let mut judged = Box::pin(judge(&session, lane, &operations));
+        let result = match timeout(BATCH_PATIENCE, &mut judged).await {
             Ok(Ok(outcomes)) => Ok(outcomes),
             Ok(Err(error)) => {
                 if failure::ends_connection(&error) {
@@ -274,10 +277,11 @@ impl Engine {
                 Err(session.storage_error(lane, &error))
             }
             Err(_) => {
-                link.abandon(&session, &silence());
-                Err(session.no_answer(lane, &silence()))
+                answer(responders, Err(session.no_answer(lane, &silence())));
+                return give_up(link, &session, judged).await;
             }
         };
+        drop(judged);
         drop(operations);
         answer(responders, result);
     }
@@ -321,15 +325,35 @@ impl Engine {
             return false;
         };
         link.begin(Lane::EraseAny);
-        let purged = timeout(BATCH_PATIENCE, session.purge()).await;
+        let mut purging = pin!(session.purge());
+        let purged = timeout(BATCH_PATIENCE, &mut purging).await;
         if purged.is_err() {
-            link.abandon(&session, &silence());
+            give_up(link, &session, purging).await;
         }
         link.end(Lane::EraseAny);
         self.answered.notify_one();
         self.dispatch();
         matches!(purged, Ok(Ok(true)))
     }
+}
+
+/// Gives a connection up on which a batch has taken too long. If a commit on it may be waiting for standbys, it
+/// is waited for as well, and nothing more is sent behind it: with a new connection for each that waits,
+/// they would use up what connections the server has.
+async fn give_up<T>(
+    link: &Link,
+    session: &Rc<Session>,
+    late: impl Future<Output = Result<T, Error>>,
+) {
+    if link.may_wait_for_standbys(session) {
+        link.hold_up();
+        let answer = timeout(STANDBY_PATIENCE, late).await;
+        link.let_go_on();
+        if answer.is_ok() {
+            return;
+        }
+    }
+    link.abandon(session, &silence());
 }
 
 /// Why a connection is given up on which a batch has not been answered.

@@ -37,7 +37,7 @@ fn undoes(code: &SqlState) -> bool {
 }
 
 /// Whether the connection is of no use after this: it is broken, or the server behind it has become
-/// one that takes no writes, or has forgotten what was prepared.
+/// one that takes no writes, or has forgotten what was prepared, or has no table any more.
 pub(super) fn ends_connection(error: &Error) -> bool {
     error.code().is_none_or(ends)
 }
@@ -45,6 +45,7 @@ pub(super) fn ends_connection(error: &Error) -> bool {
 fn ends(code: &SqlState) -> bool {
     *code == SqlState::READ_ONLY_SQL_TRANSACTION
         || *code == SqlState::INVALID_SQL_STATEMENT_NAME
+        || *code == SqlState::UNDEFINED_TABLE
         || *code == SqlState::FEATURE_NOT_SUPPORTED
         || matches!(class(code), "08" | "57") && *code != SqlState::QUERY_CANCELED
 }
@@ -180,7 +181,7 @@ mod tests {
             ("0A000", Script, true, true, false),    // a cached plan is of no use
             ("26000", Misc, false, true, false),     // no such statement: a pooler
             ("22021", Script, true, false, false),   // no such character
-            ("42P01", Script, true, false, false),   // no such table
+            ("42P01", Script, true, true, false),    // no such table
             ("42501", Script, true, false, false),   // may not
             ("28P01", Script, false, false, false),  // a wrong password
             ("", Misc, false, false, false),

@@ -35,10 +35,16 @@ pub(super) struct Maker {
     connector: Connector,
     names: Names,
     statements: Arc<Statements>,
-    /// The number of the table that was found at first.
-    table_number: RefCell<Option<String>>,
+    /// The table that was found at first.
+    table: RefCell<Option<KnownTable>>,
     /// What an operator should know of the servers.
     warnings: Arc<Warnings>,
+}
+
+/// A table that an engine was opened on.
+struct KnownTable {
+    /// See [`Found::number`].
+    number: Option<String>,
 }
 
 /// Why there is no connection.
@@ -83,7 +89,7 @@ impl Maker {
             connector,
             names,
             statements,
-            table_number: RefCell::default(),
+            table: RefCell::default(),
             warnings,
         }
     }
@@ -148,7 +154,7 @@ impl Maker {
                 CreateError::Lost(error) => connection.not_usable(&error),
                 CreateError::Refused(error) => NotConnected::Refused(error),
             })?;
-            self.table_number.replace(number);
+            self.table.replace(Some(KnownTable { number }));
         }
         let statements = Arc::clone(&self.statements);
         let prepares = self.options.prepares_statements;
@@ -161,6 +167,7 @@ impl Maker {
                     connection,
                     prepared,
                     connector: self.connector.clone(),
+                    is_abandoned: Cell::default(),
                 })
             }
             Err(error) => Err(connection.not_usable(&error)),
@@ -192,18 +199,21 @@ impl Maker {
             let message = format!("{host}: the database is read-only");
             return Err(NotConnected::ForNow(message));
         }
-        self.check_number(host, &found)?;
+        self.check_table(host, &found)?;
         connection.flushes = found.flushes;
-        connection.has_standbys = found.has_standbys;
+        connection.has_standbys = found.has_standbys && self.options.is_durable;
         Ok(connection)
     }
 
     /// Looks whether the table is the one that there was. A server that has lost it is not one to be used, also
     /// when another engine has begun afresh on it: for all sessions their players would be gone.
-    fn check_number(&self, host: &Host, found: &Found) -> Result<(), NotConnected> {
-        let known = self.table_number.borrow();
-        let how = match (&*known, found.number()) {
-            (Some(_), None) if !found.has_table() => "is gone",
+    fn check_table(&self, host: &Host, found: &Found) -> Result<(), NotConnected> {
+        let known = self.table.borrow();
+        let Some(KnownTable { number: known }) = &*known else {
+            return Ok(());
+        };
+        let how = match (known, found.number()) {
+            _ if !found.has_table() => "is gone",
             (Some(known), Some(number)) if known != number => "was made anew",
             _ => return Ok(()),
         };
@@ -318,6 +328,7 @@ pub(super) struct Session {
     connection: Connection,
     prepared: Prepared,
     connector: Connector,
+    is_abandoned: Cell<bool>,
 }
 
 impl Session {
@@ -360,16 +371,18 @@ impl Session {
         StorageError::new(RequestErrorKind::Backend, message)
     }
 
-    /// Gives the connection up: whatever is under way on it fails, and the server is asked to let it be.
-    /// Not so a write that may be waiting for standbys: it would cease to wait, and show everybody what
-    /// only this server has.
-    fn abandon(&self, driver: &AbortHandle, is_writing: bool, reason: &str) {
+    /// Gives the connection up, once: whatever is under way on it fails, and the server is asked to let it be,
+    /// unless it `may_wait_for_standbys`.
+    fn abandon(&self, driver: &AbortHandle, may_wait_for_standbys: bool, reason: &str) {
+        if self.is_abandoned.replace(true) {
+            return;
+        }
         self.connection
             .end
             .borrow_mut()
             .get_or_insert_with(|| reason.to_owned());
         driver.abort();
-        if is_writing && self.connection.has_standbys {
+        if may_wait_for_standbys {
             return;
         }
         let token = self.connection.client.cancel_token();
@@ -393,6 +406,8 @@ fn in_doubt(lane: Lane) -> &'static str {
 pub(super) struct Link {
     session: RefCell<Option<(Rc<Session>, AbortHandle)>>,
     in_flight: [Cell<usize>; LANES],
+    /// How many of them have been answered as lost, and are waited for.
+    held_up: Cell<usize>,
     /// Told when a connection has ended.
     ended: Notify,
 }
@@ -414,11 +429,26 @@ impl Link {
         self.in_flight.iter().map(Cell::get).sum()
     }
 
-    fn is_writing(&self) -> bool {
-        let lanes = Lane::ALL.iter();
-        lanes
-            .copied()
-            .any(|lane| lane.writes() && self.in_flight(lane) > 0)
+    /// Whether a commit on this connection may have been made, and be waiting for standbys. A server that is
+    /// asked to let it be ceases to wait, and shows everybody what only itself has.
+    pub(super) fn may_wait_for_standbys(&self, session: &Session) -> bool {
+        let writes = |&lane: &Lane| lane.writes() && self.in_flight(lane) > 0;
+        session.connection.has_standbys && Lane::ALL.iter().any(writes)
+    }
+
+    /// Whether it is waiting behind a batch that has taken too long.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up.get() > 0
+    }
+
+    /// Counts a batch that has taken too long, and is waited for.
+    pub(super) fn hold_up(&self) {
+        self.held_up.set(self.held_up.get() + 1);
+    }
+
+    /// Counts one that is waited for no more.
+    pub(super) fn let_go_on(&self) {
+        self.held_up.set(self.held_up.get() - 1);
     }
 
     /// Counts a batch that begins.
@@ -438,7 +468,7 @@ impl Link {
         if let Some((current, driver)) = &*self.session.borrow()
             && Rc::ptr_eq(current, session)
         {
-            session.abandon(driver, self.is_writing(), reason);
+            session.abandon(driver, self.may_wait_for_standbys(session), reason);
         }
     }
 

@@ -109,9 +109,7 @@ impl Found {
             }),
         }
     }
-}
 
-impl Found {
     /// The table's number by chance, if it has one: whoever makes it by hand may leave it out.
     pub(super) fn number(&self) -> Option<&str> {
         let second_line = self.table.as_ref()?.as_deref()?.lines().nth(1)?;

@@ -26,7 +26,7 @@ use crate::storage::warnings::Warnings;
 /// there, and how long sent bytes may go unacknowledged before it says that it is not.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// How long each of the other servers may take to say that it takes writes too.
+/// How long each of the other servers may take at most to say that it takes writes too.
 const RIVAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How to make connections.
@@ -124,16 +124,15 @@ impl Maker {
     }
 
     /// Tries the URL's hosts in order, until one takes the connection and can be written to, or is a node
-    /// that knows its cluster. If another server can be written to as well, none of them will do.
+    /// that knows its cluster. None will do beside which another says that it can be written to as well.
     pub(super) async fn find(
         &self,
         wanted: Wanted,
         deadline: Instant,
     ) -> Result<Found, NotConnected> {
         let hosts = &self.options.hosts;
-        let (found, run_id) = first_of(hosts, deadline, async |host| {
+        first_of(hosts, deadline, async |host| {
             let known = self.meet(host).await?;
-            let run_id = known.run_id();
             if known.is_node() {
                 let slots = Slots::ask(&known.connection).await;
                 let slots = slots.map_err(|failure| NotConnected::after(host, &failure))?;
@@ -146,35 +145,35 @@ impl Maker {
                     );
                     return Err(NotConnected::ForNow(message));
                 }
-                return Ok((Found::Cluster(slots), run_id));
+                return Ok(Found::Cluster(slots));
             }
+            known.must_be_primary()?;
+            self.look_for_rivals(&known).await?;
             let session = self.settle(known, &Place::Server).await?;
-            Ok((Found::Server(Box::new(session)), run_id))
+            Ok(Found::Server(Box::new(session)))
         })
-        .await?;
-        if let Found::Server(session) = &found {
-            self.look_for_rivals(session.connection.host(), run_id)
-                .await?;
-        }
-        Ok(found)
+        .await
     }
 
-    /// Looks whether one of the hosts behind this one can be written to as well: those before it cannot. So
-    /// it is after a failover when the former primary comes back, until somebody makes it a replica. What is
-    /// written to it then is thrown away, and those who are on it own keys that others own on the new one.
-    async fn look_for_rivals(
-        &self,
-        host: &Host,
-        run_id: Option<String>,
-    ) -> Result<(), NotConnected> {
-        let hosts = self.options.hosts.iter();
-        for other in hosts.skip_while(|&other| other != host).skip(1) {
-            let Ok(Ok(known)) = timeout(RIVAL_PATIENCE, self.meet(other)).await else {
+    /// Looks whether another of the hosts is a primary too. So it is after a failover when the former one comes
+    /// back, until somebody makes it a replica: what is written to it then is thrown away, and those who
+    /// are on it own keys that others own on the new one. Nothing is known of a host that does not answer.
+    async fn look_for_rivals(&self, known: &Acquaintance) -> Result<(), NotConnected> {
+        let RedisOptions {
+            hosts,
+            connect_timeout,
+            ..
+        } = &self.options;
+        let host = known.connection.host();
+        // Less than half of what one of them may take, for all together.
+        let patience = (*connect_timeout / 4 / hosts.len() as u32).min(RIVAL_PATIENCE);
+        for other in hosts.iter().filter(|&other| other != host) {
+            let Ok(Ok(rival)) = timeout(patience, self.meet(other)).await else {
                 continue;
             };
             // One server may have two names.
-            let is_another = run_id.is_none() || known.run_id() != run_id;
-            if is_another && known.info.get("role") == Some("master") {
+            let is_same = rival.run_id().is_some() && rival.run_id() == known.run_id();
+            if !is_same && rival.info.get("role") == Some("master") {
                 let message = format!(
                     "{host} and {other} are both primaries: neither is used before one is a replica of the \
                      other, or is gone"
@@ -294,16 +293,13 @@ impl Maker {
 
     /// Makes a session of a connection, if the server behind it can be written to and has our keys.
     async fn settle(&self, known: Acquaintance, place: &Place) -> Result<Session, NotConnected> {
+        known.must_be_primary()?;
         let Acquaintance {
             connection,
-            info,
             persistence,
+            ..
         } = known;
         let host = connection.host();
-        if info.get("role").is_some_and(|role| role != "master") {
-            let message = format!("{host}: the server is a replica, which takes no writes");
-            return Err(NotConnected::ForNow(message));
-        }
         self.check_persistence(host, &persistence)?;
         let verified = self.check_schemas(&connection, place).await?;
         let scripts = Scripts::load(&connection).await;
@@ -403,9 +399,18 @@ impl Acquaintance {
         self.info.get("redis_mode") == Some("cluster")
     }
 
+    fn must_be_primary(&self) -> Result<(), NotConnected> {
+        if self.info.get("role").is_some_and(|role| role != "master") {
+            let host = self.connection.host();
+            let message = format!("{host}: the server is a replica, which takes no writes");
+            return Err(NotConnected::ForNow(message));
+        }
+        Ok(())
+    }
+
     /// What tells a server's process from every other.
-    fn run_id(&self) -> Option<String> {
-        self.info.get("run_id").map(str::to_owned)
+    fn run_id(&self) -> Option<&str> {
+        self.info.get("run_id")
     }
 }
 

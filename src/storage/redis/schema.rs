@@ -75,9 +75,10 @@ impl Schemas {
                 Ok(Some(found)) => {
                     check_schema(key, &found).map_err(NotConnected::Refused)?;
                     let mut seen = self.seen.borrow_mut();
-                    match *seen.entry(key.clone()).or_insert_with(|| found.clone()) == found {
-                        true => Found::Ours,
-                        false => Found::Another,
+                    let first = seen.entry(key.clone()).or_insert_with(|| found.clone());
+                    match (number(first), number(&found)) {
+                        (Some(first), Some(number)) if first != number => Found::Another,
+                        _ => Found::Ours,
                     }
                 }
                 // Its partition is on its way to another, which has this key already.
@@ -147,6 +148,11 @@ impl Verified {
     pub(super) fn set(&self, partition: Partition, is_verified: bool) {
         self.0.borrow_mut()[partition.index()] = is_verified;
     }
+}
+
+/// The number by chance that a schema key holds in its second line.
+fn number(found: &str) -> Option<&str> {
+    found.lines().nth(1)
 }
 
 /// Whether what a schema key holds is ours, by its first line.
