@@ -165,8 +165,9 @@ impl Maker {
             ..
         } = &self.options;
         let host = known.connection.host();
-        // Less than half of what one of them may take, for all together.
-        let patience = (*connect_timeout / 4 / hosts.len() as u32).min(RIVAL_PATIENCE);
+        // For all together less than half of what one host may take.
+        let count = hosts.len() as u32;
+        let patience = (*connect_timeout / (2 * count * count)).min(RIVAL_PATIENCE);
         for other in hosts.iter().filter(|&other| other != host) {
             let Ok(Ok(rival)) = timeout(patience, self.meet(other)).await else {
                 continue;
