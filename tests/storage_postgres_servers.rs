@@ -98,12 +98,20 @@ fn a_commit_that_no_standby_has_is_not_seen_though_nobody_waits_for_it_any_more(
     let behind = asker.submit(fetch("key"));
     let error = waits.recv_timeout(PATIENCE).unwrap().result.unwrap_err();
     assert!(error.message.contains("no answer for 20 s"), "{error}");
+    assert!(
+        error.message.contains("`synchronous_standby_names`"),
+        "{error}"
+    );
     assert!(error.message.contains("may have been written"), "{error}");
     let error = behind.recv_timeout(PATIENCE).unwrap().result.unwrap_err();
     assert!(error.message.contains("nothing was read"), "{error}");
     // Neither is the server asked to let the commit be, nor is another connection made beside it.
     let error = asker.try_ask(commit("key", NEVER_WRITTEN, b"2", &[]));
     let error = error.expect_err("no connection is free");
+    assert!(
+        error.message.contains("`synchronous_standby_names`"),
+        "{error}"
+    );
     assert!(error.message.contains("nothing was written"), "{error}");
     assert_eq!(open(&server.url()).fetch("key"), absent(None));
     assert_eq!(count(), 1);

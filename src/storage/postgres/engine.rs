@@ -277,7 +277,11 @@ impl Engine {
                 Err(session.storage_error(lane, &error))
             }
             Err(_) => {
-                answer(responders, Err(session.no_answer(lane, &silence())));
+                let reason = match link.may_wait_for_standbys(&session) {
+                    true => format!("{}; {AWAITED_STANDBYS}", silence()),
+                    false => silence(),
+                };
+                answer(responders, Err(session.no_answer(lane, &reason)));
                 return give_up(link, &session, judged).await;
             }
         };
@@ -300,6 +304,9 @@ impl Engine {
             }
             let seconds = QUEUE_PATIENCE.as_secs();
             let reason = match &*self.last_failure.borrow() {
+                _ if self.links.iter().any(Link::is_held_up) => {
+                    format!("no connection was free for {seconds} s; {AWAITED_STANDBYS}")
+                }
                 Some(failure) => format!("no connection for {seconds} s: {failure}"),
                 None => format!("no connection was free for {seconds} s"),
             };
@@ -355,6 +362,10 @@ async fn give_up<T>(
     }
     link.abandon(session, &silence());
 }
+
+/// What an operator can do where commits may be waiting for standbys.
+const AWAITED_STANDBYS: &str =
+    "commits may be waiting for a standby of the server's `synchronous_standby_names` that is away";
 
 /// Why a connection is given up on which a batch has not been answered.
 fn silence() -> String {

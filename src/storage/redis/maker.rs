@@ -147,8 +147,6 @@ impl Maker {
                 }
                 return Ok(Found::Cluster(slots));
             }
-            known.must_be_primary()?;
-            self.look_for_rivals(&known).await?;
             let session = self.settle(known, &Place::Server).await?;
             Ok(Found::Server(Box::new(session)))
         })
@@ -295,6 +293,10 @@ impl Maker {
     /// Makes a session of a connection, if the server behind it can be written to and has our keys.
     async fn settle(&self, known: Acquaintance, place: &Place) -> Result<Session, NotConnected> {
         known.must_be_primary()?;
+        // Before anything is written.
+        if *place == Place::Server {
+            self.look_for_rivals(&known).await?;
+        }
         let Acquaintance {
             connection,
             persistence,
